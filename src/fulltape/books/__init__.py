@@ -1,0 +1,1 @@
+"""Order books, kept from snapshots and deltas."""

@@ -1,0 +1,1 @@
+"""Raw frames to disk and back."""

@@ -1,0 +1,1 @@
+"""Frames to commits: intake, sequencing, operators, one transaction per flush."""

@@ -1,0 +1,1 @@
+"""Streaming operators: pure state machines over batches."""

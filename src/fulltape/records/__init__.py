@@ -1,0 +1,57 @@
+"""Records: every kind that fulltape stores or sends, defined once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fulltape.records.batch import Array, Batch, Schema
+from fulltape.records.book import BOOK_DELTAS, BookDelta
+from fulltape.records.candle import BARS, CANDLES, Bar, Candle
+from fulltape.records.commit import Commit
+from fulltape.records.coverage import COVERAGE, Coverage
+from fulltape.records.enums import (
+    AggressorSide,
+    BookSide,
+    CandleSource,
+    CoverageState,
+    EmptyReason,
+    Origin,
+    QuoteSource,
+)
+from fulltape.records.instrument import Instrument, InstrumentTable, instrument_id
+from fulltape.records.last import LAST_VALUES, Last
+from fulltape.records.quote import QUOTES, Quote
+from fulltape.records.rare import (
+    AUCTIONS,
+    DEAD_LETTERS,
+    HEARTBEATS,
+    RFQ_MATCHES,
+    Auction,
+    DeadLetter,
+    Heartbeat,
+    RfqMatch,
+)
+from fulltape.records.ticker import TICKERS, Ticker
+from fulltape.records.trade import TRADES, Trade
+
+STORED: Final = (
+    TRADES,
+    QUOTES,
+    TICKERS,
+    CANDLES,
+    BARS,
+    LAST_VALUES,
+    COVERAGE,
+    RFQ_MATCHES,
+    AUCTIONS,
+    DEAD_LETTERS,
+)
+"""The kinds that have a table, in the order in which documentation lists them."""
+
+__all__ = [
+    "AUCTIONS", "BARS", "BOOK_DELTAS", "CANDLES", "COVERAGE", "DEAD_LETTERS", "HEARTBEATS", "LAST_VALUES", "QUOTES",
+    "RFQ_MATCHES", "STORED", "TICKERS", "TRADES", "AggressorSide", "Array", "Auction", "Bar", "Batch", "BookDelta",
+    "BookSide", "Candle", "CandleSource", "Commit", "Coverage", "CoverageState", "DeadLetter", "EmptyReason",
+    "Heartbeat", "Instrument", "InstrumentTable", "Last", "Origin", "Quote", "QuoteSource", "RfqMatch", "Schema",
+    "Ticker", "Trade", "instrument_id",
+]  # fmt: skip

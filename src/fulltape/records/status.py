@@ -1,0 +1,69 @@
+"""What fulltape says of itself: feeds, engine, store. Read by the API, the metrics and the command line."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+import msgspec
+
+
+class FeedState(enum.StrEnum):
+    """The light of a feed."""
+
+    CONNECTING = "connecting"  # amber: no connection yet, or subscribing
+    LIVE = "live"  # green: acknowledged, and frames arrive
+    STALE = "stale"  # red: connected, but silent for longer than the venue ever is
+    DOWN = "down"  # red: disconnected; trying again
+    REFUSED = "refused"  # red: the venue said no, and trying again the same way is pointless
+    REPLAYING = "replaying"  # blue: frames come from a recording
+    ENDED = "ended"  # grey: the recording is over
+
+
+class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """One connection. Ages are seconds; ``detail`` says in words what is wrong and what is being done."""
+
+    name: str
+    venue: str
+    url: str
+    state: FeedState
+    detail: str
+    simulated: bool
+    since: int
+    frames: int
+    bytes: int
+    reconnects: int
+    last_frame_age_s: float | None
+    channels: tuple[str, ...]
+    instruments: tuple[str, ...]
+    stale_instruments: tuple[str, ...]
+
+
+class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """The engine's counters since it started. ``lag_s`` is the age of the oldest frame not yet committed."""
+
+    commit: int
+    clock: int
+    lag_s: float
+    queued_frames: int
+    commit_ms: float
+    frames: int
+    records: Mapping[str, int]
+    duplicates: int
+    gaps_open: int
+    missing_trades: int
+    late_trades: int
+    rejected: Mapping[str, int]
+    ignored: Mapping[str, int]
+    error: str
+    """Why the engine stopped, or empty."""
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything `GET /api/v1/status` says."""
+
+    version: str
+    simulated: bool
+    started: int
+    feeds: tuple[FeedStatus, ...]
+    engine: EngineStatus

@@ -1,0 +1,1 @@
+"""Simulated venues on real sockets."""

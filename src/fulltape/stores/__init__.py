@@ -1,0 +1,1 @@
+"""Databases that take commits and answer queries."""

@@ -1,0 +1,142 @@
+"""The contract of a store: commits in, batches out.
+
+One thread writes, in commit order. Any thread reads through a reader of its own, and sees whole commits only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, Self
+
+import msgspec
+import pyarrow as pa
+
+from fulltape.records import Batch, Commit, InstrumentTable, Schema
+
+
+class Retention(msgspec.Struct, frozen=True):
+    """How many days each table keeps, by the kind's name; a table not named keeps everything.
+
+    Candles may be limited per interval, as ``candles.1s``.
+    """
+
+    days: Mapping[str, float] = msgspec.field(default_factory=dict)
+
+
+class StoreIdentity(msgspec.Struct, frozen=True):
+    """What a database is: format version, whether its prices are simulated."""
+
+    version: int
+    simulated: bool
+
+
+@dataclass(slots=True)
+class Restored:
+    """What the last commit left behind: where to go on from."""
+
+    commit: int
+    clock: int
+    instruments: InstrumentTable
+    snapshots: dict[str, dict[int, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """A place between two rows of a kind: after the row with this time and this id."""
+
+    time: int
+    low: int = 0
+    high: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows of one kind to read.
+
+    The range is half-open on the kind's time: ``start <= time < end`` (ns). ``after_commit`` keeps rows that a later
+    commit wrote or changed. Rows come ordered by (time, id), or the other way round with ``newest_first``; ``after``
+    continues behind a cursor in that order. ``instruments`` are codes; empty means all.
+    """
+
+    schema: Schema
+    instruments: tuple[int, ...] = ()
+    interval_s: int | None = None
+    start: int | None = None
+    end: int | None = None
+    after_commit: int | None = None
+    after: Cursor | None = None
+    newest_first: bool = False
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SqlLimits:
+    """What a user's query may take."""
+
+    max_rows: int = 100_000
+    timeout_s: float = 30.0
+
+
+class Reader(Protocol):
+    """Reads whole commits. One thread at a time; close it when done."""
+
+    def read(self, selection: Selection) -> Batch:
+        """Return the selected rows."""
+        ...
+
+    def last_commit(self) -> tuple[int, int]:
+        """Return (number, clock) of the newest commit this reader sees; (0, 0) in an empty store."""
+        ...
+
+    def sql(self, query: str, limits: SqlLimits | None = None) -> pa.Table:
+        """Run one read-only statement over the public views. Raises ConfigError if it is refused or fails."""
+        ...
+
+    def export(self, query: str, path: Path) -> int:
+        """Write a table's or query's rows to ``.csv``, ``.parquet`` or ``.arrow`` and return how many.
+
+        The file appears whole or not at all.
+        """
+        ...
+
+    def table_sizes(self) -> dict[str, int]:
+        """Return the number of rows of each table."""
+        ...
+
+    def close(self) -> None:
+        """Give the reader's resources back."""
+        ...
+
+
+class Store(Protocol):
+    """A database that takes commits."""
+
+    identity: StoreIdentity
+
+    def restore(self) -> Restored:
+        """Return what to go on from; commit 0 and an empty table in a new database."""
+        ...
+
+    def commit(self, commit: Commit) -> None:
+        """Write everything or nothing. Numbers must follow each other; a number already there is a no-op, so a
+        retry after a failure in doubt is safe. Raises FatalError when the disk is full or the file is damaged:
+        nothing of this commit is then in the store and every earlier commit is."""
+        ...
+
+    def reader(self) -> Reader:
+        """Return a reader for the calling thread."""
+        ...
+
+    def retain(self, retention: Retention, now_ns: int) -> dict[str, int]:
+        """Delete what is older than its table keeps and return how many rows each table lost."""
+        ...
+
+    def close(self) -> None:
+        """Flush and let go of the file."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *exc: object) -> None: ...

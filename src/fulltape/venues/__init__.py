@@ -1,0 +1,1 @@
+"""Venues: their protocols (pure), and the only socket and HTTP client code."""

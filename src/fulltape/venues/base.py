@@ -1,0 +1,233 @@
+"""The contract of a venue file: everything that is particular to a venue, and nothing that does I/O.
+
+A venue file is pure. It says which frames to send, turns frames into columns, and *describes* history requests.
+It opens no socket, reads no clock and holds no global state; the session, the REST client, the replayer and the
+engine drive it, and the same parser serves live data and recordings.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import msgspec
+
+from fulltape.records import Array, Batch, Instrument, Schema
+from fulltape.records.frames import Connection
+
+
+class Channel(enum.StrEnum):
+    """What can be subscribed to, under one name for every venue."""
+
+    TRADES = "trades"
+    TICKERS = "tickers"
+    TICKERS_BATCHED = "tickers_batched"
+    BOOK = "book"
+    BOOK_FULL = "book_full"
+    HEARTBEATS = "heartbeats"
+    RFQ = "rfq"
+    AUCTIONS = "auctions"
+    STATUS = "status"
+
+
+class IdRule(enum.Enum):
+    """What a venue's trade ids promise, per instrument."""
+
+    CONTIGUOUS = "contiguous"  # id + 1 follows id: a jump is a hole
+    INCREASING = "increasing"  # grows, but skips: tells order and duplicates, not holes
+    OPAQUE = "opaque"  # tells duplicates only
+
+
+class Credentials(msgspec.Struct, frozen=True):
+    """Keys of an account, read from the environment. Never logged: its repr shows no value."""
+
+    key: str
+    secret: str
+    passphrase: str = ""
+
+    def __repr__(self) -> str:
+        return "Credentials(***)"
+
+
+class RestLimits(msgspec.Struct, frozen=True):
+    """How often the venue's REST interface may be asked."""
+
+    requests_per_s: float
+    burst: int
+
+
+class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """The constants of a venue. Durations are seconds."""
+
+    name: str
+    ws_url: str
+    rest_url: str
+    hosts: tuple[str, ...]
+    channels: frozenset[Channel]
+    keyed_channels: frozenset[Channel]
+    default_channels: tuple[Channel, ...]
+    default_symbols: tuple[str, ...]
+    trade_ids: IdRule
+    rest_limits: RestLimits
+    max_messages_per_s: float
+    silence_s: float
+    """A connection that says nothing for so long is dead."""
+    stale_s: float
+    """An instrument without any frame for so long is stale, though its connection lives."""
+    credential_variables: tuple[str, ...] = ()
+    """Environment variables for key, secret and passphrase."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What one connection asks for."""
+
+    channels: tuple[Channel, ...]
+    symbols: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The venue confirmed: the full list that the connection now receives, symbols by channel."""
+
+    channels: Mapping[Channel, frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The venue said no. ``is_final`` tells whether asking again the same way is pointless."""
+
+    reason: str
+    is_final: bool
+
+
+Control = Acknowledged | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One frame, or part of one, that did not become records. ``frame`` is its index in the call."""
+
+    frame: int
+    reason: str
+    detail: str
+
+
+@dataclass(slots=True)
+class Parsed:
+    """What a call of `Parser.parse` made of its frames.
+
+    ``batches`` has at most one batch per kind, its rows in order of arrival; ``frames[kind][i]`` is the index of the
+    frame that row i came from, so rows of different kinds can be put back in order. ``controls`` carry their frame's
+    index. ``ignored`` counts frames of types the parser knows of but does not use, by type.
+    """
+
+    batches: dict[str, Batch] = field(default_factory=dict)
+    frames: dict[str, Array] = field(default_factory=dict)
+    controls: list[tuple[int, Control]] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+    instruments: list[Instrument] = field(default_factory=list)
+    ignored: dict[str, int] = field(default_factory=dict)
+
+
+class Symbols(Protocol):
+    """Turns a venue's own symbol into an instrument code while parsing."""
+
+    def code_of(self, venue_symbol: str) -> int | None:
+        """Return the code, or None for a symbol that nobody asked for: the row is then rejected."""
+        ...
+
+
+class Parser(Protocol):
+    """Frames of one connection in, columns out. One parser per connection: it may remember earlier frames."""
+
+    def parse(self, payloads: Sequence[bytes], ingest_times: Sequence[int]) -> Parsed:
+        """Turn frames into columns.
+
+        Never raises for what a venue sent: a bad frame, or the bad part of one, becomes a `Reject`. How frames are
+        split over calls changes nothing in the rows that come out.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RestRequest:
+    """A GET request that the REST client performs."""
+
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TradesPage:
+    """One page of trade history, newest first as venues send it, turned oldest first.
+
+    ``older`` is the cursor of the next older page, or None when this was the oldest.
+    """
+
+    trades: Batch
+    older: str | None
+
+
+class Venue(Protocol):
+    """One venue. Instances are stateless and shared."""
+
+    spec: VenueSpec
+
+    def subscribe_frames(
+        self, subscription: Subscription, credentials: Credentials | None, now_ns: int
+    ) -> list[bytes]:
+        """Return the frames that subscribe, in order. Raises ConfigError for what the venue does not offer."""
+        ...
+
+    def unsubscribe_frames(self, subscription: Subscription) -> list[bytes]:
+        """Return the frames that end a subscription."""
+        ...
+
+    def parser(self, symbols: Symbols, connection: Connection) -> Parser:
+        """Return a parser for one connection. Of a replayed connection trades have origin REPLAY instead of LIVE."""
+        ...
+
+    def instrument(self, venue_symbol: str) -> Instrument:
+        """Return the instrument of a symbol as far as the symbol alone tells. Raises ValueError if it is not one."""
+        ...
+
+    def instruments_request(self) -> RestRequest:
+        """Describe the request for all instruments."""
+        ...
+
+    def parse_instruments(self, body: bytes) -> list[Instrument]:
+        """Parse its answer. Raises MalformedFrame."""
+        ...
+
+    def trades_request(self, venue_symbol: str, older_than: str | None, limit: int) -> RestRequest:
+        """Describe the request for a page of trades older than a cursor (a trade id), newest if None."""
+        ...
+
+    def parse_trades(self, body: bytes, code: int, ingest_time: int, limit: int) -> TradesPage:
+        """Parse its answer; origin is REFILL. Raises MalformedFrame."""
+        ...
+
+    def bars_request(self, venue_symbol: str, interval_s: int, start_ns: int, end_ns: int) -> RestRequest:
+        """Describe the request for the venue's bars with start <= bar < end. Raises ConfigError for an interval
+        the venue does not have or a range over its page size."""
+        ...
+
+    def parse_bars(self, body: bytes, code: int, interval_s: int, ingest_time: int) -> Batch:
+        """Parse its answer into bars, oldest first. Raises MalformedFrame."""
+        ...
+
+    def book_request(self, venue_symbol: str) -> RestRequest:
+        """Describe the request for the whole L2 book."""
+        ...
+
+    def parse_book(self, body: bytes, code: int, ingest_time: int) -> Batch:
+        """Parse its answer into book deltas that begin with a snapshot flag. Raises MalformedFrame."""
+        ...
+
+
+def columns_of(schema: Schema, parsed: Parsed) -> Batch:
+    """Return the batch of one kind, empty if there was none."""
+    return parsed.batches.get(schema.name) or schema.empty()
