@@ -6,6 +6,7 @@ One thread writes, in commit order. Any thread reads through a reader of its own
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
@@ -88,6 +89,10 @@ class Reader(Protocol):
 
     def last_commit(self) -> tuple[int, int]:
         """Return (number, clock) of the newest commit this reader sees; (0, 0) in an empty store."""
+        ...
+
+    def pinned(self) -> AbstractContextManager[None]:
+        """Keep to one state of the store: every read inside the ``with`` block sees the same newest commit."""
         ...
 
     def sql(self, query: str, limits: SqlLimits | None = None) -> pa.Table:
