@@ -1,0 +1,91 @@
+"""Opening a DuckDB file, and saying in words why one cannot be opened."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from fulltape.errors import ConfigError
+from fulltape.stores.base import StoreIdentity
+from fulltape.stores.schema import COMMIT, FORMAT_VERSION, create_statements
+
+_PID: Final = re.compile(r"PID (\d+)")
+
+
+def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+    """Open a database file, shut off from everything but itself.
+
+    Queries of users run in this instance: no files, no extensions, no settings. Raises ConfigError.
+    """
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path}: the folder {path.parent} does not exist: create it or name another with --db")
+    if read_only and not path.exists():
+        raise ConfigError(f"{path}: no such database")
+    try:
+        connection = duckdb.connect(
+            str(path),
+            read_only=read_only,
+            config={
+                "checkpoint_threshold": "16MB",
+                "enable_external_access": "false",
+                "autoload_known_extensions": "false",
+                "autoinstall_known_extensions": "false",
+            },
+        )
+    except duckdb.Error as error:
+        raise ConfigError(_explain(path, str(error))) from error
+    connection.execute("SET python_enable_replacements = false")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def identify(
+    connection: duckdb.DuckDBPyConnection, path: Path, *, simulated: bool | None, read_only: bool
+) -> StoreIdentity:
+    """Return what the database is, after making its tables if it is new.
+
+    Raises ConfigError for a database of something else, of a newer version, or with the other sort of prices.
+    """
+    tables = connection.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()").fetchall()
+    names = {name for (name,) in tables}
+    if not names and not read_only:
+        return _create(connection, simulated=bool(simulated))
+    if "tape.meta" not in names:
+        raise ConfigError(f"{path}: a DuckDB database, but not one of fulltape: name another file with --db")
+    row = connection.execute("SELECT version, simulated FROM tape.meta").fetchone()
+    assert row is not None
+    identity = StoreIdentity(version=row[0], simulated=row[1])
+    if identity.version != FORMAT_VERSION:
+        raise ConfigError(
+            f"{path}: has format {identity.version}, this fulltape reads format {FORMAT_VERSION}: "
+            "install the version of fulltape that wrote it, or name another file with --db"
+        )
+    if simulated is not None and simulated != identity.simulated:
+        has, wants = ("simulated", "live") if identity.simulated else ("live", "simulated")
+        raise ConfigError(f"{path}: holds {has} prices, {wants} ones must not mix with them: name another with --db")
+    return identity
+
+
+def _create(connection: duckdb.DuckDBPyConnection, *, simulated: bool) -> StoreIdentity:
+    connection.begin()
+    for statement in create_statements():
+        connection.execute(statement)
+    connection.execute(
+        f"INSERT INTO tape.meta(version, simulated, {COMMIT}, clock) VALUES (?, ?, 0, make_timestamp_ns(0))",
+        [FORMAT_VERSION, simulated],
+    )
+    connection.commit()
+    return StoreIdentity(FORMAT_VERSION, simulated)
+
+
+def _explain(path: Path, text: str) -> str:
+    if "Could not set lock" in text:
+        pid = _PID.search(text)
+        who = f"process {pid[1]}" if pid else "another process"
+        return f"{path}: in use by {who}: stop it first, or name another file with --db"
+    if "not a valid DuckDB database" in text:
+        return f"{path}: not a DuckDB database: name another file with --db"
+    return f"{path}: cannot be opened: {text}"

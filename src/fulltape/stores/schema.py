@@ -1,0 +1,127 @@
+"""Tables and views of the embedded store, derived from the records.
+
+Rows lie in tables of the schema ``tape`` as columns lie in memory: instruments and intervals as integers, enums as
+small numbers, plus the number of the commit that wrote them. What people query are views of the same names with
+readable values. A new kind in `fulltape.records.STORED` gets its table and its view by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import msgspec
+
+from fulltape.records import CANDLES, STORED, Instrument, Schema
+from fulltape.records.columns import Column, Physical, high
+
+FORMAT_VERSION: Final = 1
+"""Grows with every change after which an older fulltape could not read or continue the database."""
+
+COMMIT: Final = "commit"
+"""The column of every table that holds the number of the commit that wrote the row."""
+
+OPEN_CANDLES: Final = "candles_open"
+"""Candles that are not final: few rows that every commit replaces, kept apart from the millions that rest."""
+
+_SQL_TYPES: Final = {
+    Physical.INSTRUMENT: "INTEGER",
+    Physical.TIME: "TIMESTAMP_NS",
+    Physical.INTERVAL: "INTEGER",
+    Physical.ID128: "BIGINT",
+    Physical.FLOAT: "DOUBLE",
+    Physical.INT: "BIGINT",
+    Physical.BOOL: "BOOLEAN",
+    Physical.ENUM: "UTINYINT",
+    Physical.TEXT: "VARCHAR",
+    Physical.BYTES: "BLOB",
+}
+_INSTRUMENT_TYPES: Final = {str: "VARCHAR", float: "DOUBLE"}
+
+_ID_TEXT: Final = """
+CREATE MACRO tape.hex16(half) AS lpad(lower(hex(half)), 16, '0');
+CREATE MACRO tape.id_text(low, high) AS CASE WHEN high = 0 THEN CAST(low AS VARCHAR) ELSE
+    concat_ws('-', tape.hex16(high)[1:8], tape.hex16(high)[9:12], tape.hex16(high)[13:16],
+              tape.hex16(low)[1:4], tape.hex16(low)[5:16]) END;
+"""
+
+
+def quoted(name: str) -> str:
+    """Return ``name`` as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def table(name: str) -> str:
+    """Return the qualified name of the table that holds the rows of a kind."""
+    return f"tape.{quoted(name)}"
+
+
+def tables_of(schema: Schema) -> tuple[str, ...]:
+    """Return the names of the tables that together hold one kind."""
+    return (schema.name, OPEN_CANDLES) if schema is CANDLES else (schema.name,)
+
+
+def rows_of(schema: Schema) -> str:
+    """Return a FROM item with every stored row of a kind."""
+    names = [table(name) for name in tables_of(schema)]
+    if len(names) == 1:
+        return names[0]
+    return "(" + " UNION ALL ".join(f"SELECT * FROM {name}" for name in names) + ")"
+
+
+def physical_names(schema: Schema) -> list[str]:
+    """Return the quoted names of a kind's columns as they lie in its table, without the commit."""
+    return [quoted(name) for column in schema.columns for name in column.names]
+
+
+def create_statements() -> Iterator[str]:
+    """Yield what makes an empty database, in order."""
+    yield "CREATE SCHEMA tape"
+    yield f"CREATE TABLE tape.meta(version INTEGER, simulated BOOLEAN, {COMMIT} BIGINT, clock TIMESTAMP_NS)"
+    yield "CREATE TABLE tape.snapshots(operator VARCHAR, instrument INTEGER, state BLOB)"
+    yield "CREATE TABLE tape.intervals(seconds INTEGER, name VARCHAR)"
+    fields = msgspec.structs.fields(Instrument)
+    columns = ", ".join(f"{quoted(field.name)} {_INSTRUMENT_TYPES[field.type]}" for field in fields)
+    yield f"CREATE TABLE tape.instruments(code INTEGER, {columns})"
+    yield _ID_TEXT
+    yield f"CREATE VIEW instruments AS SELECT {', '.join(quoted(f.name) for f in fields)} FROM tape.instruments"
+    for schema in STORED:
+        for name in tables_of(schema):
+            yield _create_table(schema, name)
+        yield _create_view(schema)
+
+
+def _create_table(schema: Schema, name: str) -> str:
+    columns = [f"{quoted(n)} {_SQL_TYPES[c.physical]}" for c in schema.columns for n in c.names]
+    return f"CREATE TABLE {table(name)}({', '.join(columns)}, {COMMIT} BIGINT)"
+
+
+def _create_view(schema: Schema) -> str:
+    columns = ", ".join(f"{_readable(schema, column)} AS {quoted(column.name)}" for column in schema.columns)
+    joins = ""
+    # Joins rather than expressions: a filter on the text then becomes a filter on the integer that is stored.
+    for column in schema.columns:
+        if column.physical is Physical.INSTRUMENT:
+            joins += f" JOIN tape.instruments AS instruments ON t.{quoted(column.name)} = instruments.code"
+        elif column.physical is Physical.INTERVAL:
+            joins += f" JOIN tape.intervals AS intervals ON t.{quoted(column.name)} = intervals.seconds"
+    return f"CREATE VIEW {quoted(schema.name)} AS SELECT {columns} FROM {rows_of(schema)} AS t{joins}"
+
+
+def _readable(schema: Schema, column: Column) -> str:
+    stored = f"t.{quoted(column.name)}"
+    match column.physical:
+        case Physical.INSTRUMENT:
+            return "instruments.id"
+        case Physical.INTERVAL:
+            return "intervals.name"
+        case Physical.ID128:
+            return f"tape.id_text({stored}, t.{quoted(high(column.name))})"
+        case Physical.ENUM:
+            assert column.choices is not None
+            cases = " ".join(f"WHEN {member.value} THEN '{member.name}'" for member in column.choices)
+            return f"CASE {stored} {cases} END"
+    if (schema.name, column.name) == ("coverage", "end"):
+        # A stretch that goes on has been listened to up to the last commit.
+        return f"coalesce({stored}, (SELECT clock FROM tape.meta))"
+    return stored
