@@ -1,0 +1,213 @@
+"""The configuration: one typed TOML file, every key optional, every mistake named with its place.
+
+Secrets never stand in the file: a venue's keys come from the environment variables that its spec names.
+"""
+
+from __future__ import annotations
+
+import enum
+import importlib.resources
+import ipaddress
+import tomllib
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Self
+
+import msgspec
+
+from fulltape.errors import ConfigError, did_you_mean
+from fulltape.records.interval import DEFAULT_INTERVALS, parse_interval
+from fulltape.venues.base import Channel, Credentials
+
+_SECRET_WORDS = ("key", "secret", "passphrase", "password", "token")
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class ServerConfig(msgspec.Struct, frozen=True):
+    """Where the dashboard and the API listen, and under which names besides loopback. Port 0 takes any free one."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8000
+    allow_remote: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+
+
+class StoreConfig(msgspec.Struct, frozen=True):
+    """The database file, and how many days each table keeps (``candles.1s`` limits one interval)."""
+
+    path: str = "fulltape.duckdb"
+    retention: Mapping[str, Positive] = {}
+
+
+class CaptureConfig(msgspec.Struct, frozen=True):
+    """Recording of raw frames. ``keep_gb`` 0 keeps every segment."""
+
+    enabled: bool = False
+    directory: str = "captures"
+    rotate_mb: Positive = 128.0
+    rotate_minutes: Positive = 60.0
+    keep_gb: NotNegative = 20.0
+    queue_mb: Positive = 64.0
+
+
+class EngineConfig(msgspec.Struct, frozen=True):
+    """How often the engine commits, and how long it waits for late and quiet data."""
+
+    flush_ms: Positive = 50.0
+    flush_records: Count = 5_000
+    lateness_s: NotNegative = 2.0
+    quiet_s: Positive = 5.0
+    max_queued_frames: Count = 200_000
+
+
+class CandlesConfig(msgspec.Struct, frozen=True):
+    """Which candles are made. Windows shorter than ``quiet_from`` are left out when nobody traded."""
+
+    intervals: tuple[str, ...] = DEFAULT_INTERVALS
+    quiet_from: str = "1m"
+
+
+class VenueConfig(msgspec.Struct, frozen=True):
+    """What is followed at one venue; empty fields mean the venue's own defaults."""
+
+    instruments: tuple[str, ...] = ()
+    channels: tuple[Channel, ...] = ()
+    url: str = ""
+    rest_url: str = ""
+    enabled: bool = True
+
+
+class Config(msgspec.Struct, frozen=True):
+    """The whole configuration. Without venues fulltape follows Coinbase's main instruments."""
+
+    server: ServerConfig = ServerConfig()
+    store: StoreConfig = StoreConfig()
+    capture: CaptureConfig = CaptureConfig()
+    engine: EngineConfig = EngineConfig()
+    candles: CandlesConfig = CandlesConfig()
+    venues: Mapping[str, VenueConfig] = {}
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a file. Raises ConfigError that names the file, the place and what to change."""
+        try:
+            text = path.read_text(encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(
+                f"{path}: {error.strerror}; `fulltape config sample` prints a file to start from"
+            ) from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"{path}: is not UTF-8 text") from None
+        try:
+            return cls.parse(text)
+        except ConfigError as error:
+            raise ConfigError(f"{path}: {error}") from None
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read TOML text. Raises ConfigError that names the place and what to change."""
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"not TOML: {error}") from None
+        for problem in _unknown(data, cls, ()):
+            raise ConfigError(problem)
+        try:
+            config = msgspec.convert(data, cls)
+        except msgspec.ValidationError as error:
+            raise ConfigError(_placed(str(error))) from None
+        config.check()
+        return config
+
+    def check(self) -> None:
+        """Refuse what the types allow and fulltape cannot do. Connects to nothing. Raises ConfigError."""
+        if not self.server.allow_remote and not _is_loopback(self.server.host):
+            raise ConfigError(
+                f"[server] host: {self.server.host} is open to other machines, and nothing asks them for a password; "
+                "use 127.0.0.1, or set allow_remote = true if a proxy in front does"
+            )
+        if not self.candles.intervals:
+            raise ConfigError("[candles] intervals: name at least one, such as 1m")
+        for key, interval in (
+            *((f"intervals[{i}]", text) for i, text in enumerate(self.candles.intervals)),
+            ("quiet_from", self.candles.quiet_from),
+        ):
+            try:
+                parse_interval(interval)
+            except ValueError as error:
+                raise ConfigError(f"[candles] {key}: {error}") from None
+        for name, venue in self.venues.items():
+            for key, url, scheme in (("url", venue.url, "ws"), ("rest_url", venue.rest_url, "http")):
+                if url and not url.startswith((f"{scheme}://", f"{scheme}s://")):
+                    raise ConfigError(f"[venues.{name}] {key}: {url!r} must begin with {scheme}s:// or {scheme}://")
+
+
+def sample() -> str:
+    """Return a commented configuration file that holds every default."""
+    return importlib.resources.files("fulltape.engine").joinpath("sample.toml").read_text(encoding="utf-8")
+
+
+def credentials(variables: tuple[str, ...], environment: Mapping[str, str]) -> Credentials | None:
+    """Return the keys that the environment holds under ``variables``, or None if it holds none.
+
+    Raises ConfigError when some are set and others are not.
+    """
+    values = [environment.get(name, "") for name in variables]
+    missing = [name for name, value in zip(variables, values, strict=True) if not value]
+    if len(missing) == len(variables):
+        return None
+    if missing:
+        raise ConfigError(f"the environment sets some keys but not {', '.join(missing)}: set all or none")
+    return Credentials(*values)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _unknown(value: object, kind: Any, place: tuple[str, ...]) -> Iterator[str]:
+    """Yield what the types do not know, each with its place: keys, and members of closed vocabularies."""
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if isinstance(value, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        hints = typing.get_type_hints(kind, include_extras=True)
+        for key, inner in value.items():
+            if key in hints:
+                yield from _unknown(inner, hints[key], (*place, key))
+            else:
+                yield f"{_spell(*place, key)}: unknown key{_advice(key, hints)}"
+    elif isinstance(value, dict) and origin is not None and issubclass(origin, Mapping):
+        for key, inner in value.items():
+            yield from _unknown(inner, arguments[1], (*place, key))
+    elif isinstance(value, list) and origin is tuple:
+        for i, inner in enumerate(value):
+            yield from _unknown(inner, arguments[0], (*place[:-1], f"{place[-1]}[{i}]"))
+    elif isinstance(value, str) and isinstance(kind, type) and issubclass(kind, enum.StrEnum):
+        choices = [member.value for member in kind]
+        if value not in choices:
+            yield f"{_spell(*place)}: {value!r} is none of {', '.join(choices)}{did_you_mean(value, choices)}"
+
+
+def _advice(key: str, known: Mapping[str, Any]) -> str:
+    if any(word in key.lower() for word in _SECRET_WORDS):
+        return "; secrets come from the environment only, see docs/operations.md"
+    return did_you_mean(key, known) or f" (known: {', '.join(known)})"
+
+
+def _placed(message: str) -> str:
+    """Turn msgspec's ``Expected `int` - at `$.server.port``` into ``[server] port: Expected `int```."""
+    what, _, where = message.partition(" - at `$")
+    path = where.rstrip("`").lstrip(".").replace("[...]", "")
+    return f"{_spell(*path.split('.'))}: {what}" if path else what
+
+
+def _spell(*place: str) -> str:
+    return f"[{'.'.join(place[:-1])}] {place[-1]}" if len(place) > 1 else f"[{place[0]}]"
