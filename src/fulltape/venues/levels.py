@@ -1,0 +1,85 @@
+"""Book messages to book deltas: flags, empty snapshots and bad levels, the same for every venue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Final
+
+import numpy as np
+
+from fulltape.records import BOOK_DELTAS, Array, Batch, BookSide
+from fulltape.records.book import CLEAR, LAST, SNAPSHOT
+from fulltape.venues.base import Parsed, Reject
+
+BID: Final = int(BookSide.BID)
+ASK: Final = int(BookSide.ASK)
+
+Level = tuple[int, float, float]
+"""Side, price, and the new size at that price: 0 removes."""
+
+_NO_LEVEL: Final[Level] = (BID, 0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class BookMessages:
+    """Messages of known instruments in order of arrival: one entry of each column per message."""
+
+    frames: Array
+    codes: Array
+    event_times: Array
+    received: Array
+    is_snapshot: Array
+    levels: Sequence[list[Level]]
+
+
+def add_book(messages: BookMessages, parsed: Parsed) -> None:
+    """Put the levels into ``parsed`` as book deltas; a level that is no level is left out and its frame rejected.
+
+    Of a frame with several bad levels there is one `Reject`. A snapshot without a good level becomes a CLEAR row.
+    """
+    # A snapshot starts with a row that stands for "no levels" and goes as soon as there is one.
+    levels = [
+        [_NO_LEVEL, *own] if snapshot else own
+        for own, snapshot in zip(messages.levels, messages.is_snapshot.tolist(), strict=True)
+    ]
+    counts = [len(own) for own in levels]
+    owners = np.repeat(np.arange(len(levels)), counts)
+    flat = list(chain.from_iterable(levels))
+    sides = np.array([level[0] for level in flat], np.uint8)
+    prices = np.array([level[1] for level in flat], np.float64)
+    sizes = np.array([level[2] for level in flat], np.float64)
+
+    is_first = np.diff(owners, prepend=-1) != 0
+    stands_for_none = is_first & messages.is_snapshot[owners]
+    kept = (prices > 0) & (prices < np.inf) & (sizes >= 0) & (sizes < np.inf)
+    _reject_levels(messages, owners, ~kept & ~stands_for_none, parsed)
+    kept |= stands_for_none & (np.bincount(owners[kept], minlength=len(levels)) == 0)[owners]
+    if not kept.any():
+        return
+
+    owners = owners[kept]
+    flags = np.where(stands_for_none[kept], CLEAR, 0)
+    flags |= np.where((np.diff(owners, prepend=-1) != 0) & messages.is_snapshot[owners], SNAPSHOT, 0)
+    flags |= np.where(np.diff(owners, append=-1) != 0, LAST, 0)
+    columns = {
+        "instrument": messages.codes[owners],
+        "side": sides[kept],
+        "price": prices[kept],
+        "size": sizes[kept],
+        "flags": flags.astype(np.int64),
+        "event_time": messages.event_times[owners],
+        "ingest_time": messages.received[owners],
+    }
+    parsed.batches[BOOK_DELTAS.name] = Batch(BOOK_DELTAS, columns)
+    parsed.frames[BOOK_DELTAS.name] = messages.frames[owners]
+
+
+def _reject_levels(messages: BookMessages, owners: Array, is_bad: Array, parsed: Parsed) -> None:
+    if not is_bad.any():
+        return
+    counts = np.bincount(owners[is_bad], minlength=len(messages.levels))
+    for owner in np.flatnonzero(counts).tolist():
+        detail = f"{counts[owner]} of {len(messages.levels[owner])} levels"
+        parsed.rejects.append(Reject(int(messages.frames[owner]), "bad_level", detail))

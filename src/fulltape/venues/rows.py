@@ -1,0 +1,111 @@
+"""What every parser does with the messages of one kind: build columns, check values, keep the good rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+
+from fulltape.clock import SECOND_NS
+from fulltape.records import Array, Batch, Schema
+from fulltape.records.columns import high
+from fulltape.venues.base import Parsed, Reject, Symbols
+from fulltape.venues.times import parse_times
+
+UNKNOWN_CODE: Final = -1
+"""The code of a symbol that nobody asked for."""
+
+_EARLIEST_NS: Final = 1_230_940_800 * SECOND_NS  # 2009-01-03: no market here is older than the first block
+_AHEAD_NS: Final = 3_600 * SECOND_NS
+
+
+class Codes(dict[str, int]):
+    """Instrument codes by venue symbol, remembered once found; UNKNOWN_CODE for what is not followed (yet)."""
+
+    def __init__(self, symbols: Symbols) -> None:
+        super().__init__()
+        self._symbols = symbols
+
+    def __missing__(self, venue_symbol: str) -> int:
+        code = self._symbols.code_of(venue_symbol)
+        if code is None:
+            return UNKNOWN_CODE
+        self[venue_symbol] = code
+        return code
+
+    def column(self, venue_symbols: Sequence[str]) -> Array:
+        """Return the int32 codes of many symbols."""
+        return np.array([self[symbol] for symbol in venue_symbols], np.int32)
+
+
+class Rows:
+    """Rows of one kind on their way into a batch.
+
+    Each method adds a column and notes the rows whose value cannot be used; `finish` hands over the good rows and
+    one `Reject` for each bad one, with the first reason found. ``frames`` and ``received`` give, for each row, the
+    index of its frame in the call and when that was received (ns). Clean data costs one comparison per column.
+    """
+
+    def __init__(self, schema: Schema, frames: Array, received: Array) -> None:
+        self.schema = schema
+        self._frames = frames
+        self._received = received
+        self._columns: dict[str, Array] = {}
+        self._bad: dict[int, Reject] = {}
+
+    def put(self, name: str, values: Sequence[Any] | Array) -> None:
+        """Add a column whose values need no check."""
+        self._columns[name] = np.asarray(values, self.schema.column(name).dtype)
+
+    def instruments(self, codes: Codes, venue_symbols: Sequence[str]) -> None:
+        """Add the instruments; what nobody asked for is bad."""
+        column = codes.column(venue_symbols)
+        self._columns["instrument"] = column
+        self._check("unknown_instrument", column != UNKNOWN_CODE, venue_symbols)
+
+    def ids(self, name: str, numbers: Sequence[int]) -> None:
+        """Add a column of ids that are numbers below 2^63."""
+        self._columns[name] = np.array(numbers, np.int64)
+        self._columns[high(name)] = np.zeros(len(numbers), np.int64)
+
+    def times(self, texts: Sequence[str]) -> None:
+        """Add ``event_time`` from RFC 3339 texts, and ``ingest_time``; a time that cannot be true is bad."""
+        times = parse_times(texts)
+        self._columns["event_time"] = times
+        self._columns["ingest_time"] = self._received
+        self._check("bad_time", is_plausible(times, self._received), texts)
+
+    def positive(self, name: str, values: Sequence[float]) -> None:
+        """Add a column of prices or sizes; whatever is not finite and above zero is bad."""
+        column = np.array(values, np.float64)
+        self._columns[name] = column
+        self._check(f"bad_{name}", (column > 0) & (column < np.inf), values)
+
+    def figures(self, name: str, values: Sequence[float | None], *, zero_is_null: bool = False) -> None:
+        """Add a column that may be null; negative and infinite figures are bad, NaN is null."""
+        column = np.array(values, np.float64)
+        self._check(f"bad_{name}", ~((column < 0) | (column == np.inf)), values)
+        self._columns[name] = np.where(column == 0, np.nan, column) if zero_is_null else column
+
+    def finish(self, parsed: Parsed) -> None:
+        """Put the good rows and the rejects into ``parsed``."""
+        batch, frames = Batch(self.schema, self._columns), self._frames
+        if self._bad:
+            parsed.rejects.extend(self._bad.values())
+            kept = np.ones(len(frames), np.bool_)
+            kept[list(self._bad)] = False
+            batch, frames = batch.take(kept), frames[kept]
+        if len(batch):
+            parsed.batches[self.schema.name] = batch
+            parsed.frames[self.schema.name] = frames
+
+    def _check(self, reason: str, is_good: Array, values: Sequence[Any]) -> None:
+        if not is_good.all():
+            for row in np.flatnonzero(~is_good).tolist():
+                self._bad.setdefault(row, Reject(int(self._frames[row]), reason, repr(values[row])))
+
+
+def is_plausible(event_times: Array, received: Array) -> Array:
+    """Return which times can be true: not older than any market, not over an hour ahead of our clock."""
+    return (event_times >= _EARLIEST_NS) & (event_times <= received + _AHEAD_NS)
