@@ -1,0 +1,77 @@
+# Two commands do all the set-up: `make up` and `make test`. `make help` lists the others.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := src tests bench hatch_build.py
+WEB := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up test unit e2e uncompiled fmt lint type golden bench docs run-sim check lock clean
+
+help:  ## show this list
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
+
+setup: $(VENV)/.installed  ## create .venv with every locked package and build the dashboard
+
+$(VENV)/.packages: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fulltape needs Python 3.11 or newer: make PYTHON=python3.12")'
+	@echo "Installing the locked packages into $(VENV) (once, about a minute) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.packages pyproject.toml hatch_build.py $(WEB)
+	@echo "Building the dashboard ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+up: setup  ## start fulltape and say where to look (make up ARGS="--port 9000")
+	@exec $(BIN)/fulltape up $(ARGS)
+
+run-sim: setup  ## start fulltape on the simulated venue
+	@exec $(BIN)/fulltape up --sim $(ARGS)
+
+test: lint type unit e2e  ## everything that proves it works
+
+unit: setup
+	$(BIN)/python -m pytest -m "not e2e and not slow" $(ARGS)
+
+e2e: setup
+	$(BIN)/python -m pytest -m "e2e or slow" $(ARGS)
+
+uncompiled: setup  ## the operators and the golden replay with the kernels as plain Python
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest tests/operators -m "not slow and not e2e" $(ARGS)
+	NUMBA_DISABLE_JIT=1 $(BIN)/python -m pytest -m golden $(ARGS)
+
+check: test uncompiled  ## what CI runs
+
+fmt: setup  ## format, and mend what ruff can mend
+	$(BIN)/ruff check --fix --exit-zero $(SOURCES)
+	$(BIN)/ruff format $(SOURCES)
+
+lint: setup  ## style, formatting and the floors of the architecture
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/lint-imports
+
+type: setup  ## mypy --strict
+	$(BIN)/mypy
+	$(BIN)/mypy tests
+
+golden: setup  ## rewrite the golden expectations; read the diff
+	$(BIN)/python -m pytest -m golden --rewrite-golden
+
+bench: setup  ## measure every stage and compare with the peers that are installed
+	$(BIN)/python bench/run.py $(ARGS)
+
+docs: setup  ## write docs/cli.md from the program
+	$(BIN)/python -m typer fulltape.cli.main utils docs --name fulltape --output docs/cli.md
+
+lock:  ## resolve the newest packages into requirements.lock (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
+	    --no-header --all-extras pyproject.toml --output-file requirements.lock
+
+clean:  ## remove what was built, not what was recorded
+	rm -rf $(VENV) build dist src/fulltape/web .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,51 @@
+"""What every test shares: with FULLTAPE_REQUIRE_ALL=1 nothing may be skipped for want of a required part."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Generator
+
+import pytest
+
+REQUIRE_ALL = os.environ.get("FULLTAPE_REQUIRE_ALL") == "1"
+
+# Recordings of real venues belong to others and are not part of the repository: their absence is no failure.
+ALLOWED_SKIPS = re.compile(r"shared (data|recordings)", re.IGNORECASE)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--rewrite-golden", action="store_true", help="rewrite golden expectations; read the diff")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _refuse_skip(report)
+    return report
+
+
+def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
+    if not REQUIRE_ALL or not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if not ALLOWED_SKIPS.search(reason):
+        report.outcome = "failed"
+        report.longrepr = f"{reason}: FULLTAPE_REQUIRE_ALL=1 lets no required part be left out"
+
+
+@pytest.fixture
+def rewrite_golden(request: pytest.FixtureRequest) -> bool:
+    """Whether golden expectations are to be rewritten instead of compared."""
+    return bool(request.config.getoption("--rewrite-golden"))
