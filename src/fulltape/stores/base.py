@@ -125,9 +125,11 @@ class Store(Protocol):
         ...
 
     def commit(self, commit: Commit) -> None:
-        """Write everything or nothing. Numbers must follow each other; a number already there is a no-op, so a
-        retry after a failure in doubt is safe. Raises FatalError when the disk is full or the file is damaged:
-        nothing of this commit is then in the store and every earlier commit is.
+        """Write everything or nothing.
+
+        Numbers must follow each other; a number already there is a no-op, so a retry after a failure in doubt is
+        safe. Raises FatalError when the disk is full or the file is damaged: nothing of this commit is then in the
+        store and every earlier commit is.
         """
         ...
 

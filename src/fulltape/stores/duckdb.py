@@ -7,7 +7,8 @@ changes goes through Arrow into one transaction.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Self
 
@@ -17,15 +18,15 @@ import numpy as np
 import pyarrow as pa
 
 from fulltape.errors import FatalError
-from fulltape.records import CANDLES, STORED, Array, Batch, Commit, Instrument, InstrumentTable
+from fulltape.records import CANDLES, Array, Batch, Commit, Instrument, InstrumentTable
 from fulltape.records.interval import format_interval
-from fulltape.stores.base import Restored, StoreIdentity
+from fulltape.stores.base import Restored, Retention, StoreIdentity
 from fulltape.stores.duckdb_file import connect, identify
 from fulltape.stores.duckdb_reader import DuckDbReader
 from fulltape.stores.latest import key_names, last_of_each_key
+from fulltape.stores.retention import expired
 from fulltape.stores.schema import COMMIT, OPEN_CANDLES, quoted, table
 
-_KINDS: Final = {schema.name: schema for schema in STORED}
 _BEFORE_ALL: Final = np.iinfo(np.int64).min
 
 Series = tuple[int, int]
@@ -78,13 +79,22 @@ class DuckDbStore:
             raise FatalError(f"commit {commit.number} does not follow {self._commit}: the store would have a hole")
         batches = [_latest(batch) for batch in commit.batches.values() if len(batch)]
         self._check_codes(commit, batches)
-        try:
-            self._writer.begin()
+        with self._transaction(f"commit {commit.number}"):
             self._write(commit, batches)
-            self._writer.commit()
-        except duckdb.Error as error:
-            raise FatalError(f"commit {commit.number} could not be written: {error}") from error
         self._remember(commit, batches)
+
+    def retain(self, retention: Retention, now_ns: int) -> dict[str, int]:
+        """Delete what is older than its table keeps and return how many rows each table lost.
+
+        Raises ConfigError for a table or an interval that does not exist or a length that is not positive.
+        """
+        deletions = list(expired(retention, now_ns))
+        lost: dict[str, int] = {}
+        with self._transaction("retention"):
+            for kind, statement, parameters in deletions:
+                row = self._writer.execute(statement, parameters).fetchone()
+                lost[kind] = lost.get(kind, 0) + (row[0] if row else 0)
+        return lost
 
     def reader(self) -> DuckDbReader:
         """Return a reader for the calling thread."""
@@ -102,6 +112,17 @@ class DuckDbStore:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
+    @contextmanager
+    def _transaction(self, what: str) -> Iterator[None]:
+        try:
+            self._writer.begin()
+            yield
+            self._writer.commit()
+        except duckdb.Error as error:
+            with suppress(duckdb.Error):  # after some failures DuckDB has rolled back by itself
+                self._writer.rollback()
+            raise FatalError(f"{what} could not be written: {error}") from error
+
     def _check_codes(self, commit: Commit, batches: Iterable[Batch]) -> None:
         # A row whose instrument is unknown would be stored and yet missing from every view.
         known = max(self._instruments, *(code + 1 for code in commit.instruments), 0)
@@ -112,9 +133,8 @@ class DuckDbStore:
 
     def _write(self, commit: Commit, batches: Iterable[Batch]) -> None:
         self._write_instruments(commit.instruments)
+        self._write_intervals(_intervals(batches) - self._intervals)
         for batch in batches:
-            if "interval" in batch.columns:
-                self._write_intervals(batch["interval"])
             if batch.schema is CANDLES:
                 self._write_candles(batch, commit.number)
             elif batch.schema.latest:
@@ -165,11 +185,9 @@ class DuckDbStore:
         self._insert(arriving, "DELETE FROM tape.instruments AS t USING arriving WHERE t.code = arriving.code")
         self._insert(arriving, f"INSERT INTO tape.instruments({names}) SELECT {names} FROM arriving")
 
-    def _write_intervals(self, seconds: Array) -> None:
-        new = sorted(set(seconds.tolist()) - self._intervals)
-        for interval in new:
-            self._writer.execute("INSERT INTO tape.intervals VALUES (?, ?)", [interval, format_interval(interval)])
-            self._intervals.add(interval)
+    def _write_intervals(self, new: set[int]) -> None:
+        for seconds in sorted(new):
+            self._writer.execute("INSERT INTO tape.intervals VALUES (?, ?)", [seconds, format_interval(seconds)])
 
     def _write_snapshots(self, snapshots: Mapping[str, Mapping[int, bytes]]) -> None:
         rows = [
@@ -195,6 +213,7 @@ class DuckDbStore:
     def _remember(self, commit: Commit, batches: Iterable[Batch]) -> None:
         self._commit = commit.number
         self._instruments = max(self._instruments, *(code + 1 for code in commit.instruments), 0)
+        self._intervals |= _intervals(batches)
         for batch in batches:
             if batch.schema is CANDLES:
                 final = batch.take(batch["is_final"])
@@ -204,6 +223,10 @@ class DuckDbStore:
 
 def _latest(batch: Batch) -> Batch:
     return last_of_each_key(batch) if batch.schema.latest else batch
+
+
+def _intervals(batches: Iterable[Batch]) -> set[int]:
+    return {seconds for batch in batches if "interval" in batch.columns for seconds in batch["interval"].tolist()}
 
 
 def _series(candles: Batch) -> Iterable[Series]:

@@ -2,91 +2,123 @@
 
 from __future__ import annotations
 
-from typing import Any
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
-from fulltape.records import Batch, Schema
-from fulltape.records.columns import Physical
-from fulltape.stores.base import Cursor, Selection
-from fulltape.stores.schema import COMMIT, physical_names, quoted, rows_of
+from fulltape.errors import ConfigError
+from fulltape.records import STORED, Batch
+from fulltape.stores.base import Selection, SqlLimits
+from fulltape.stores.duckdb_select import select
+from fulltape.stores.export import check_suffix, write_whole
+from fulltape.stores.schema import COMMIT, quoted, rows_of
+
+_EXPORT_ROWS = 100_000
 
 
 class DuckDbReader:
-    """Reads whole commits of one database through a cursor of its own."""
+    """Reads whole commits of one database through a cursor of its own. One thread at a time."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._cursor = cursor
+        self._is_pinned = False
 
     def read(self, selection: Selection) -> Batch:
-        """Return the selected rows."""
-        query, parameters = build(selection)
+        """Return the selected rows; rows at the same place come in the same order in every read."""
+        query, parameters = select(selection)
         return selection.schema.from_arrow(self._cursor.sql(query, params=parameters).to_arrow_table())
 
     def last_commit(self) -> tuple[int, int]:
-        """Return (number, clock) of the newest commit; (0, 0) in an empty store."""
+        """Return (number, clock) of the newest commit this reader sees; (0, 0) in an empty store."""
         row = self._cursor.execute(f"SELECT {COMMIT}, epoch_ns(clock) FROM tape.meta").fetchone()
         assert row is not None
         return row[0], row[1]
+
+    @contextmanager
+    def pinned(self) -> Iterator[None]:
+        """Keep to one state of the store until the block ends; a block inside another changes nothing."""
+        if self._is_pinned:
+            yield
+            return
+        self._cursor.execute("BEGIN TRANSACTION READ ONLY")
+        self._is_pinned = True
+        try:
+            self.last_commit()  # a transaction sees the state at its first read
+            yield
+        finally:
+            self._is_pinned = False
+            self._cursor.rollback()
+
+    def sql(self, query: str, limits: SqlLimits | None = None) -> pa.Table:
+        """Run one SELECT over the public views and return its rows.
+
+        Raises ConfigError, saying why, for any other statement, an error in it, or one that goes over the limits.
+        """
+        limits = limits or SqlLimits()
+        with self._running(limits.timeout_s):
+            table = self._relation(query).limit(limits.max_rows + 1).to_arrow_table()
+        if table.num_rows > limits.max_rows:
+            raise ConfigError(f"more than {limits.max_rows:,} rows: add a LIMIT, or export them to a file")
+        return table
+
+    def export(self, query: str, path: Path) -> int:
+        """Write the rows of a table (its bare name) or a SELECT to ``.csv``, ``.parquet`` or ``.arrow``.
+
+        Returns the number of rows. The file appears whole or not at all. Raises ConfigError for a query that cannot
+        run, a suffix of no known format, or a place that cannot be written.
+        """
+        check_suffix(path)
+        if query.strip().isidentifier():
+            query = f"FROM {quoted(query.strip())}"
+        with self._running(timeout_s=None):
+            relation = self._relation(query)
+            if path.suffix == ".csv":
+                relation = _printable(relation)
+            return write_whole(relation.to_arrow_reader(_EXPORT_ROWS), path)
+
+    def table_sizes(self) -> dict[str, int]:
+        """Return the number of rows of each table."""
+        counts = ", ".join(f"(SELECT count(*) FROM {rows_of(schema)})" for schema in STORED)
+        row = self._cursor.execute(f"SELECT {counts}").fetchone()
+        assert row is not None
+        return dict(zip((schema.name for schema in STORED), row, strict=True))
 
     def close(self) -> None:
         """Give the cursor back."""
         self._cursor.close()
 
+    @contextmanager
+    def _running(self, timeout_s: float | None) -> Iterator[None]:
+        """Run a user's query: it cannot write, and is interrupted after ``timeout_s``."""
+        timer = threading.Timer(timeout_s or 0.0, self._cursor.interrupt)
+        try:
+            with self.pinned():
+                if timeout_s is not None:
+                    timer.start()
+                try:
+                    yield
+                finally:
+                    timer.cancel()
+        except duckdb.InterruptException as error:
+            raise ConfigError(f"stopped after {timeout_s:g} s: narrow the query, for example by time") from error
+        except duckdb.Error as error:
+            raise ConfigError(f"query refused: {error}") from error
 
-def place_columns(schema: Schema) -> list[str]:
-    """Return the columns that place a row of a kind: its time, then its id (upper half first) if it has one."""
-    ids = [name for column in schema.columns if _is_key_id(schema, column.name) for name in reversed(column.names)]
-    return [schema.time, *ids]
-
-
-def _is_key_id(schema: Schema, name: str) -> bool:
-    return name in schema.key and schema.column(name).physical is Physical.ID128
-
-
-def build(selection: Selection) -> tuple[str, list[Any]]:
-    """Return the SQL of a selection and its parameters."""
-    schema = selection.schema
-    time = quoted(schema.time)
-    conditions: list[str] = []
-    parameters: list[Any] = []
-
-    def where(condition: str, *values: int) -> None:
-        conditions.append(condition)
-        parameters.extend(values)
-
-    if selection.instruments:
-        marks = ", ".join("?" * len(selection.instruments))
-        where(f"instrument IN ({marks})", *selection.instruments)
-    if selection.interval_s is not None:
-        where("interval = ?", selection.interval_s)
-    if selection.start is not None:
-        where(f"{time} >= make_timestamp_ns(?)", selection.start)
-    if selection.end is not None:
-        where(f"{time} < make_timestamp_ns(?)", selection.end)
-    if selection.after_commit is not None:
-        where(f"{COMMIT} > ?", selection.after_commit)
-    if selection.after is not None:
-        condition, values = _behind(schema, selection.after, newest_first=selection.newest_first)
-        where(condition, *values)
-    direction = "DESC" if selection.newest_first else "ASC"
-    places = [f"{quoted(name)} {direction}" for name in place_columns(schema)]
-    order = ", ".join([*places, *(f"{quoted(name)} {direction}" for name in schema.key)])
-    query = f"SELECT {', '.join(physical_names(schema))} FROM {rows_of(schema)}"
-    if conditions:
-        query += " WHERE " + " AND ".join(conditions)
-    query += f" ORDER BY {order}"
-    if selection.limit is not None:
-        query += f" LIMIT {selection.limit:d}"
-    return query, parameters
+    def _relation(self, query: str) -> duckdb.DuckDBPyRelation:
+        statements = self._cursor.extract_statements(query)
+        if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
+            raise ConfigError("only a single SELECT can be run here: the database is written by fulltape alone")
+        return self._cursor.sql(statements[0].query)
 
 
-def _behind(schema: Schema, cursor: Cursor, *, newest_first: bool) -> tuple[str, list[int]]:
-    values = [cursor.time, cursor.high, cursor.low]
-    names = place_columns(schema)
-    marks = ["make_timestamp_ns(?)", "?", "?"][: len(names)]
-    sign = "<" if newest_first else ">"
-    row = ", ".join(quoted(name) for name in names)
-    # The plain comparison of the time is what zone maps understand.
-    first = f"{quoted(names[0])} {sign}= make_timestamp_ns(?)"
-    return f"{first} AND ({row}) {sign} ({', '.join(marks)})", [cursor.time, *values[: len(names)]]
+def _printable(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
+    """Return the relation with raw bytes as text, as CSV needs: bytes outside ASCII become escapes."""
+    columns = [
+        f"CAST({quoted(name)} AS VARCHAR) AS {quoted(name)}" if kind == "BLOB" else quoted(name)
+        for name, kind in zip(relation.columns, map(str, relation.types), strict=True)
+    ]
+    return relation.project(", ".join(columns))
