@@ -1,0 +1,210 @@
+// The one place that knows lightweight-charts: candles, volume and shading on a canvas.
+
+import {
+  CandlestickSeries,
+  CrosshairMode,
+  HistogramSeries,
+  createChartEx,
+  type CandlestickData,
+  type DeepPartial,
+  type HistogramData,
+  type IChartApiBase,
+  type ISeriesApi,
+  type Time,
+  type TimeChartOptions,
+  type UTCTimestamp,
+  type WhitespaceData,
+} from "lightweight-charts";
+import { decimalsOf, milliseconds, rounded } from "../format";
+import type { Candle } from "../types";
+import { LocalTimeScale, crosshairText, tickText } from "./local_time";
+import { Shading } from "./shading";
+import type { Span } from "./spans";
+
+/** Ask for older candles when fewer than this many bars are left of the visible ones. */
+const NEAR_START_BARS = 50;
+/** Beyond this many changed candles, setting all of them is cheaper. */
+const MANY_CHANGES = 200;
+
+export interface ChartEvents {
+  /** The reader nears the oldest candle. */
+  onNearStart: () => void;
+  /** The crosshair is over this candle, or over none. */
+  onHover: (candle: Candle | null) => void;
+}
+
+type Item<Data> = Data | WhitespaceData<Time>;
+
+export class CandleChart {
+  readonly #events: ChartEvents;
+  readonly #timeScale = new LocalTimeScale();
+  readonly #chart: IChartApiBase<Time>;
+  readonly #prices: ISeriesApi<"Candlestick">;
+  readonly #volumes: ISeriesApi<"Histogram">;
+  readonly #shading = new Shading((ms) => this.#locate(ms));
+  #candles: readonly Candle[] = [];
+  #lengthS = 60;
+  #volumeColours = { up: "", down: "" };
+
+  constructor(container: HTMLElement, events: ChartEvents) {
+    this.#events = events;
+    this.#chart = createChartEx<Time, LocalTimeScale>(container, this.#timeScale, optionsOf(this.#timeScale));
+    this.#prices = this.#chart.addSeries(CandlestickSeries, { borderVisible: false });
+    this.#volumes = this.#chart.addSeries(
+      HistogramSeries,
+      { priceFormat: { type: "volume" }, priceLineVisible: false, lastValueVisible: false },
+      1,
+    );
+    this.#chart.panes()[0]?.setStretchFactor(4);
+    this.#chart.panes()[1]?.setStretchFactor(1);
+    this.#prices.attachPrimitive(this.#shading);
+    this.#chart.subscribeCrosshairMove((move) =>
+      events.onHover(move.logical === undefined ? null : (this.#candles[move.logical] ?? null)),
+    );
+    this.#chart.timeScale().subscribeVisibleLogicalRangeChange(() => this.#announceNearStart());
+  }
+
+  /** Begin a chart of other candles; `lengthS` is their length in seconds, `priceStep` the instrument's. */
+  begin(lengthS: number, priceStep: number): void {
+    this.#lengthS = lengthS;
+    this.#timeScale.isUtc = lengthS >= 86_400;
+    this.#candles = [];
+    const decimals = decimalsOf(priceStep) || 2;
+    this.#prices.applyOptions({
+      priceFormat: { type: "custom", minMove: 10 ** -decimals, formatter: (price: number) => rounded(price, decimals) },
+    });
+    this.#prices.setData([]);
+    this.#volumes.setData([]);
+    this.#chart.timeScale().applyOptions({ timeVisible: lengthS < 86_400, secondsVisible: lengthS < 60 });
+    this.#chart.timeScale().resetTimeScale();
+    this.#chart.priceScale("right").setAutoScale(true);
+  }
+
+  /** Draw `candles`, oldest first. Only those that are not the same objects as last time are touched. */
+  show(candles: readonly Candle[]): void {
+    const changed = changedSince(this.#candles, candles);
+    const shown = this.#candles.length;
+    this.#candles = candles;
+    if (changed === null || changed.length > MANY_CHANGES) {
+      this.#prices.setData(candles.map((candle) => this.#price(candle)));
+      this.#volumes.setData(candles.map((candle) => this.#volume(candle)));
+    } else {
+      for (const index of changed) {
+        const candle = candles[index]!;
+        const isOld = index < shown - 1;
+        this.#prices.update(this.#price(candle), isOld);
+        this.#volumes.update(this.#volume(candle), isOld);
+      }
+    }
+    if (changed === null) this.#announceNearStart();
+  }
+
+  /** Shade these stretches. */
+  shade(spans: readonly Span[]): void {
+    this.#shading.show(spans);
+  }
+
+  /** Go to the newest candle. */
+  scrollToNow(): void {
+    this.#chart.timeScale().scrollToRealTime();
+  }
+
+  /** Take the colours from the page's style sheet, again whenever the theme has changed. */
+  paint(): void {
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name: string): string => style.getPropertyValue(`--${name}`).trim();
+    const [up, down, line, text] = [colour("up"), colour("down"), colour("chart-line"), colour("text-muted")];
+    this.#chart.applyOptions({
+      layout: {
+        background: { color: colour("panel") },
+        textColor: text,
+        fontFamily: style.getPropertyValue("--font"),
+        panes: { separatorColor: colour("line"), separatorHoverColor: colour("line") },
+      },
+      grid: { vertLines: { color: line }, horzLines: { color: line } },
+      crosshair: {
+        vertLine: { color: text, labelBackgroundColor: colour("raised") },
+        horzLine: { color: text, labelBackgroundColor: colour("raised") },
+      },
+    });
+    this.#prices.applyOptions({ upColor: up, downColor: down, wickUpColor: up, wickDownColor: down });
+    this.#volumeColours = { up: colour("volume-up"), down: colour("volume-down") };
+    this.#volumes.setData(this.#candles.map((candle) => this.#volume(candle)));
+    this.#shading.paint({ gap: colour("gap"), down: colour("outage") });
+  }
+
+  /** Free the canvas. */
+  destroy(): void {
+    this.#chart.remove();
+  }
+
+  #price(candle: Candle): Item<CandlestickData<Time>> {
+    const { open, high, low, close } = candle;
+    const time = secondsAt(candle) as UTCTimestamp;
+    // An empty window keeps its place on the axis and shows nothing.
+    if (open === null || high === null || low === null || close === null) return { time };
+    return { time, open, high, low, close };
+  }
+
+  #volume(candle: Candle): Item<HistogramData<Time>> {
+    const time = secondsAt(candle) as UTCTimestamp;
+    if (candle.open === null || candle.close === null) return { time };
+    const color = candle.close >= candle.open ? this.#volumeColours.up : this.#volumeColours.down;
+    return { time, value: candle.volume, color };
+  }
+
+  #locate(ms: number): number {
+    const seconds = ms / 1_000;
+    let low = 0;
+    let high = this.#candles.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (secondsAt(this.#candles[middle]!) <= seconds) low = middle + 1;
+      else high = middle;
+    }
+    const candle = this.#candles[low - 1];
+    if (candle === undefined) return -0.5;
+    const into = (seconds - secondsAt(candle)) / this.#lengthS;
+    const isNewest = low === this.#candles.length;
+    return low - 1.5 + (isNewest ? into : Math.min(into, 1));
+  }
+
+  #announceNearStart(): void {
+    const range = this.#chart.timeScale().getVisibleLogicalRange();
+    if (range !== null && this.#candles.length > 0 && range.from < NEAR_START_BARS) this.#events.onNearStart();
+  }
+}
+
+function optionsOf(scale: LocalTimeScale): DeepPartial<TimeChartOptions> {
+  return {
+    autoSize: true,
+    // The logo brings an inline style, which the page's policy forbids; the footer gives the credit.
+    layout: { attributionLogo: false, fontSize: 11 },
+    crosshair: { mode: CrosshairMode.Normal },
+    rightPriceScale: { borderVisible: false, minimumWidth: 76 },
+    timeScale: {
+      borderVisible: false,
+      rightOffset: 6,
+      barSpacing: 7,
+      minBarSpacing: 0.5,
+      tickMarkFormatter: (time: Time, kind: number) => tickText(time as UTCTimestamp, kind, scale.isUtc),
+    },
+    localization: { timeFormatter: (time: Time) => crosshairText(time as UTCTimestamp, scale.isUtc) },
+  };
+}
+
+function secondsAt(candle: Candle): number {
+  return milliseconds(candle.start) / 1_000;
+}
+
+/** Return the indices that changed, or null when bars were inserted or removed before the end. */
+export function changedSince(old: readonly Candle[], now: readonly Candle[]): number[] | null {
+  if (old.length === 0 || now.length < old.length) return null;
+  const changed: number[] = [];
+  for (let i = 0; i < now.length; i += 1) {
+    if (i < old.length && old[i] === now[i]) continue;
+    if (i < old.length && old[i]!.start !== now[i]!.start) return null;
+    changed.push(i);
+  }
+  return changed;
+}

@@ -1,0 +1,30 @@
+// What is on the chart, kept in the address so that it can be linked, bookmarked and walked back through.
+
+import { DEFAULT_INTERVAL, isInterval } from "./intervals";
+import type { Interval } from "./types";
+
+export interface Choice {
+  /** Empty while no instrument is known. */
+  readonly instrument: string;
+  readonly interval: Interval;
+}
+
+/** Read `#BTC-USD.COINBASE/1m`; what is missing or makes no sense falls back to the defaults. */
+export function fromHash(hash: string): Choice {
+  const [instrument = "", interval] = decoded(hash.replace(/^#/, "")).split("/");
+  return { instrument, interval: isInterval(interval) ? interval : DEFAULT_INTERVAL };
+}
+
+/** Return the address of a choice. */
+export function toHash({ instrument, interval }: Choice): string {
+  return `#${encodeURIComponent(instrument)}/${interval}`;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return "";
+    throw error;
+  }
+}

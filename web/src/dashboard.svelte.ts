@@ -1,0 +1,133 @@
+// What the page shows, as signals: two streams, the reader's choice and the time.
+//
+// One stream follows every instrument's last values, the other one instrument's trades, candles and ledger. A stream's
+// subscription never changes: another choice is another stream, so messages of the old one cannot be taken for it.
+
+import { fromHash, toHash, type Choice } from "./choice";
+import { perFrame } from "./frame";
+import { History } from "./history";
+import { EMPTY, type State } from "./state";
+import { Stream, type Connection } from "./stream";
+import type { Interval, Subscription } from "./types";
+
+const NOT_YET: Connection = { phase: "connecting", heardAt: null, retryAt: null };
+
+export class Dashboard {
+  /** Every instrument: last values, feeds. */
+  overview = $state.raw<State>(EMPTY);
+  /** The chosen instrument: candles, trades, ledger. */
+  view = $state.raw<State>(EMPTY);
+  overviewConnection = $state.raw<Connection>(NOT_YET);
+  viewConnection = $state.raw<Connection>(NOT_YET);
+  choice = $state.raw<Choice>(fromHash(location.hash));
+  /** ms since 1970, every second. */
+  now = $state(Date.now());
+
+  readonly instrument = $derived(this.overview.instruments.find(({ id }) => id === this.choice.instrument));
+  readonly last = $derived(this.overview.last.get(this.choice.instrument));
+  readonly isSimulated = $derived(
+    this.overview.simulated || this.view.simulated || (this.overview.status?.simulated ?? false),
+  );
+  /** The worse of the two connections. */
+  readonly connection = $derived(
+    this.overviewConnection.phase === "open" && this.choice.instrument !== ""
+      ? this.viewConnection
+      : this.overviewConnection,
+  );
+
+  readonly #overviewStream: Stream;
+  #viewStream: Stream | null = null;
+  #history: History | null = null;
+  readonly #draw = perFrame(() => this.#takeOver());
+  readonly #clock: ReturnType<typeof setInterval>;
+
+  constructor() {
+    this.#overviewStream = this.#open({ instruments: ["*"], kinds: ["last"] });
+    this.#clock = setInterval(() => (this.now = Date.now()), 1_000);
+    if (this.choice.instrument !== "") this.#openView();
+  }
+
+  /** Show another instrument or interval. The address changes, and `followAddress` does the rest. */
+  choose(change: Partial<Choice>): void {
+    location.hash = toHash({ ...this.choice, ...change });
+  }
+
+  /** Show what the address says. */
+  followAddress(): void {
+    const choice = fromHash(location.hash);
+    if (choice.instrument === this.choice.instrument && choice.interval === this.choice.interval) return;
+    this.choice = choice;
+    this.#openView();
+  }
+
+  /** Choose the instrument `steps` further down the list. */
+  step(steps: number): void {
+    const ids = this.overview.instruments.map(({ id }) => id);
+    const next = ids[ids.indexOf(this.choice.instrument) + steps];
+    if (next !== undefined) this.choose({ instrument: next });
+  }
+
+  /** Fetch candles before the oldest one. */
+  loadOlder(): void {
+    void this.#history?.loadOlder();
+  }
+
+  /** Reconnect now. */
+  retry(): void {
+    this.#overviewStream.retry();
+    this.#viewStream?.retry();
+  }
+
+  close(): void {
+    clearInterval(this.#clock);
+    this.#overviewStream.close();
+    this.#closeView();
+  }
+
+  #open(subscription: Subscription): Stream {
+    const url = new URL("api/v1/stream", document.baseURI);
+    url.protocol = url.protocol.replace("http", "ws");
+    url.hash = "";
+    return new Stream({ url: url.href, subscription, onChange: () => this.#draw() });
+  }
+
+  #openView(): void {
+    this.#closeView();
+    const { instrument, interval } = this.choice;
+    if (instrument === "") return;
+    const intervals: Interval[] = [interval];
+    this.#viewStream = this.#open({
+      instruments: [instrument],
+      kinds: ["trades", "candles", "coverage"],
+      intervals,
+    });
+    this.#history = new History(this.#viewStream, this.choice);
+  }
+
+  #closeView(): void {
+    this.#viewStream?.close();
+    this.#history?.close();
+    this.#viewStream = this.#history = null;
+    this.view = EMPTY;
+    this.viewConnection = NOT_YET;
+  }
+
+  #takeOver(): void {
+    this.overview = this.#overviewStream.state;
+    this.overviewConnection = this.#overviewStream.connection;
+    if (this.#viewStream !== null) {
+      this.view = this.#viewStream.state;
+      this.viewConnection = this.#viewStream.connection;
+      void this.#history?.loadCoverage();
+    }
+    this.#chooseFirst();
+  }
+
+  /** With no instrument in the address, or one that is not there, show the first. */
+  #chooseFirst(): void {
+    const { instruments } = this.overview;
+    if (instruments.length === 0 || instruments.some(({ id }) => id === this.choice.instrument)) return;
+    history.replaceState(null, "", toHash({ ...this.choice, instrument: instruments[0]!.id }));
+    this.followAddress();
+  }
+}

@@ -1,0 +1,90 @@
+// Numbers and times as people read them. A price or size the venue sent is never rounded: it is written with all
+// its digits, padded to the instrument's step.
+
+const LOCALE = "en-US";
+
+/** Return how many decimals a step such as 0.01 has; 0 for a step that is not known. */
+export function decimalsOf(step: number): number {
+  return step > 0 ? (plain(step).split(".")[1]?.length ?? 0) : 0;
+}
+
+/** Return every digit of `value`, grouped in thousands and padded to the decimals of `step`. */
+export function exact(value: number | null | undefined, step: number): string {
+  return value === null || value === undefined ? "–" : written(value, decimalsOf(step));
+}
+
+/** Return a figure that was computed (a vwap, an axis mark), rounded to `decimals`. */
+export function rounded(value: number | null, decimals: number): string {
+  return value === null ? "–" : written(Number(value.toFixed(decimals)), decimals);
+}
+
+/** Return a sum such as a volume in at most five figures: 1.234K, 56.78M. */
+export function compact(value: number): string {
+  return new Intl.NumberFormat(LOCALE, { notation: "compact", maximumSignificantDigits: 5 }).format(value);
+}
+
+/** Return a change as `+1.23 %`, or a dash when there is nothing to compare with. */
+export function percent(now: number | null | undefined, before: number | null | undefined): string {
+  if (now === null || now === undefined || !before) return "–";
+  const change = (now / before - 1) * 100;
+  const text = Math.abs(change).toFixed(2);
+  return `${text === "0.00" ? "" : change < 0 ? "−" : "+"}${text} %`;
+}
+
+/** Return an age that can be read at a glance: `0 s`, `59 s`, `3 m`, `2 h`, `5 d`. */
+export function age(seconds: number): string {
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < 60) return `${whole} s`;
+  if (whole < 3_600) return `${Math.floor(whole / 60)} m`;
+  if (whole < 172_800) return `${Math.floor(whole / 3_600)} h`;
+  return `${Math.floor(whole / 86_400)} d`;
+}
+
+/** Return milliseconds since 1970 of an RFC 3339 time with nine digits. */
+export function milliseconds(time: string): number {
+  return Date.parse(`${time.slice(0, 23)}Z`);
+}
+
+/** Return `14:03:07.512` in the browser's zone. */
+export function clockTime(time: string): string {
+  const date = new Date(milliseconds(time));
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${time.slice(20, 23)}`;
+}
+
+/** Return `20 Nov 14:03:07` in the browser's zone. */
+export function dateTime(ms: number): string {
+  const date = new Date(ms);
+  const day = date.toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric" });
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+/** Return the time as the venue gave it, for hovering: `2026-11-20 14:03:07.512345678 UTC`. */
+export function utc(time: string): string {
+  return time.replace("T", " ").replace("Z", " UTC");
+}
+
+function written(value: number, decimals: number): string {
+  const [whole = "", fraction = ""] = plain(Math.abs(value)).split(".");
+  const padded = fraction.padEnd(decimals, "0");
+  return (value < 0 ? "−" : "") + grouped(whole) + (padded ? `.${padded}` : "");
+}
+
+/** Return `value` in decimal notation; JavaScript writes 1e-7 for small numbers. */
+function plain(value: number): string {
+  const text = String(value);
+  const [mantissa = "", exponent] = text.split("e");
+  if (exponent === undefined) return text;
+  const [whole = "", fraction = ""] = mantissa.split(".");
+  const places = Number(exponent);
+  const digits = whole + fraction;
+  if (places < 0) return `0.${"0".repeat(-places - whole.length)}${digits}`;
+  return digits.padEnd(places + whole.length, "0");
+}
+
+function grouped(whole: string): string {
+  return whole.replace(/\B(?=(\d{3})+$)/g, ",");
+}
+
+function two(value: number): string {
+  return String(value).padStart(2, "0");
+}

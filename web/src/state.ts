@@ -1,0 +1,160 @@
+// What one stream has told us so far, as a value: reduce(state, message) never changes its arguments.
+
+import type { Candle, Commit, Coverage, Instrument, Last, Message, Snapshot, Status, Trade } from "./types";
+
+export const MAX_TRADES = 200;
+export const MAX_CANDLES = 20_000;
+export const MAX_COVERAGE = 5_000;
+
+export interface State {
+  /** The number to resume after, or null before the first snapshot. */
+  readonly commit: number | null;
+  readonly simulated: boolean;
+  readonly instruments: readonly Instrument[];
+  readonly last: ReadonlyMap<string, Last>;
+  /** Of one instrument and interval, oldest first. */
+  readonly candles: readonly Candle[];
+  /** Oldest first. */
+  readonly trades: readonly Trade[];
+  readonly coverage: ReadonlyMap<string, Coverage>;
+  readonly status: Status | null;
+  /** What the server did not understand of the subscription, or empty. */
+  readonly error: string;
+}
+
+export const EMPTY: State = {
+  commit: null,
+  simulated: false,
+  instruments: [],
+  last: new Map(),
+  candles: [],
+  trades: [],
+  coverage: new Map(),
+  status: null,
+  error: "",
+};
+
+/** Return the state after `message`. */
+export function reduce(state: State, message: Message): State {
+  switch (message.type) {
+    case "snapshot":
+      return afterSnapshot(state, message);
+    case "commit":
+      return afterCommit(state, message);
+    case "status":
+      return { ...state, status: message.status };
+    case "error":
+      return { ...state, error: message.detail };
+    case "reset":
+      // The snapshot that follows replaces everything; until then the old picture is better than none.
+      return state;
+  }
+}
+
+function afterSnapshot(state: State, message: Snapshot): State {
+  return {
+    commit: message.commit,
+    simulated: message.simulated,
+    instruments: message.instruments,
+    last: withLast(new Map(), message.last),
+    candles: message.candles ?? [],
+    trades: (message.trades ?? []).slice(-MAX_TRADES),
+    coverage: withCoverage(new Map(), message.coverage),
+    status: state.status,
+    error: "",
+  };
+}
+
+function afterCommit(state: State, message: Commit): State {
+  if (state.commit !== null && message.commit <= state.commit) return state;
+  return {
+    ...state,
+    commit: message.commit,
+    instruments: withInstruments(state.instruments, message.instruments),
+    last: withLast(state.last, message.last),
+    candles: withCandles(state.candles, message.candles),
+    trades: message.trades?.length ? [...state.trades, ...message.trades].slice(-MAX_TRADES) : state.trades,
+    coverage: withCoverage(state.coverage, message.coverage),
+  };
+}
+
+/** Return the state with an older page before its candles; `page` is oldest first and ends where they begin. */
+export function withOlder(state: State, page: readonly Candle[]): State {
+  const oldest = state.candles[0]?.start;
+  const older = oldest === undefined ? page : page.filter((candle) => candle.start < oldest);
+  return older.length === 0 ? state : { ...state, candles: [...older, ...state.candles] };
+}
+
+/** Return the state with coverage that was asked for apart from the stream. What the stream said is newer. */
+export function withFetchedCoverage(state: State, rows: readonly Coverage[]): State {
+  const merged = new Map(rows.map((row) => [coverageKey(row), row]));
+  for (const [key, row] of state.coverage) merged.set(key, row);
+  return { ...state, coverage: bounded(merged) };
+}
+
+function withInstruments(
+  old: readonly Instrument[],
+  rows: readonly Instrument[] | undefined,
+): readonly Instrument[] {
+  if (!rows?.length) return old;
+  const next = new Map([...old, ...rows].map((row) => [row.id, row]));
+  return [...next.values()];
+}
+
+function withLast(old: ReadonlyMap<string, Last>, rows: readonly Last[] | undefined): ReadonlyMap<string, Last> {
+  if (!rows?.length) return old;
+  const next = new Map(old);
+  for (const row of rows) next.set(row.instrument, row);
+  return next;
+}
+
+function withCandles(old: readonly Candle[], rows: readonly Candle[] | undefined): readonly Candle[] {
+  if (!rows?.length) return old;
+  const next = old.slice();
+  const oldest = old[0]?.start;
+  for (const row of rows) {
+    // A revision of a candle older than the chart reaches would leave a hole behind it.
+    if (oldest !== undefined && row.start < oldest) continue;
+    const at = placeOf(next, row.start);
+    next.splice(at, next[at]?.start === row.start ? 1 : 0, row);
+  }
+  // A tenth at a time: dropping the first candle makes the chart start over.
+  return next.length > MAX_CANDLES ? next.slice(MAX_CANDLES / 10) : next;
+}
+
+/** Return the index of the first candle that does not start before `start`. Fixed-width times sort as text. */
+function placeOf(candles: readonly Candle[], start: string): number {
+  let low = 0;
+  let high = candles.length;
+  // Nearly every row is the newest candle or the next one.
+  if (high > 1 && candles[high - 2]!.start < start) low = high - 1;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (candles[middle]!.start < start) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function coverageKey(row: Coverage): string {
+  return `${row.instrument} ${row.channel} ${row.start} ${row.first_missing}`;
+}
+
+function withCoverage(
+  old: ReadonlyMap<string, Coverage>,
+  rows: readonly Coverage[] | undefined,
+): ReadonlyMap<string, Coverage> {
+  if (!rows?.length) return old;
+  const next = new Map(old);
+  for (const row of rows) next.set(coverageKey(row), row);
+  return bounded(next);
+}
+
+/** Drop what was inserted first once there is too much. */
+function bounded(rows: Map<string, Coverage>): ReadonlyMap<string, Coverage> {
+  for (const key of rows.keys()) {
+    if (rows.size <= MAX_COVERAGE) break;
+    rows.delete(key);
+  }
+  return rows;
+}

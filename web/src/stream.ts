@@ -1,0 +1,113 @@
+// One socket that stays subscribed: it reconnects with full-jitter back-off and resumes where it was.
+
+import { EMPTY, reduce, type State } from "./state";
+import type { Message, Subscription } from "./types";
+
+/** A status comes every second: a socket that is silent for so long is dead, whatever the system says. */
+const SILENCE_MS = 5_000;
+const BACKOFF_FLOOR_MS = 500;
+const BACKOFF_CAP_MS = 10_000;
+
+export interface Connection {
+  readonly phase: "connecting" | "open" | "waiting";
+  /** When the last message came, in ms since 1970, or null before the first. */
+  readonly heardAt: number | null;
+  /** When the next attempt begins while waiting, in ms since 1970. */
+  readonly retryAt: number | null;
+}
+
+export interface StreamOptions {
+  url: string;
+  subscription: Subscription;
+  onChange: () => void;
+  random?: () => number;
+  now?: () => number;
+}
+
+/** Live state of one subscription. To want something else, close it and open another. */
+export class Stream {
+  state: State = EMPTY;
+  connection: Connection = { phase: "connecting", heardAt: null, retryAt: null };
+
+  readonly #options: Required<StreamOptions>;
+  #socket: WebSocket | null = null;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #failures = 0;
+  #isClosed = false;
+
+  constructor(options: StreamOptions) {
+    this.#options = { random: Math.random, now: Date.now, ...options };
+    this.#connect();
+  }
+
+  /** Change the state by what was learned elsewhere, such as an older page of candles. */
+  update(change: (state: State) => State): void {
+    this.state = change(this.state);
+    this.#options.onChange();
+  }
+
+  /** Try again now instead of when the wait is over. */
+  retry(): void {
+    if (this.connection.phase === "waiting") this.#connect();
+  }
+
+  /** Stop for good. */
+  close(): void {
+    this.#isClosed = true;
+    this.#drop();
+  }
+
+  #connect(): void {
+    this.#drop();
+    this.#become("connecting");
+    const socket = new WebSocket(this.#options.url);
+    this.#socket = socket;
+    socket.onopen = () => this.#subscribe(socket);
+    socket.onmessage = (event: MessageEvent<string>) => this.#receive(event.data);
+    socket.onclose = () => this.#wait();
+    this.#expectWithin(SILENCE_MS);
+  }
+
+  #subscribe(socket: WebSocket): void {
+    const { commit } = this.state;
+    const since = commit === null ? {} : { since: commit };
+    socket.send(JSON.stringify({ op: "subscribe", ...this.#options.subscription, ...since }));
+  }
+
+  #receive(text: string): void {
+    const message = JSON.parse(text) as Message;
+    this.#failures = 0;
+    this.#expectWithin(SILENCE_MS);
+    this.connection = { phase: "open", heardAt: this.#options.now(), retryAt: null };
+    this.update((state) => reduce(state, message));
+  }
+
+  #wait(): void {
+    this.#drop();
+    const ceiling = Math.min(BACKOFF_CAP_MS, BACKOFF_FLOOR_MS * 2 ** this.#failures);
+    const delay = ceiling * this.#options.random();
+    this.#failures += 1;
+    this.#become("waiting", this.#options.now() + delay);
+    this.#timer = setTimeout(() => this.#connect(), delay);
+  }
+
+  /** Give the socket up, without hearing of its close. */
+  #drop(): void {
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    if (socket === null) return;
+    socket.onopen = socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  #expectWithin(delay: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#wait(), delay);
+  }
+
+  #become(phase: Connection["phase"], retryAt: number | null = null): void {
+    this.connection = { phase, heardAt: this.connection.heardAt, retryAt };
+    if (!this.#isClosed) this.#options.onChange();
+  }
+}

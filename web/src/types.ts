@@ -1,0 +1,165 @@
+// The wire format of the HTTP and WebSocket interface, as docs/api.md describes it.
+// Times are RFC 3339 UTC with nine fraction digits, ids are text, a missing figure is null.
+
+export type Time = string;
+export type Interval = "1s" | "1m" | "5m" | "15m" | "1h" | "4h" | "1d";
+export type AggressorSide = "UNKNOWN" | "BUY" | "SELL";
+export type EmptyReason = "NONE" | "QUIET" | "GAP" | "VENUE_DOWN";
+export type CoverageState = "COMPLETE" | "GAP" | "DOWN" | "REFILLED";
+export type FeedState = "connecting" | "live" | "stale" | "down" | "refused" | "replaying" | "ended";
+
+export interface Instrument {
+  id: string;
+  venue: string;
+  venue_symbol: string;
+  base: string;
+  quote: string;
+  /** 0 while the venue has not told it. */
+  price_step: number;
+  size_step: number;
+  status: string;
+}
+
+export interface Trade {
+  instrument: string;
+  trade_id: string;
+  price: number;
+  size: number;
+  aggressor_side: AggressorSide;
+  event_time: Time;
+  ingest_time: Time;
+  origin: "LIVE" | "SNAPSHOT" | "REFILL" | "REPLAY";
+}
+
+export interface Candle {
+  instrument: string;
+  interval: string;
+  start: Time;
+  open: number | null;
+  high: number | null;
+  low: number | null;
+  close: number | null;
+  volume: number;
+  quote_volume: number;
+  vwap: number | null;
+  trades: number;
+  taker_buy_volume: number;
+  revision: number;
+  is_final: boolean;
+  source: "TRADES" | "VENUE_BAR" | "POLL";
+  reason: EmptyReason;
+}
+
+export interface Last {
+  instrument: string;
+  trade_id: string;
+  price: number | null;
+  size: number | null;
+  aggressor_side: AggressorSide;
+  trade_time: Time | null;
+  bid: number | null;
+  bid_size: number | null;
+  ask: number | null;
+  ask_size: number | null;
+  quote_time: Time | null;
+  open_24h: number | null;
+  high_24h: number | null;
+  low_24h: number | null;
+  volume_24h: number | null;
+  event_time: Time;
+  ingest_time: Time;
+}
+
+export interface Coverage {
+  instrument: string;
+  channel: string;
+  start: Time;
+  /** null while it goes on. */
+  end: Time | null;
+  state: CoverageState;
+  evidence: string;
+  missing: number;
+  first_missing: string;
+  last_missing: string;
+}
+
+export interface FeedStatus {
+  name: string;
+  venue: string;
+  url: string;
+  state: FeedState;
+  detail: string;
+  simulated: boolean;
+  since: Time;
+  frames: number;
+  bytes: number;
+  reconnects: number;
+  last_frame_age_s: number | null;
+  channels: string[];
+  instruments: string[];
+  stale_instruments: string[];
+}
+
+export interface EngineStatus {
+  commit: number;
+  clock: Time;
+  lag_s: number;
+  queued_frames: number;
+  commit_ms: number;
+  frames: number;
+  records: Record<string, number>;
+  duplicates: number;
+  gaps_open: number;
+  missing_trades: number;
+  late_trades: number;
+  rejected: Record<string, number>;
+  ignored: Record<string, number>;
+  error: string;
+}
+
+export interface Status {
+  version: string;
+  simulated: boolean;
+  started: Time;
+  feeds: FeedStatus[];
+  engine: EngineStatus;
+}
+
+export type Kind = "trades" | "candles" | "quotes" | "last" | "coverage";
+
+export interface Subscription {
+  instruments: string[];
+  kinds: Kind[];
+  intervals?: Interval[];
+}
+
+/** The records of a message; a kind without rows is left out. */
+export interface Records {
+  trades?: Trade[];
+  candles?: Candle[];
+  last?: Last[];
+  coverage?: Coverage[];
+}
+
+export interface Snapshot extends Records {
+  type: "snapshot";
+  commit: number;
+  clock: Time;
+  simulated: boolean;
+  instruments: Instrument[];
+}
+
+export interface Commit extends Records {
+  type: "commit";
+  commit: number;
+  clock: Time;
+  /** Those that this commit adds or changes. */
+  instruments?: Instrument[];
+}
+
+export type Message =
+  | Snapshot
+  | Commit
+  | { type: "status"; status: Status }
+  | { type: "reset"; detail: string }
+  | { type: "error"; detail: string };
