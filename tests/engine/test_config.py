@@ -3,11 +3,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from fulltape.engine.config import Config, VenueConfig, credentials, sample
 from fulltape.errors import ConfigError
 from fulltape.venues.base import Channel, Credentials
+from fulltape.venues.registry import venue
 
 
 def test_the_sample_is_the_defaults() -> None:
@@ -52,6 +54,11 @@ def test_the_sample_names_every_key_and_its_comments_load_too() -> None:
         ("[server]\nhost = 'example.org'", "[server] host: example.org is open"),
         ("[venues.coinbase]\nurl = 'http://x'", "[venues.coinbase] url: 'http://x' must begin with wss:// or ws://"),
         ("[venues.coinbase]\nrest_url = 'ftp://x'", "[venues.coinbase] rest_url: 'ftp://x' must begin with https://"),
+        ("[venues.coinbse]", "[venues.coinbse]: unknown venue 'coinbse' (did you mean 'COINBASE'?)"),
+        (
+            "[venues.coinbase]\ninstruments = ['BTCUSD']",
+            "[venues.coinbase] instruments: not a COINBASE product: 'BTCUSD'",
+        ),
         ("[server", "not TOML: "),
     ],
 )
@@ -61,6 +68,14 @@ def test_a_mistake_is_named_with_its_place(tmp_path: Path, text: str, complaint:
     with pytest.raises(ConfigError, match=re.escape(complaint)) as caught:
         Config.load(path)
     assert str(caught.value).startswith(f"{path}: ")
+
+
+def test_a_channel_that_a_venue_does_not_offer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = venue("coinbase")
+    spec = msgspec.structs.replace(known.spec, channels=frozenset({Channel.TRADES}))
+    monkeypatch.setattr(type(known), "spec", spec)
+    with pytest.raises(ConfigError, match="COINBASE does not offer rfq; it offers trades"):
+        Config.parse("[venues.coinbase]\nchannels = ['rfq']")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.2", "::1", "localhost"])

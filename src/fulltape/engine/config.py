@@ -19,6 +19,7 @@ import msgspec
 from fulltape.errors import ConfigError, did_you_mean
 from fulltape.records.interval import DEFAULT_INTERVALS, parse_interval
 from fulltape.venues.base import Channel, Credentials
+from fulltape.venues.registry import venue
 
 _SECRET_WORDS = ("key", "secret", "passphrase", "password", "token")
 
@@ -142,10 +143,8 @@ class Config(msgspec.Struct, frozen=True):
                 parse_interval(interval)
             except ValueError as error:
                 raise ConfigError(f"[candles] {key}: {error}") from None
-        for name, venue in self.venues.items():
-            for key, url, scheme in (("url", venue.url, "ws"), ("rest_url", venue.rest_url, "http")):
-                if url and not url.startswith((f"{scheme}://", f"{scheme}s://")):
-                    raise ConfigError(f"[venues.{name}] {key}: {url!r} must begin with {scheme}s:// or {scheme}://")
+        for name, followed in self.venues.items():
+            _check_venue(name, followed)
 
 
 def sample() -> str:
@@ -165,6 +164,26 @@ def credentials(variables: tuple[str, ...], environment: Mapping[str, str]) -> C
     if missing:
         raise ConfigError(f"the environment sets some keys but not {', '.join(missing)}: set all or none")
     return Credentials(*values)
+
+
+def _check_venue(name: str, config: VenueConfig) -> None:
+    place = f"[venues.{name}]"
+    try:
+        known = venue(name)
+    except ConfigError as error:
+        raise ConfigError(f"{place}: {error}") from None
+    for key, url, scheme in (("url", config.url, "ws"), ("rest_url", config.rest_url, "http")):
+        if url and not url.startswith((f"{scheme}://", f"{scheme}s://")):
+            raise ConfigError(f"{place} {key}: {url!r} must begin with {scheme}s:// or {scheme}://")
+    for channel in config.channels:
+        if channel not in known.spec.channels:
+            offered = ", ".join(sorted(known.spec.channels))
+            raise ConfigError(f"{place} channels: {known.spec.name} does not offer {channel}; it offers {offered}")
+    for symbol in config.instruments:
+        try:
+            known.instrument(symbol)
+        except ValueError as error:
+            raise ConfigError(f"{place} instruments: {error}") from None
 
 
 def _is_loopback(host: str) -> bool:
