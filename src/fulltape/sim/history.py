@@ -1,0 +1,141 @@
+"""What a simulated product remembers: its last trades, its one-minute bars and the figures of the last day."""
+
+from __future__ import annotations
+
+from array import array
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import msgspec
+
+from fulltape.clock import SECOND_NS
+
+MINUTE_S = 60
+_DAY_MINUTES = 1_440
+_MONTH_MINUTES = 30 * _DAY_MINUTES
+_KEPT_MINUTES = 100_000  # 69 days, so that a month is always whole
+
+
+class MinuteBar(msgspec.Struct):
+    """One minute of one product: start in seconds, prices in price steps, volume in size steps."""
+
+    start: int
+    open: int
+    high: int
+    low: int
+    close: int
+    volume: int
+
+
+class PastTrade(msgspec.Struct, frozen=True):
+    """A trade as the history keeps it."""
+
+    trade_id: int
+    price: int
+    size: int
+    maker_sells: bool
+    time: int
+
+
+class Day(msgspec.Struct, frozen=True):
+    """Rolling figures over 24 hours, and the volume of 30 days."""
+
+    open: int
+    high: int
+    low: int
+    volume: int
+    volume_30d: int
+
+
+class TradeRing:
+    """The newest ``capacity`` trades. Ids count from 1 without a hole, so a place is found by arithmetic."""
+
+    def __init__(self, capacity: int) -> None:
+        self.last_id = 0
+        self._capacity = capacity
+        self._prices = array("q")
+        self._sizes = array("q")  # negative where the maker sold
+        self._times = array("q")
+
+    def append(self, price: int, size: int, maker_sells: bool, time: int) -> int:
+        """Keep a trade, forget the oldest if full, and return its id."""
+        signed = -size if maker_sells else size
+        if self.last_id < self._capacity:
+            self._prices.append(price)
+            self._sizes.append(signed)
+            self._times.append(time)
+        else:
+            place = self.last_id % self._capacity
+            self._prices[place] = price
+            self._sizes[place] = signed
+            self._times[place] = time
+        self.last_id += 1
+        return self.last_id
+
+    def older_than(self, trade_id: int, limit: int) -> list[PastTrade]:
+        """Return at most ``limit`` kept trades with a smaller id, newest first."""
+        newest = min(trade_id - 1, self.last_id)
+        oldest = max(newest - limit, self.last_id - self._capacity, 0)
+        return [self._at(i) for i in range(newest, oldest, -1)]
+
+    def _at(self, trade_id: int) -> PastTrade:
+        place = (trade_id - 1) % self._capacity
+        signed = self._sizes[place]
+        return PastTrade(trade_id, self._prices[place], abs(signed), signed < 0, self._times[place])
+
+
+class Bars:
+    """One-minute bars of one product, oldest first. A minute without trades has none."""
+
+    def __init__(self, past: Iterable[MinuteBar]) -> None:
+        self._bars: deque[MinuteBar] = deque(past, maxlen=_KEPT_MINUTES)
+        self._open: int | None = None
+        self._high, self._low, self._volume, self._month = 0, 0, 0, 0
+        self._sum_closed()
+
+    def add(self, price: int, size: int, time: int) -> None:
+        """Take one trade; times never go back."""
+        start = time // (MINUTE_S * SECOND_NS) * MINUTE_S
+        bars = self._bars
+        if bars and bars[-1].start == start:
+            bar = bars[-1]
+            bar.close = price
+            bar.volume += size
+            if price > bar.high:
+                bar.high = price
+            elif price < bar.low:
+                bar.low = price
+            return
+        bars.append(MinuteBar(start, price, price, price, price, size))
+        self._sum_closed()
+
+    def between(self, start_s: int, end_s: int) -> Iterator[MinuteBar]:
+        """Iterate over the bars with ``start_s <= start < end_s``, newest first."""
+        for bar in reversed(self._bars):
+            if bar.start < start_s:
+                return
+            if bar.start < end_s:
+                yield bar
+
+    def day(self) -> Day | None:
+        """Return the rolling figures up to the newest trade, or None before the first."""
+        if not self._bars:
+            return None
+        bar = self._bars[-1]
+        if self._open is None:
+            return Day(bar.open, bar.high, bar.low, bar.volume, self._month + bar.volume)
+        high, low = max(self._high, bar.high), min(self._low, bar.low)
+        return Day(self._open, high, low, self._volume + bar.volume, self._month + bar.volume)
+
+    def _sum_closed(self) -> None:
+        """Sum up the bars before the newest, once a minute: the newest is added when somebody asks."""
+        newest = self._bars[-1].start if self._bars else 0
+        closed = islice(reversed(self._bars), 1, _MONTH_MINUTES)
+        month = [bar for bar in closed if bar.start > newest - _MONTH_MINUTES * MINUTE_S]
+        day = [bar for bar in month[:_DAY_MINUTES] if bar.start > newest - _DAY_MINUTES * MINUTE_S]
+        self._open = day[-1].open if day else None
+        self._high = max((bar.high for bar in day), default=0)
+        self._low = min((bar.low for bar in day), default=0)
+        self._volume = sum(bar.volume for bar in day)
+        self._month = sum(bar.volume for bar in month)
