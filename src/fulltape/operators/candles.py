@@ -1,0 +1,281 @@
+"""Candles of every interval from trades: the operator around the cascade kernel.
+
+Definitions: `fulltape.records.candle`. A window is final when the instrument's newest trade has passed its end plus
+the lateness, or, in a quiet market, when the ingest clock (less the venue's clock offset) has. A trade later than
+that makes its final windows *stale*: the engine reads their trades back and `derive` makes them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+
+from fulltape.clock import SECOND_NS
+from fulltape.errors import ConfigError
+from fulltape.operators import cascade
+from fulltape.operators.base import Step
+from fulltape.operators.outages import Outages
+from fulltape.records import CANDLES, COVERAGE, TRADES, Array, Batch, CandleSource, Origin
+from fulltape.records.interval import DEFAULT_INTERVALS, format_interval, parse_interval, window_start
+
+_ROOM = 4_096
+_NO_TRADES = TRADES.empty()
+
+
+class CandleConfig(msgspec.Struct, frozen=True):
+    """Which candles to make.
+
+    ``quiet_from``: the finest interval whose empty windows are rows of their own; below it an absent row inside a
+    complete stretch of the ledger means quiet.
+    """
+
+    intervals: tuple[str, ...] = DEFAULT_INTERVALS
+    quiet_from: str = "1m"
+    lateness_s: int = 2
+    quiet_s: int = 5
+
+
+@dataclass(frozen=True, slots=True)
+class StaleWindow:
+    """A final window that late trades fell into. ``late`` is how many; the revision grows by it."""
+
+    instrument: int
+    interval_s: int
+    start: int
+    late: int
+
+
+class _Saved(msgspec.Struct, array_like=True):
+    """One instrument's state on disk."""
+
+    lengths_s: tuple[int, ...]
+    cells: int
+    floats: bytes
+    ints: bytes
+    marks: bytes
+
+
+class Candles:
+    """OHLCV over tumbling windows of every configured interval, from trades in order of arrival."""
+
+    name = "candles"
+
+    def __init__(self, config: CandleConfig | None = None) -> None:
+        config = config or CandleConfig()
+        self._plan, self._lengths_s = plan_of(config)
+        self._state = _new_state(self._plan, 0)
+        self._scratch = _new_state(self._plan, 1)
+        self._out = cascade.Out(
+            np.empty((_ROOM, cascade.OUT_FLOATS), np.float64),
+            np.empty((_ROOM, cascade.OUT_INTS), np.int64),
+            np.empty((0, 2), np.int64),
+        )
+        self._outages = Outages()
+        self._stale: dict[tuple[int, int, int], int] = {}
+
+    @property
+    def intervals_s(self) -> tuple[int, ...]:
+        """The lengths (s) of the published intervals, finest first."""
+        return tuple(s for s, wanted in zip(self._lengths_s, self._plan[:, cascade.PUBLISHED], strict=True) if wanted)
+
+    def apply(self, step: Step) -> list[Batch]:
+        """Take one step and return the candles that became final or changed; the last row of a key counts."""
+        self._outages.apply(step.batches.get(COVERAGE.name))
+        trades = step.batches.get(TRADES.name, _NO_TRADES)
+        if len(trades):
+            self._reserve(int(trades["instrument"].max()) + 1)
+        late, rows = self._run(_kernel_columns(trades), step.clock)
+        if len(late):
+            self._note_late(trades, late)
+        return [Batch.concat(rows)] if rows else []
+
+    def take_stale(self) -> list[StaleWindow]:
+        """Return the final windows that trades of the steps since the last call were too late for."""
+        stale, self._stale = self._stale, {}
+        return [StaleWindow(*key, late) for key, late in stale.items()]
+
+    def derive(self, windows: Sequence[StaleWindow], trades: Batch, revisions: Mapping[StaleWindow, int]) -> Batch:
+        """Make final windows of one instrument again from all their trades.
+
+        ``trades`` must hold every stored trade of the windows, in any order; others are ignored. The rows carry
+        revision = ``revisions[window] + window.late``.
+        """
+        order = np.lexsort((trades["trade_id"], trades["event_time"]))
+        trades = trades.take(order)
+        parts: list[Batch] = []
+        for window in windows:
+            span = np.searchsorted(trades["event_time"], [window.start, window.start + window.interval_s * SECOND_NS])
+            inside = trades.take(slice(span[0], span[1]))
+            if len(inside):
+                parts.append(self._derive_one(window, inside, revisions[window] + window.late))
+        return Batch.concat(parts) if parts else CANDLES.empty()
+
+    def snapshot(self) -> dict[int, bytes]:
+        """Return the state of each instrument that changed since the last call."""
+        marks = self._state.marks
+        changed = np.flatnonzero(marks[:, cascade.CHANGED])
+        marks[changed, cascade.CHANGED] = 0
+        return {int(code): self._save(int(code)) for code in changed}
+
+    def restore(self, states: Mapping[int, bytes]) -> None:
+        """Take up where those states ended. Raises ConfigError for states of other intervals."""
+        for code, data in states.items():
+            saved = msgspec.msgpack.decode(data, type=_Saved)
+            if saved.lengths_s != self._lengths_s or saved.cells != self._plan[0, cascade.CELLS]:
+                raise ConfigError("the stored candle state was made with other intervals or another lateness")
+            self._reserve(code + 1)
+            for array, raw in zip(self._state, (saved.floats, saved.ints, saved.marks), strict=True):
+                array[code] = np.frombuffer(raw, array.dtype).reshape(array.shape[1:])
+
+    def forget(self, instruments: Iterable[int]) -> None:
+        """Drop the state of instruments."""
+        for code in instruments:
+            if code < len(self._state.marks):
+                for array in self._state:
+                    array[code] = 0
+
+    def _run(self, trades: cascade.Trades, clock: int) -> tuple[Array, list[Batch]]:
+        """Run the kernel to its end, draining its rows whenever their room is full."""
+        if len(self._out.late) < len(trades.time):
+            self._out = self._out._replace(late=np.empty((len(trades.time), 2), np.int64))
+        rows: list[Batch] = []
+        stage, first, lates = cascade.FOLD, 0, 0
+        while stage != cascade.DONE:
+            stage, first, count, lates = cascade.run(
+                self._plan, self._state, self._scratch, trades, clock, self._out, stage, first, lates
+            )
+            if count:
+                rows.append(self._batch(count))
+        return self._out.late[:lates].copy(), rows
+
+    def _note_late(self, trades: Batch, late: Array) -> None:
+        for position, final_until in late.tolist():
+            code, time = int(trades["instrument"][position]), int(trades["event_time"][position])
+            for interval_s in self.intervals_s:
+                start = window_start(time, interval_s)
+                if start + interval_s * SECOND_NS <= final_until:
+                    key = (code, interval_s, start)
+                    self._stale[key] = self._stale.get(key, 0) + 1
+
+    def _batch(self, count: int) -> Batch:
+        floats, ints = self._out.floats[:count].T.copy(), self._out.ints[:count].T.copy()
+        instrument = ints[0].astype(np.int32)
+        interval = np.asarray(self._lengths_s, np.int32)[ints[1]]
+        reason = np.zeros(count, np.uint8)
+        for row in np.flatnonzero(ints[3] == 0).tolist():
+            end = int(ints[2, row]) + int(interval[row]) * SECOND_NS
+            reason[row] = self._outages.reason(int(instrument[row]), int(ints[2, row]), end)
+        columns = {
+            "instrument": instrument,
+            "interval": interval,
+            "start": ints[2],
+            "open": floats[0],
+            "high": floats[1],
+            "low": floats[2],
+            "close": floats[3],
+            "volume": floats[4],
+            "quote_volume": floats[5],
+            "vwap": floats[6],
+            "trades": ints[3],
+            "taker_buy_volume": floats[7],
+            "revision": np.zeros(count, np.int64),
+            "is_final": ints[4] == 1,
+            "source": np.full(count, CandleSource.TRADES, np.uint8),
+            "reason": reason,
+        }
+        return Batch(CANDLES, columns)
+
+    def _derive_one(self, window: StaleWindow, trades: Batch, revision: int) -> Batch:
+        """Run the same kernel over one window's trades, as one instrument that saw nothing else."""
+        alone = Candles(CandleConfig((format_interval(window.interval_s),), "366d", 0, 0))
+        alone._reserve(1)
+        columns = _kernel_columns(trades)._replace(
+            instrument=np.zeros(len(trades), np.int32), origin=np.full(len(trades), Origin.SNAPSHOT, np.uint8)
+        )
+        _, rows = alone._run(columns, 0)
+        row = Batch.concat(rows).take(slice(-1, None))
+        return Batch(
+            CANDLES,
+            {
+                **row.columns,
+                "instrument": np.array([window.instrument], np.int32),
+                "revision": np.array([revision], np.int64),
+                "is_final": np.array([True]),
+            },
+        )
+
+    def _save(self, code: int) -> bytes:
+        raw = [array[code].tobytes() for array in self._state]
+        return msgspec.msgpack.encode(_Saved(self._lengths_s, int(self._plan[0, cascade.CELLS]), *raw))
+
+    def _reserve(self, instruments: int) -> None:
+        have = len(self._state.marks)
+        if instruments > have:
+            fresh = _new_state(self._plan, max(instruments, 2 * have) - have)
+            pairs = zip(self._state, fresh, strict=True)
+            self._state = cascade.State(*(np.concatenate(pair) for pair in pairs))
+
+
+def plan_of(config: CandleConfig) -> tuple[Array, tuple[int, ...]]:
+    """Return the kernel's plan and the lengths (s) of its levels, level 0 being one second.
+
+    Raises ConfigError for an interval that is not one.
+    """
+    try:
+        wanted = {parse_interval(text) for text in config.intervals}
+        quiet_from = parse_interval(config.quiet_from)
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
+    if not wanted or config.lateness_s < 0 or config.quiet_s < 0:
+        raise ConfigError("candles need at least one interval, and lateness_s and quiet_s of 0 or more")
+    lengths = tuple(sorted(wanted | {1}))
+    offsets = [window_start(10 * 604_800 * SECOND_NS, s) % (s * SECOND_NS) for s in lengths]
+    plan = np.zeros((len(lengths), cascade.PLAN), np.int64)
+    plan[:, cascade.LENGTH] = np.array(lengths) * SECOND_NS
+    plan[:, cascade.OFFSET_NS] = offsets
+    plan[:, cascade.PARENT] = [_parent(lengths, offsets, k) for k in range(len(lengths))]
+    plan[:, cascade.PUBLISHED] = [s in wanted for s in lengths]
+    plan[:, cascade.EMPTIES] = [s in wanted and s >= quiet_from for s in lengths]
+    plan[:, cascade.LATENESS] = config.lateness_s * SECOND_NS
+    plan[:, cascade.QUIET] = config.quiet_s * SECOND_NS
+    plan[:, cascade.CELLS] = 1 << config.lateness_s.bit_length()
+    return plan, lengths
+
+
+def _parent(lengths: tuple[int, ...], offsets: list[int], level: int) -> int:
+    """Return the coarsest level whose windows tile those of ``level``."""
+    for k in range(level - 1, 0, -1):
+        length_ns = lengths[k] * SECOND_NS
+        if lengths[level] % lengths[k] == 0 and (offsets[level] - offsets[k]) % length_ns == 0:
+            return k
+    return 0
+
+
+def _new_state(plan: Array, instruments: int) -> cascade.State:
+    levels = len(plan)
+    cells = int(plan[0, cascade.CELLS]) + levels - 1
+    return cascade.State(
+        np.zeros((instruments, cells, cascade.FLOATS), np.float64),
+        np.zeros((instruments, cells, cascade.INTS), np.int64),
+        np.zeros((instruments, cascade.MARKS + levels), np.int64),
+    )
+
+
+def _kernel_columns(trades: Batch) -> cascade.Trades:
+    """Return the columns the kernel reads."""
+    c = trades.columns
+    return cascade.Trades(
+        c["instrument"],
+        c["event_time"],
+        c["trade_id"],
+        c["trade_id_high"],
+        c["price"],
+        c["size"],
+        c["aggressor_side"],
+        c["ingest_time"],
+        c["origin"],
+    )
+

@@ -1,0 +1,503 @@
+"""The candle cascade: the kernel that turns trades into candles of every interval at once.
+
+A trade touches only the one-second cell it falls into. A cell that is final folds into the next interval, that one
+when it closes into the next, and so on. Three properties hold for any order of arrival and any split into calls:
+
+* open and close go by (event_time, trade_id), not by arrival;
+* volumes are summed as unevaluated pairs (hi, lo) by Knuth's two-sum [1], which keeps about 106 bits: the rounded
+  sum does not depend on the order, so a candle rolled up from candles equals the one made from the trades;
+* whether a trade is late depends on the trades before it and on its own ingest time, never on the call it is in.
+
+[1] D. E. Knuth, The Art of Computer Programming, vol. 2, section 4.2.2, theorem B.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from fulltape.clock import SECOND_NS
+from fulltape.kernel import inline, kernel
+from fulltape.records import AggressorSide, Array, Origin
+
+SNAPSHOT: Final = int(Origin.SNAPSHOT)
+BOUGHT: Final = int(AggressorSide.BUY)
+FOREVER: Final = np.iinfo(np.int64).max
+
+# Columns of a cell's floats.
+OPEN: Final = 0
+HIGH: Final = 1
+LOW: Final = 2
+CLOSE: Final = 3
+VOLUME: Final = 4  # hi, lo at the next column
+QUOTE: Final = 6  # hi, lo
+BUY: Final = 8  # hi, lo
+FLOATS: Final = 10
+
+# Columns of a cell's integers.
+START: Final = 0
+TRADES: Final = 1
+OPEN_TIME: Final = 2
+OPEN_ID: Final = 3
+CLOSE_TIME: Final = 4
+CLOSE_ID: Final = 5
+INTS: Final = 6
+
+# Columns of an instrument's marks.
+HEAD: Final = 0  # the newest second (ns) that has a trade
+BASE: Final = 1  # the oldest second (ns) that is not final
+LIMIT: Final = 2  # the venue's time (ns) at which the clock alone makes BASE final
+OFFSET: Final = 3  # ingest minus event time (ns) of live trades: its lower edge, followed slowly upwards
+PHASE: Final = 4  # NEW, BEGUN (a trade was seen) or CLOCKED (OFFSET is known)
+CHANGED: Final = 5  # 1 when anything changed since the last snapshot
+OPENED: Final = 6  # 1 when an open candle changed since the last preview
+MARKS: Final = 7  # from here on, per level: the start (ns) of its first window that is not final
+
+NEW: Final = 0
+BEGUN: Final = 1
+CLOCKED: Final = 2
+
+# Where `run` goes on when the room for rows ran out.
+FOLD: Final = 0
+TICK: Final = 1
+PREVIEW: Final = 2
+DONE: Final = 3
+
+# Columns of an emitted row.
+OUT_FLOATS: Final = 8  # open high low close volume quote_volume vwap taker_buy_volume
+OUT_INTS: Final = 5  # instrument, level, start, trades, is_final
+
+
+# Columns of the plan: one row a level, finest first; level 0 is one second.
+LENGTH: Final = 0  # ns
+OFFSET_NS: Final = 1  # of the windows' alignment
+PARENT: Final = 2  # the level that folds into this one
+PUBLISHED: Final = 3  # whether rows of the level are wanted
+EMPTIES: Final = 4  # whether its empty windows are rows too
+LATENESS: Final = 5  # of every level: whole seconds (ns) that a trade may come out of order
+QUIET: Final = 6  # of every level: silence (ns) beyond that, after which the clock alone makes a window final
+CELLS: Final = 7  # of every level: one-second cells kept open, a power of two above the lateness in seconds
+PLAN: Final = 8
+
+
+class State(NamedTuple):
+    """Cells of every instrument: CELLS of one second, then one per coarser level."""
+
+    floats: Array  # (instruments, CELLS + levels - 1, FLOATS)
+    ints: Array  # (instruments, CELLS + levels - 1, INTS)
+    marks: Array  # (instruments, MARKS + levels): the last ones are, per level, the first window (ns) not final
+
+
+class Out(NamedTuple):
+    """Room for emitted rows and for late trades."""
+
+    floats: Array  # (capacity, OUT_FLOATS)
+    ints: Array  # (capacity, OUT_INTS)
+    late: Array  # (trades, 2): position of a late trade, and the time (ns) before which all was final
+
+
+class Trades(NamedTuple):
+    """The columns of a batch of trades that candles need."""
+
+    instrument: Array
+    time: Array
+    low: Array
+    high: Array
+    price: Array
+    size: Array
+    side: Array
+    ingest: Array
+    origin: Array
+
+
+# Kernels take arrays one by one and indices into them. A tuple of arrays, or a view of one, costs numba a reference
+# count for each array and call, which made the cascade three times slower.
+
+
+@inline
+def _two_sum(hi: Any, lo: Any, value: Any) -> Any:
+    """Add ``value`` to the pair and return the new pair."""
+    total = hi + value
+    part = total - hi
+    return total, lo + ((hi - (total - part)) + (value - part))
+
+
+@inline
+def _add(f: Array, n: Array, y: int, c: int, time: int, order: int, price: float, size: float, bought: float) -> None:
+    """Add one trade to cell ``c``, whose START is set."""
+    if n[y, c, TRADES] == 0:
+        f[y, c, OPEN] = f[y, c, HIGH] = f[y, c, LOW] = f[y, c, CLOSE] = price
+        n[y, c, OPEN_TIME] = n[y, c, CLOSE_TIME] = time
+        n[y, c, OPEN_ID] = n[y, c, CLOSE_ID] = order
+    else:
+        f[y, c, HIGH] = max(f[y, c, HIGH], price)
+        f[y, c, LOW] = min(f[y, c, LOW], price)
+        if time > n[y, c, CLOSE_TIME] or (time == n[y, c, CLOSE_TIME] and order >= n[y, c, CLOSE_ID]):
+            f[y, c, CLOSE] = price
+            n[y, c, CLOSE_TIME] = time
+            n[y, c, CLOSE_ID] = order
+        elif time < n[y, c, OPEN_TIME] or (time == n[y, c, OPEN_TIME] and order < n[y, c, OPEN_ID]):
+            f[y, c, OPEN] = price
+            n[y, c, OPEN_TIME] = time
+            n[y, c, OPEN_ID] = order
+    n[y, c, TRADES] += 1
+    f[y, c, VOLUME], f[y, c, VOLUME + 1] = _two_sum(f[y, c, VOLUME], f[y, c, VOLUME + 1], size)
+    f[y, c, QUOTE], f[y, c, QUOTE + 1] = _two_sum(f[y, c, QUOTE], f[y, c, QUOTE + 1], price * size)
+    f[y, c, BUY], f[y, c, BUY + 1] = _two_sum(f[y, c, BUY], f[y, c, BUY + 1], bought)
+
+
+@inline
+def _merge(f: Array, n: Array, y: int, c: int, d: int) -> None:
+    """Add cell ``d`` to cell ``c``, whose window holds that of ``d``."""
+    if n[y, c, TRADES] == 0:
+        for j in range(FLOATS):
+            f[y, c, j] = f[y, d, j]
+        for j in range(TRADES, INTS):
+            n[y, c, j] = n[y, d, j]
+    else:
+        f[y, c, HIGH] = max(f[y, c, HIGH], f[y, d, HIGH])
+        f[y, c, LOW] = min(f[y, c, LOW], f[y, d, LOW])
+        time, order = n[y, d, CLOSE_TIME], n[y, d, CLOSE_ID]
+        if time > n[y, c, CLOSE_TIME] or (time == n[y, c, CLOSE_TIME] and order >= n[y, c, CLOSE_ID]):
+            f[y, c, CLOSE] = f[y, d, CLOSE]
+            n[y, c, CLOSE_TIME] = time
+            n[y, c, CLOSE_ID] = order
+        time, order = n[y, d, OPEN_TIME], n[y, d, OPEN_ID]
+        if time < n[y, c, OPEN_TIME] or (time == n[y, c, OPEN_TIME] and order < n[y, c, OPEN_ID]):
+            f[y, c, OPEN] = f[y, d, OPEN]
+            n[y, c, OPEN_TIME] = time
+            n[y, c, OPEN_ID] = order
+        n[y, c, TRADES] += n[y, d, TRADES]
+        for j in range(VOLUME, FLOATS, 2):
+            f[y, c, j], f[y, c, j + 1] = _two_sum(f[y, c, j], f[y, c, j + 1], f[y, d, j])
+            f[y, c, j + 1] += f[y, d, j + 1]
+
+
+@inline
+def _emit(o: Array, i: Array, row: int, y: int, level: int, f: Array, n: Array, z: int, c: int, final: int) -> None:
+    """Write cell ``c`` of position ``z`` as row ``row`` of instrument ``y``."""
+    volume = f[z, c, VOLUME] + f[z, c, VOLUME + 1]
+    quote = f[z, c, QUOTE] + f[z, c, QUOTE + 1]
+    for j in range(4):
+        o[row, j] = f[z, c, j]
+    o[row, 4] = volume
+    o[row, 5] = quote
+    o[row, 6] = quote / volume
+    o[row, 7] = f[z, c, BUY] + f[z, c, BUY + 1]
+    i[row, 0] = y
+    i[row, 1] = level
+    i[row, 2] = n[z, c, START]
+    i[row, 3] = n[z, c, TRADES]
+    i[row, 4] = final
+
+
+@inline
+def _emit_empty(o: Array, i: Array, row: int, y: int, level: int, start: int) -> None:
+    """Write the row of a final window without trades."""
+    o[row, 0] = o[row, 1] = o[row, 2] = o[row, 3] = o[row, 6] = np.nan
+    o[row, 4] = o[row, 5] = o[row, 7] = 0.0
+    i[row, 0] = y
+    i[row, 1] = level
+    i[row, 2] = start
+    i[row, 3] = 0
+    i[row, 4] = 1
+
+
+@inline
+def _start_of(plan: Array, level: int, time: int) -> int:
+    """Return the start (ns) of the level's window that holds ``time``."""
+    length, offset = plan[level, LENGTH], plan[level, OFFSET_NS]
+    return (time - offset) // length * length + offset
+
+
+@inline
+def _cell(plan: Array, time: int) -> int:
+    """Return the cell of the second that holds ``time``."""
+    return (time // SECOND_NS) & (plan[0, CELLS] - 1)
+
+
+@kernel
+def _fold(plan: Array, f: Array, n: Array, y: int, level: int, c: int) -> None:
+    """Fold cell ``c`` of ``level`` into every level whose parent that is, and empty it."""
+    for k in range(level + 1, len(plan)):
+        if plan[k, PARENT] == level:
+            into = plan[0, CELLS] + k - 1
+            if n[y, into, TRADES] == 0:
+                n[y, into, START] = _start_of(plan, k, n[y, c, START])
+            _merge(f, n, y, into, c)
+    for j in range(FLOATS):
+        f[y, c, j] = 0.0
+    n[y, c, TRADES] = 0
+
+
+@kernel
+def _close_until(
+    plan: Array, f: Array, n: Array, marks: Array, y: int, time: int, o: Array, i: Array, row: int
+) -> int:
+    """Make final, finest level first, every coarse window that ends at or before ``time``.
+
+    Returns the next row's index, or -1 - index when the room ran out: drain and call again.
+    """
+    for k in range(1, len(plan)):
+        c = plan[0, CELLS] + k - 1
+        length = plan[k, LENGTH]
+        while marks[y, MARKS + k] + length <= time:
+            if row >= len(i):
+                return -1 - row
+            start = marks[y, MARKS + k]
+            if n[y, c, TRADES] > 0 and n[y, c, START] == start:
+                if plan[k, PUBLISHED]:
+                    _emit(o, i, row, y, k, f, n, y, c, 1)
+                    row += 1
+                _fold(plan, f, n, y, k, c)
+                marks[y, MARKS + k] = start + length
+            elif plan[k, EMPTIES]:
+                _emit_empty(o, i, row, y, k, start)
+                row += 1
+                marks[y, MARKS + k] = start + length
+            elif n[y, c, TRADES] > 0:
+                marks[y, MARKS + k] = n[y, c, START]
+            else:
+                marks[y, MARKS + k] = _start_of(plan, k, time)
+    return row
+
+
+@kernel
+def _advance(plan: Array, f: Array, n: Array, marks: Array, y: int, until: int, o: Array, i: Array, row: int) -> int:
+    """Make every second before ``until`` (ns) final. Returns as `_close_until` does.
+
+    BASE moves last, so a call that ran out of room is simply made again.
+    """
+    before = row
+    for second in range(marks[y, BASE], min(until, marks[y, HEAD] + SECOND_NS), SECOND_NS):
+        c = _cell(plan, second)
+        if n[y, c, TRADES] > 0:
+            row = _close_until(plan, f, n, marks, y, second, o, i, row)
+            if row < 0:
+                return row
+            if row >= len(i):
+                return -1 - row
+            if plan[0, PUBLISHED]:
+                _emit(o, i, row, y, 0, f, n, y, c, 1)
+                row += 1
+            _fold(plan, f, n, y, 0, c)
+            marks[y, CHANGED] = 1
+    row = _close_until(plan, f, n, marks, y, until, o, i, row)
+    if row < 0:
+        return row
+    marks[y, BASE] = until
+    marks[y, LIMIT] = until + SECOND_NS + plan[0, LATENESS] + plan[0, QUIET]
+    if row != before:
+        marks[y, CHANGED] = 1
+    return row
+
+
+@kernel
+def _begin(plan: Array, marks: Array, y: int, time: int) -> None:
+    """Start an instrument at its first trade."""
+    second = time // SECOND_NS * SECOND_NS
+    marks[y, HEAD] = marks[y, BASE] = second
+    marks[y, LIMIT] = second + SECOND_NS + plan[0, LATENESS] + plan[0, QUIET]
+    marks[y, PHASE] = BEGUN
+    for k in range(len(plan)):
+        marks[y, MARKS + k] = _start_of(plan, k, time)
+
+
+@kernel
+def _is_open(plan: Array, marks: Array, y: int, level: int, time: int) -> bool:
+    """Return whether the coarse level's window that holds ``time`` is not final yet."""
+    return level > 0 and _start_of(plan, level, time) >= marks[y, MARKS + level]
+
+
+@kernel
+def _add_late(
+    plan: Array, f: Array, n: Array, marks: Array, y: int, time: int, order: int, price: float, size: float, bought: float
+) -> None:
+    """Add a trade whose second is final to the coarser windows that are not.
+
+    A window whose parent's window is still open gets the trade when that one folds into it.
+    """
+    for k in range(1, len(plan)):
+        if _is_open(plan, marks, y, k, time) and not _is_open(plan, marks, y, plan[k, PARENT], time):
+            c = plan[0, CELLS] + k - 1
+            n[y, c, START] = _start_of(plan, k, time)
+            _add(f, n, y, c, time, order, price, size, bought)
+
+
+@inline
+def _final_until(plan: Array, marks: Array, y: int, clock: int) -> int:
+    """Return the time (ns) before which the ingest clock alone makes everything final."""
+    return (clock - marks[y, OFFSET] - plan[0, QUIET]) // SECOND_NS * SECOND_NS - plan[0, LATENESS]
+
+
+@kernel
+def _settle_clock(
+    plan: Array, f: Array, n: Array, marks: Array, y: int, time: int, ingest: int, o: Array, i: Array, row: int
+) -> int:
+    """Make final what a trade at ``time`` (event) and ``ingest`` puts behind it. Returns as `_close_until` does."""
+    if marks[y, PHASE] == NEW:
+        _begin(plan, marks, y, time)
+    second = time // SECOND_NS * SECOND_NS
+    final = max(marks[y, BASE], second - plan[0, LATENESS])
+    if marks[y, PHASE] == CLOCKED:
+        final = max(final, _final_until(plan, marks, y, ingest))
+    if final > marks[y, BASE]:
+        row = _advance(plan, f, n, marks, y, final, o, i, row)
+        if row < 0:
+            return row
+    marks[y, HEAD] = max(marks[y, HEAD], second)
+    return row
+
+
+@inline
+def _follow_clock(marks: Array, y: int, offset: int) -> None:
+    """Follow the venue's clock: at once when a trade arrives sooner than ever, else by 1/256 of the difference.
+
+    Called after the trade was judged, so that a tick between two trades never sees more than the later one does.
+    """
+    if marks[y, PHASE] == BEGUN or offset < marks[y, OFFSET]:
+        marks[y, OFFSET] = offset
+        marks[y, PHASE] = CLOCKED
+    else:
+        marks[y, OFFSET] += (offset - marks[y, OFFSET]) >> 8
+
+
+@kernel
+def _fold_trades(
+    plan: Array,
+    f: Array,
+    n: Array,
+    marks: Array,
+    instrument: Array,
+    event_time: Array,
+    low: Array,
+    high: Array,
+    prices: Array,
+    sizes: Array,
+    side: Array,
+    ingest_time: Array,
+    origin: Array,
+    first: int,
+    o: Array,
+    i: Array,
+    late: Array,
+    lates: int,
+) -> Any:
+    """Take trades from position ``first`` on, in order of arrival; return (position, row, lates)."""
+    row = 0
+    for t in range(first, len(event_time)):
+        y, time, price, size = instrument[t], event_time[t], prices[t], sizes[t]
+        order = low[t] if high[t] == 0 else 0  # a UUID tells no order: arrival then does
+        bought = size if side[t] == BOUGHT else 0.0
+        # A trade that the venue sent on subscribing says nothing of its clock.
+        ingest = 0 if origin[t] == SNAPSHOT else ingest_time[t]
+        if not 0 <= time - marks[y, HEAD] < SECOND_NS or ingest - marks[y, OFFSET] >= marks[y, LIMIT]:
+            row = _settle_clock(plan, f, n, marks, y, time, ingest, o, i, row)
+            if row < 0:
+                return t, -1 - row, lates
+        marks[y, CHANGED] = 1
+        marks[y, OPENED] = 1
+        if time < marks[y, BASE]:
+            late[lates, 0] = t
+            late[lates, 1] = marks[y, BASE]
+            lates += 1
+            _add_late(plan, f, n, marks, y, time, order, price, size, bought)
+        else:
+            c = _cell(plan, time)
+            n[y, c, START] = time // SECOND_NS * SECOND_NS
+            _add(f, n, y, c, time, order, price, size, bought)
+        if ingest > 0:
+            _follow_clock(marks, y, ingest - time)
+    return len(event_time), row, lates
+
+
+@kernel
+def _tick(
+    plan: Array, f: Array, n: Array, marks: Array, clock: int, first: int, o: Array, i: Array, row: int
+) -> Any:
+    """Let the ingest clock make windows final in quiet markets; return (instrument, row)."""
+    for y in range(first, len(marks)):
+        if marks[y, PHASE] == CLOCKED and clock - marks[y, OFFSET] >= marks[y, LIMIT]:
+            row = _advance(plan, f, n, marks, y, _final_until(plan, marks, y, clock), o, i, row)
+            if row < 0:
+                return y, -1 - row
+    return len(marks), row
+
+
+@kernel
+def _preview(
+    plan: Array, f: Array, n: Array, marks: Array, g: Array, m: Array, first: int, o: Array, i: Array, row: int
+) -> Any:
+    """Emit the candles that are still open, as they stand, of instruments that changed since the last preview.
+
+    The open seconds are folded upwards in a copy (g, m) of one instrument's cells, as final ones are in the cells.
+    Returns (instrument, row).
+    """
+    levels = len(plan)
+    room = plan[0, CELLS] + levels * (plan[0, CELLS] + 1)
+    for y in range(first, len(marks)):
+        if marks[y, OPENED] == 0:
+            continue
+        if row + room > len(i):
+            return y, row
+        for c in range(f.shape[1]):
+            for j in range(FLOATS):
+                g[0, c, j] = f[y, c, j]
+            for j in range(INTS):
+                m[0, c, j] = n[y, c, j]
+        for second in range(marks[y, BASE], marks[y, HEAD] + 1, SECOND_NS):
+            c = _cell(plan, second)
+            if m[0, c, TRADES] > 0:
+                row = _preview_until(plan, g, m, y, second, o, i, row)
+                if plan[0, PUBLISHED]:
+                    _emit(o, i, row, y, 0, g, m, 0, c, 0)
+                    row += 1
+                _fold(plan, g, m, 0, 0, c)
+        row = _preview_until(plan, g, m, y, FOREVER, o, i, row)
+        marks[y, OPENED] = 0
+    return len(marks), row
+
+
+@kernel
+def _preview_until(plan: Array, g: Array, m: Array, y: int, time: int, o: Array, i: Array, row: int) -> int:
+    """Emit as open, and fold upwards, every coarse window that ends at or before ``time``, finest level first."""
+    for k in range(1, len(plan)):
+        c = plan[0, CELLS] + k - 1
+        if m[0, c, TRADES] > 0 and m[0, c, START] <= time - plan[k, LENGTH]:
+            if plan[k, PUBLISHED]:
+                _emit(o, i, row, y, k, g, m, 0, c, 0)
+                row += 1
+            _fold(plan, g, m, 0, k, c)
+    return row
+
+
+@kernel
+def run(
+    plan: Array, state: State, scratch: State, trades: Trades, clock: int, out: Out, stage: int, first: int, lates: int
+) -> Any:
+    """Fold trades, let the clock close windows, show what is open: one call per step.
+
+    Returns (stage, position, rows, lates). Unless stage is DONE the room for rows ran out: drain ``rows`` rows and
+    call again with what came back.
+    """
+    row = 0
+    f, n, marks = state.floats, state.ints, state.marks
+    o, i, late = out.floats, out.ints, out.late
+    if stage == FOLD:
+        first, row, lates = _fold_trades(
+            plan, f, n, marks, trades.instrument, trades.time, trades.low, trades.high, trades.price, trades.size,
+            trades.side, trades.ingest, trades.origin, first, o, i, late, lates,
+        )  # fmt: skip
+        if first < len(trades.time):
+            return FOLD, first, row, lates
+        stage, first = TICK, 0
+    if stage == TICK:
+        first, row = _tick(plan, f, n, marks, clock, first, o, i, row)
+        if first < len(marks):
+            return TICK, first, row, lates
+        stage, first = PREVIEW, 0
+    first, row = _preview(plan, f, n, marks, scratch.floats, scratch.ints, first, o, i, row)
+    if first < len(marks):
+        return PREVIEW, first, row, lates
+    return DONE, first, row, lates
