@@ -1,0 +1,79 @@
+"""The application: routes, checks and what they share, put together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from litestar import Litestar, Request, Router
+from litestar.di import Provide
+
+from fulltape.api.backend import Backend
+from fulltape.api.catalogue import Catalogue
+from fulltape.api.config import ApiConfig
+from fulltape.api.gate import Gate
+from fulltape.api.health import health, ready
+from fulltape.api.hub import Hub
+from fulltape.api.metrics import metrics
+from fulltape.api.openapi import openapi_config
+from fulltape.api.paging import page_query
+from fulltape.api.problems import EXCEPTION_HANDLERS, bad_request, log_bug
+from fulltape.api.readers import Readers
+from fulltape.api.rest.process import instruments, status
+from fulltape.api.rest.records import candles, coverage, last, quotes, trades
+from fulltape.api.services import Services
+from fulltape.api.static import static_routes
+from fulltape.api.stream import stream
+from fulltape.errors import did_you_mean
+
+
+def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) -> Litestar:
+    """Return the application that serves ``backend``, and the dashboard's files in ``static_dir``.
+
+    Run it with `fulltape.api.server.server_config`, which sets the limits that only the server can keep.
+    """
+    catalogue = Catalogue(backend)
+    readers = Readers(backend, config.reader_threads)
+    services = Services(backend, config, catalogue, readers, Hub(backend, catalogue, config))
+
+    @asynccontextmanager
+    async def running(_: Litestar) -> AsyncIterator[None]:
+        try:
+            async with services.hub.running():
+                yield
+        finally:
+            readers.close()
+
+    api = Router(
+        "/api/v1",
+        route_handlers=[instruments, trades, quotes, candles, coverage, last, status, stream],
+        dependencies={"page": Provide(page_query, sync_to_thread=False)},
+    )
+    app = Litestar(
+        route_handlers=[api, health, ready, metrics, *static_routes(static_dir)],
+        dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
+        before_request=refuse_unknown_parameters,
+        exception_handlers=EXCEPTION_HANDLERS,
+        after_exception=[log_bug],
+        lifespan=[running],
+        openapi_config=openapi_config(),
+        logging_config=None,
+        request_max_body_size=config.max_body_bytes,
+    )
+    # Outside of everything, so that it holds for answers that no handler gives, such as 404, too.
+    app.asgi_handler = Gate(app.asgi_handler, config)
+    return app
+
+
+def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
+    """Answer 400 to query parameters that the OpenAPI document does not know: a typo must not widen a query."""
+    path = (request.app.openapi_schema.paths or {}).get(request.scope["path"])
+    if path is None or path.get is None:
+        return
+    known = [parameter.name for parameter in path.get.parameters or () if hasattr(parameter, "name")]
+    for name in request.query_params:
+        if name not in known:
+            allowed = f"; known are {', '.join(sorted(known))}" if known else "; this call takes none"
+            raise bad_request(f"unknown query parameter {name!r}{did_you_mean(name, known)}{allowed}")

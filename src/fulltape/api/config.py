@@ -1,0 +1,30 @@
+"""What the API may be told."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class ApiConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may ask, and how much one client may take. Sizes are bytes, durations seconds."""
+
+    allowed_hosts: tuple[str, ...] = ()
+    """Names under which the API may be addressed besides the loopback ones, without port."""
+    allowed_origins: tuple[str, ...] = ()
+    """Web origins whose pages may open the stream besides our own and the loopback ones, as ``https://host:port``."""
+    reader_threads: int = 4
+    """How many requests may read the store at the same time."""
+    max_body_bytes: int = 65_536
+    max_message_bytes: int = 65_536
+    """The longest message a stream client may send."""
+    max_clients: int = 1_000
+    """How many stream clients may be connected."""
+    client_backlog: int = 200
+    """How many messages may wait for a stream client before it is closed as too slow."""
+    close_grace_s: float = 5.0
+    """How long a slow client has to take what is on its way before the connection is dropped."""
+    status_every_s: float = 1.0
+    resume_records: int = 50_000
+    """More records than this are not sent one by one to a client that resumes: it gets a snapshot."""
+    snapshot_candles: int = 300
+    snapshot_trades: int = 100

@@ -1,0 +1,58 @@
+"""Is it well, and can it serve: for people, load balancers and supervisors."""
+
+from __future__ import annotations
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+
+from fulltape.api.problems import Problem, problem_response
+from fulltape.api.services import Services, json_response
+from fulltape.api.wire import BadFeed, Health, encode
+from fulltape.errors import FulltapeError
+from fulltape.records.status import FeedState, Status
+from fulltape.stores.base import Reader
+
+_BAD = frozenset({FeedState.STALE, FeedState.DOWN, FeedState.REFUSED})
+
+_HEALTH = {
+    200: ResponseSpec(Health, generate_examples=False, description="All feeds and the engine work."),
+    503: ResponseSpec(Health, generate_examples=False, description="Something does not; `bad` names it."),
+}
+_READY = {
+    200: ResponseSpec(Health, generate_examples=False, description="It can serve."),
+    503: ResponseSpec(
+        Problem,
+        generate_examples=False,
+        media_type="application/problem+json",
+        description="It cannot; `detail` says why.",
+    ),
+}
+
+
+@get("/health", responses=_HEALTH, sync_to_thread=False, summary="Is everything well", tags=["operation"])
+def health(services: NamedDependency[Services]) -> Response[bytes]:
+    """200 while the engine runs and no feed is stale, down or refused; else 503 with their names."""
+    bad = bad_parts(services.backend.status())
+    return json_response(encode(Health("bad", bad) if bad else Health("ok")), 503 if bad else 200)
+
+
+@get("/ready", responses=_READY, summary="Can it serve", tags=["operation"])
+async def ready(services: NamedDependency[Services]) -> Response[bytes]:
+    """200 once the store can be read and the engine can commit; else 503."""
+    stopped = services.backend.status().engine.error
+    if stopped:
+        return problem_response(503, f"the engine has stopped: {stopped}")
+    try:
+        await services.read(Reader.last_commit)
+    except FulltapeError as error:
+        return problem_response(503, f"the store cannot be read: {error}")
+    return json_response(encode(Health("ok")))
+
+
+def bad_parts(status: Status) -> tuple[BadFeed, ...]:
+    """Return what does not do its work, the engine under the name ``engine``."""
+    bad = tuple(BadFeed(feed.name, feed.state, feed.detail) for feed in status.feeds if feed.state in _BAD)
+    if status.engine.error:
+        bad = (BadFeed("engine", "stopped", status.engine.error), *bad)
+    return bad

@@ -1,0 +1,88 @@
+"""The hub: reads the bus once for all stream clients."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fulltape.api.backend import Backend
+from fulltape.api.catalogue import Catalogue
+from fulltape.api.client import Client
+from fulltape.api.config import ApiConfig
+from fulltape.api.messages import CommitMessage, status_text
+from fulltape.api.wire import encode_status
+from fulltape.bus.base import Overflow, Subscription
+
+_CAPACITY = 1_024
+"""Commits that may wait for the hub itself; it never waits for a client, so only a stalled event loop fills it."""
+
+_log = logging.getLogger(__name__)
+
+
+class Hub:
+    """Hands commits and, once a second, the status to every client. Used on the event loop only."""
+
+    def __init__(self, backend: Backend, catalogue: Catalogue, config: ApiConfig) -> None:
+        self._backend = backend
+        self._catalogue = catalogue
+        self._config = config
+        self.clients: set[Client] = set()
+        self.dropped = 0
+        """Clients closed because they read too slowly."""
+        self.refused = 0
+        """Clients turned away because there were too many, or of a foreign origin."""
+        self.messages = 0
+        """Messages sent."""
+        self.bytes = 0
+        """Characters sent, which are bytes as long as venues name instruments in ASCII."""
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Follow the bus while the block runs."""
+        tasks = [asyncio.create_task(self._follow(self._subscribe())), asyncio.create_task(self._tick())]
+        for task in tasks:
+            task.add_done_callback(_report)
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def status_text(self) -> str:
+        """Return the status message of this moment."""
+        return status_text(encode_status(self._backend.status()))
+
+    def _subscribe(self) -> Subscription:
+        return self._backend.bus.subscribe(capacity=_CAPACITY, overflow=Overflow.CLOSE)
+
+    async def _follow(self, subscription: Subscription) -> None:
+        try:
+            while True:
+                async for commit in subscription:
+                    message = CommitMessage(commit, self._catalogue.table())
+                    for client in self.clients:
+                        client.offer(message)
+                if not subscription.dropped:
+                    return
+                # Commits were lost on the way to the hub: every client has a hole and must resume.
+                subscription = self._subscribe()
+                for client in tuple(self.clients):
+                    client.fall_behind()
+        finally:
+            subscription.close()
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(self._config.status_every_s)
+            if self.clients:
+                text = self.status_text()
+                for client in self.clients:
+                    client.offer_status(text)
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.critical("the stream has stopped", exc_info=error)

@@ -1,0 +1,91 @@
+"""Prometheus metrics, computed from the status when they are asked for: there is no second set of counters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from fulltape.api.hub import Hub
+from fulltape.api.services import Services
+from fulltape.records.status import EngineStatus, FeedState, FeedStatus, Status
+
+
+class StatusCollector(Collector):
+    """The families of one status and hub."""
+
+    def __init__(self, status: Status, hub: Hub) -> None:
+        self._status = status
+        self._hub = hub
+
+    def collect(self) -> Iterator[Metric]:
+        """Return every family."""
+        build = GaugeMetricFamily("fulltape_build_info", "The version that runs.", labels=["version", "simulated"])
+        build.add_metric([self._status.version, str(self._status.simulated).lower()], 1)
+        yield build
+        yield from _feeds(self._status.feeds)
+        yield from _engine(self._status.engine)
+        yield GaugeMetricFamily("fulltape_stream_clients", "Stream clients connected.", len(self._hub.clients))
+        yield CounterMetricFamily("fulltape_stream_dropped_clients", "Clients closed as too slow.", self._hub.dropped)
+        yield CounterMetricFamily("fulltape_stream_refused_clients", "Clients turned away.", self._hub.refused)
+        yield CounterMetricFamily("fulltape_stream_sent_messages", "Messages to clients.", self._hub.messages)
+        yield CounterMetricFamily("fulltape_stream_sent_bytes", "Bytes to clients.", self._hub.bytes)
+
+
+@get("/metrics", sync_to_thread=False, include_in_schema=False)
+def metrics(services: NamedDependency[Services]) -> Response[bytes]:
+    """Return the metrics in Prometheus' text format."""
+    registry = CollectorRegistry()
+    registry.register(StatusCollector(services.backend.status(), services.hub))
+    ProcessCollector(namespace="fulltape", registry=registry)
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+
+def _feeds(feeds: tuple[FeedStatus, ...]) -> Iterator[Metric]:
+    labels = ["feed", "venue"]
+    state = GaugeMetricFamily("fulltape_feed_state", "1 for the state a feed is in.", labels=[*labels, "state"])
+    age = GaugeMetricFamily("fulltape_feed_last_frame_age_seconds", "Time since the last frame.", labels=labels)
+    stale = GaugeMetricFamily("fulltape_feed_stale_instruments", "Instruments without news.", labels=labels)
+    frames = CounterMetricFamily("fulltape_feed_received_frames", "Frames received.", labels=labels)
+    size = CounterMetricFamily("fulltape_feed_received_bytes", "Bytes received.", labels=labels)
+    reconnects = CounterMetricFamily("fulltape_feed_reconnects", "Connections after the first.", labels=labels)
+    for feed in feeds:
+        names = [feed.name, feed.venue]
+        for member in FeedState:
+            state.add_metric([*names, member.value], feed.state is member)
+        if feed.last_frame_age_s is not None:
+            age.add_metric(names, feed.last_frame_age_s)
+        stale.add_metric(names, len(feed.stale_instruments))
+        frames.add_metric(names, feed.frames)
+        size.add_metric(names, feed.bytes)
+        reconnects.add_metric(names, feed.reconnects)
+    yield from (state, age, stale, frames, size, reconnects)
+
+
+def _engine(engine: EngineStatus) -> Iterator[Metric]:
+    yield GaugeMetricFamily("fulltape_engine_up", "1 while the engine runs.", not engine.error)
+    yield CounterMetricFamily("fulltape_engine_commits", "Commits in the database.", engine.commit)
+    yield GaugeMetricFamily("fulltape_engine_clock_seconds", "Ingest time reached, Unix time.", engine.clock / 1e9)
+    yield GaugeMetricFamily("fulltape_engine_lag_seconds", "Age of the oldest frame not committed.", engine.lag_s)
+    yield GaugeMetricFamily("fulltape_engine_commit_seconds", "Duration of a commit.", engine.commit_ms / 1e3)
+    yield GaugeMetricFamily("fulltape_engine_queued_frames", "Frames that wait.", engine.queued_frames)
+    yield GaugeMetricFamily("fulltape_engine_open_gaps", "Holes known and not refilled.", engine.gaps_open)
+    yield GaugeMetricFamily("fulltape_engine_missing_trades", "Trades in the open holes.", engine.missing_trades)
+    yield CounterMetricFamily("fulltape_engine_frames", "Frames taken.", engine.frames)
+    yield CounterMetricFamily("fulltape_engine_duplicates", "Records that were there already.", engine.duplicates)
+    yield CounterMetricFamily("fulltape_engine_late_trades", "Trades after their window was final.", engine.late_trades)
+    yield _by("fulltape_engine_records", "Records committed.", "kind", engine.records)
+    yield _by("fulltape_engine_rejected_frames", "Frames that were no records.", "reason", engine.rejected)
+    yield _by("fulltape_engine_ignored_frames", "Frames of types not used.", "type", engine.ignored)
+
+
+def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> CounterMetricFamily:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for key, count in counts.items():
+        family.add_metric([key], count)
+    return family

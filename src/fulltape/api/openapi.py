@@ -1,0 +1,74 @@
+"""The OpenAPI document, and a page made of it that needs no script and no other host."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+from litestar import Request
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+
+from fulltape import __version__
+
+_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
+<style>body{{font:15px/1.5 system-ui;margin:2rem auto;max-width:60rem;padding:0 1rem}}code{{background:#8882}}
+table{{border-collapse:collapse}}td,th{{text-align:left;padding:.1rem 1rem .1rem 0;vertical-align:top}}</style>
+<body><h1>{title} {version}</h1><p>{description}</p><p><a href="/schema/openapi.json">openapi.json</a></p>{operations}
+</body></html>"""
+
+
+class OperationsPage(OpenAPIRenderPlugin):
+    """Lists every call with its parameters."""
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        """Return the page as HTML."""
+        info = openapi_schema["info"]
+        operations = "".join(
+            _operation(path, method, operation)
+            for path, methods in sorted(openapi_schema["paths"].items())
+            for method, operation in methods.items()
+        )
+        page = _PAGE.format(
+            title=escape(info["title"]),
+            version=escape(info["version"]),
+            description=escape(info["description"]),
+            operations=operations,
+        )
+        return page.encode()
+
+
+def openapi_config() -> OpenAPIConfig:
+    """Return how the document is made and served below ``/schema``."""
+    return OpenAPIConfig(
+        title="fulltape",
+        version=__version__,
+        description="Market data: complete, and provably so. The WebSocket /api/v1/stream is described in docs/api.md.",
+        path="/schema",
+        use_handler_docstrings=True,
+        render_plugins=[OperationsPage(path="/"), JsonRenderPlugin()],
+    )
+
+
+def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
+    rows = "".join(_parameter(parameter) for parameter in operation.get("parameters", ()))
+    table = f"<table><tr><th>parameter<th>type<th>meaning{rows}</table>" if rows else ""
+    text = escape(operation.get("description", ""))
+    return f"<h2><code>{method.upper()} {escape(path)}</code></h2><p>{text}</p>{table}"
+
+
+def _parameter(parameter: dict[str, Any]) -> str:
+    must = " (required)" if parameter.get("required") else ""
+    return (
+        f"<tr><td><code>{escape(parameter['name'])}</code>{must}<td>{escape(_type_of(parameter['schema']))}"
+        f"<td>{escape(parameter.get('description', ''))}"
+    )
+
+
+def _type_of(schema: dict[str, Any]) -> str:
+    options = [_type_of(option) for option in schema.get("oneOf", ()) if option.get("type") != "null"]
+    if options:
+        return " or ".join(options)
+    if "enum" in schema:
+        return " or ".join(map(str, schema["enum"]))
+    return str(schema.get("format") or schema.get("type", ""))

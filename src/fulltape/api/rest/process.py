@@ -1,0 +1,25 @@
+"""What the process knows and says of itself: instruments and status."""
+
+from __future__ import annotations
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+
+from fulltape.api.services import Services, json_response
+from fulltape.api.wire import InstrumentList, StatusAnswer, encode, encode_status
+
+_INSTRUMENTS = {200: ResponseSpec(InstrumentList, generate_examples=False, description="Every instrument.")}
+_STATUS = {200: ResponseSpec(StatusAnswer, generate_examples=False, description="Feeds and engine now.")}
+
+
+@get("/instruments", responses=_INSTRUMENTS, sync_to_thread=False, summary="All instruments", tags=["process"])
+def instruments(services: NamedDependency[Services]) -> Response[bytes]:
+    """Return every instrument that this database has seen."""
+    return json_response(encode(InstrumentList(services.simulated, services.backend.instruments())))
+
+
+@get("/status", responses=_STATUS, sync_to_thread=False, summary="Feeds and engine", tags=["process"])
+def status(services: NamedDependency[Services]) -> Response[bytes]:
+    """Return the state of every feed and the counters of the engine."""
+    return json_response(encode_status(services.backend.status()))

@@ -1,0 +1,116 @@
+"""The WebSocket ``/api/v1/stream``: subscriptions in; snapshots, commits and status out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from litestar import WebSocket, websocket
+from litestar.di import NamedDependency
+from litestar.exceptions import HTTPException, WebSocketDisconnect
+
+from fulltape.api.client import Client
+from fulltape.api.messages import CommitMessage, notice_text
+from fulltape.api.services import Services
+from fulltape.api.snapshots import Caught, StreamReader
+from fulltape.api.subscription import Subscribe, Wants, decode_request, resolve
+from fulltape.errors import FulltapeError
+from fulltape.records import Commit
+from fulltape.stores.base import Reader
+
+TOO_SLOW = 4008
+"""Close code for a client that does not read fast enough."""
+TRY_LATER = 1013
+"""Close code when there are too many clients."""
+
+
+@websocket("/stream")
+async def stream(socket: WebSocket[Any, Any, Any], services: NamedDependency[Services]) -> None:
+    """Serve one client until it leaves or falls behind."""
+    hub = services.hub
+    await socket.accept()
+    if len(hub.clients) >= services.config.max_clients:
+        hub.refused += 1
+        await socket.close(TRY_LATER, "too many clients: try again later")
+        return
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(None) as deadline:
+            # A socket that takes nothing would never let its own close message through.
+            client = Client(
+                services.config.client_backlog,
+                on_slow=lambda: deadline.reschedule(loop.time() + services.config.close_grace_s),
+            )
+            hub.clients.add(client)
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    tasks.create_task(_send(socket, client, services))
+                    tasks.create_task(_receive(socket, client, services))
+            finally:
+                hub.clients.discard(client)
+    except* (WebSocketDisconnect, OSError):
+        pass  # the client has gone, or was given up: both are how a connection ends
+
+
+async def _send(socket: WebSocket[Any, Any, Any], client: Client, services: Services) -> None:
+    while (text := await client.next_text()) is not None:
+        await socket.send_text(text)
+        services.hub.messages += 1
+        services.hub.bytes += len(text)
+    services.hub.dropped += 1
+    await socket.close(TOO_SLOW, "too slow: resume with since = the last commit you have handled")
+
+
+async def _receive(socket: WebSocket[Any, Any, Any], client: Client, services: Services) -> None:
+    while True:
+        data = await socket.receive_data(mode="text")
+        try:
+            request = decode_request(data)
+            wants = resolve(request, services.catalogue)
+        except msgspec.DecodeError as error:
+            client.offer(notice_text("error", str(error)))
+        except HTTPException as error:
+            client.offer(notice_text("error", error.detail))
+        else:
+            await _subscribe(client, services, request, wants)
+
+
+async def _subscribe(client: Client, services: Services, request: Subscribe, wants: Wants) -> None:
+    """Bring the client up to date, then let it go on with the commits kept meanwhile."""
+    client.begin(wants)
+    texts: tuple[str, ...] = ()
+    try:
+        caught = None if request.since is None else await _resume(services, wants, request.since)
+        if caught is None:
+            if request.since is not None:
+                texts = (notice_text("reset", f"cannot resume after {request.since}: a snapshot follows"),)
+            simulated = services.simulated
+            caught = await services.read(lambda reader: _reader(services, reader).snapshot(wants, simulated))
+    except FulltapeError as error:
+        client.stop()
+        client.offer(notice_text("error", f"the store cannot answer: {error}"))
+        return
+    client.go_on(caught.commit, (*texts, *caught.texts), services.hub.status_text())
+
+
+async def _resume(services: Services, wants: Wants, since: int) -> Caught | None:
+    """Return what was committed after ``since``, from memory if all of it is there, else from the store."""
+    commits = services.backend.bus.since(since)
+    if not commits or commits[0].number != since + 1:
+        return await services.read(lambda reader: _reader(services, reader).missed(wants, since))
+    kinds = [schema.name for schema in wants.schemas]
+    records = sum(len(commit.batches[kind]) for commit in commits for kind in kinds if kind in commit.batches)
+    if records > services.config.resume_records:
+        return None
+    return await services.read(lambda _: _encode(services, commits, wants))
+
+
+def _encode(services: Services, commits: list[Commit], wants: Wants) -> Caught:
+    table = services.catalogue.table()
+    texts = [CommitMessage(commit, table).text(wants) for commit in commits]
+    return Caught(commits[-1].number, tuple(text for text in texts if text is not None))
+
+
+def _reader(services: Services, reader: Reader) -> StreamReader:
+    return StreamReader(reader, services.catalogue, services.config)

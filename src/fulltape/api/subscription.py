@@ -1,0 +1,57 @@
+"""What a stream client may say, and what it then wants."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from fulltape.api.catalogue import Catalogue
+from fulltape.api.problems import bad_request
+from fulltape.records import CANDLES, COVERAGE, LAST_VALUES, QUOTES, TRADES, Schema
+from fulltape.records.interval import parse_interval
+
+Kind = Literal["trades", "candles", "quotes", "last", "coverage"]
+
+SCHEMAS: Final[dict[str, Schema]] = {s.name: s for s in (TRADES, CANDLES, LAST_VALUES, QUOTES, COVERAGE)}
+"""The kinds that are streamed, in the order in which a message holds them."""
+
+
+class Subscribe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="subscribe"):
+    """Replace what this client receives. ``since`` is the number of the last commit it has handled."""
+
+    instruments: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=2_000)]
+    kinds: Annotated[tuple[Kind, ...], msgspec.Meta(min_length=1)]
+    intervals: Annotated[tuple[str, ...], msgspec.Meta(max_length=20)] = ()
+    since: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Wants:
+    """What a client receives: kinds, instrument codes (None for all, later ones included), intervals in seconds."""
+
+    kinds: frozenset[str]
+    codes: frozenset[int] | None
+    intervals: frozenset[int]
+
+    @property
+    def schemas(self) -> tuple[Schema, ...]:
+        """The kinds wanted, in message order."""
+        return tuple(schema for name, schema in SCHEMAS.items() if name in self.kinds)
+
+
+decode_request: Final = msgspec.json.Decoder(Subscribe).decode
+"""Returns the request of a client's message; raises msgspec.DecodeError that says what is wrong with it."""
+
+
+def resolve(request: Subscribe, catalogue: Catalogue) -> Wants:
+    """Return what a request asks for; raises an HTTP error that says what cannot be given."""
+    try:
+        intervals = frozenset(parse_interval(text) for text in request.intervals)
+    except ValueError as error:
+        raise bad_request(str(error)) from None
+    if CANDLES.name in request.kinds and not intervals:
+        raise bad_request('candles need intervals, such as "intervals": ["1m"]')
+    codes = None if "*" in request.instruments else frozenset(map(catalogue.code_of, request.instruments))
+    return Wants(frozenset(request.kinds), codes, intervals)

@@ -1,0 +1,240 @@
+"""A running API over a real store and a scripted market."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import uvicorn
+from websockets.asyncio.client import ClientConnection, connect
+
+from fulltape.api.app import create_app
+from fulltape.api.config import ApiConfig
+from fulltape.api.server import server_config
+from fulltape.bus.memory import MemoryBus
+from fulltape.clock import SECOND_NS
+from fulltape.records import (
+    CANDLES,
+    COVERAGE,
+    LAST_VALUES,
+    QUOTES,
+    TRADES,
+    AggressorSide,
+    Candle,
+    CandleSource,
+    Commit,
+    Coverage,
+    CoverageState,
+    EmptyReason,
+    Instrument,
+    InstrumentTable,
+    Last,
+    Origin,
+    Quote,
+    QuoteSource,
+    Trade,
+)
+from fulltape.records.interval import window_start
+from fulltape.records.status import EngineStatus, FeedState, FeedStatus, Status
+from fulltape.stores.base import Reader
+from fulltape.stores.duckdb import DuckDbStore
+
+START_NS = 1_800_000_000 * SECOND_NS
+BTC = "BTC-USD.COINBASE"
+ETH = "ETH-USD.COINBASE"
+
+
+def feed(name: str = "COINBASE-1", state: FeedState = FeedState.LIVE, detail: str = "") -> FeedStatus:
+    return FeedStatus(
+        name=name,
+        venue="COINBASE",
+        url="wss://example.test",
+        state=state,
+        detail=detail,
+        simulated=False,
+        since=START_NS,
+        frames=10,
+        bytes=1_000,
+        reconnects=1,
+        last_frame_age_s=0.5,
+        channels=("trades",),
+        instruments=(BTC,),
+        stale_instruments=(),
+    )
+
+
+def engine(commit: int = 0, error: str = "") -> EngineStatus:
+    return EngineStatus(
+        commit=commit,
+        clock=START_NS,
+        lag_s=0.05,
+        queued_frames=3,
+        commit_ms=4.0,
+        frames=100,
+        records={"trades": 90},
+        duplicates=2,
+        gaps_open=1,
+        missing_trades=5,
+        late_trades=4,
+        rejected={"malformed_json": 1},
+        ignored={"subscriptions": 1},
+        error=error,
+    )
+
+
+@dataclass
+class FakeBackend:
+    """A backend whose store, bus and status are in the test's hand."""
+
+    store: DuckDbStore
+    bus: MemoryBus = field(default_factory=MemoryBus)
+    table: InstrumentTable = field(default_factory=InstrumentTable)
+    simulated: bool = False
+    feeds: tuple[FeedStatus, ...] = field(default_factory=lambda: (feed(),))
+    error: str = ""
+    number: int = 0
+    reader_threads: set[int] = field(default_factory=set)
+    break_reader: Exception | None = None
+
+    def reader(self) -> Reader:
+        if self.break_reader is not None:
+            raise self.break_reader
+        self.reader_threads.add(threading.get_ident())
+        return self.store.reader()
+
+    def instruments(self) -> tuple[Instrument, ...]:
+        return tuple(self.table)
+
+    def status(self) -> Status:
+        return Status(
+            version="1",
+            simulated=self.simulated,
+            started=START_NS,
+            feeds=self.feeds,
+            engine=engine(self.number, self.error),
+        )
+
+    def add(self, *ids: str) -> None:
+        for text in ids:
+            symbol, venue = text.split(".")
+            base, quote = symbol.split("-")
+            self.table.add(Instrument(text, venue, symbol, base, quote))
+
+    def build(self, *rows: msgspec.Struct, clock: int | None = None) -> Commit:
+        """Make the next commit from records of any kinds."""
+        self.number += 1
+        by_kind = {schema.record: schema for schema in (TRADES, CANDLES, QUOTES, LAST_VALUES, COVERAGE)}
+        batches = {}
+        for record, schema in by_kind.items():
+            mine = [row for row in rows if isinstance(row, record)]
+            if mine:
+                batches[schema.name] = schema.from_rows(mine, self.table)
+        changes = self.table.take_changes()
+        return Commit(self.number, clock or START_NS + self.number * SECOND_NS, batches, instruments=changes)
+
+    async def commit(self, *rows: msgspec.Struct, clock: int | None = None) -> Commit:
+        """Store a commit, then publish it, as the engine does."""
+        commit = self.build(*rows, clock=clock)
+        await asyncio.to_thread(self.store.commit, commit)
+        await self.bus.publish(commit)
+        return commit
+
+
+def trade(number: int, instrument: str = BTC, *, time: int | None = None) -> Trade:
+    at = START_NS + number * SECOND_NS if time is None else time
+    side = AggressorSide.BUY if number % 2 else AggressorSide.SELL
+    return Trade(instrument, str(number), 100.0 + number, 0.5, side, at, at + 1_000, Origin.LIVE)
+
+
+def candle(start: int, instrument: str = BTC, interval: str = "1m", *, revision: int = 0, close: float = 2.0) -> Candle:
+    return Candle(
+        instrument, interval, start, 1.0, 3.0, 0.5, close, 10.0, 20.0, 2.0, 7, 4.0, revision, True, CandleSource.TRADES,
+        EmptyReason.NONE,
+    )  # fmt: skip
+
+
+def quote(number: int, instrument: str = BTC, *, time: int | None = None) -> Quote:
+    at = START_NS + number * SECOND_NS if time is None else time
+    return Quote(instrument, 99.0 + number, 1.0, 101.0 + number, None, at, at, QuoteSource.TICKER)
+
+
+def last(number: int, instrument: str = BTC) -> Last:
+    at = START_NS + number * SECOND_NS
+    return Last(
+        instrument, str(number), 100.0 + number, 0.5, AggressorSide.BUY, at, 99.0, 1.0, 101.0, 1.0, at,
+        None, None, None, None, at, at,
+    )  # fmt: skip
+
+
+def stretch(
+    start: int,
+    end: int | None,
+    instrument: str = BTC,
+    *,
+    state: CoverageState = CoverageState.COMPLETE,
+    first_missing: str = "",
+) -> Coverage:
+    return Coverage(
+        instrument, "trades", start, end, state, "ids", 1 if first_missing else 0, first_missing, first_missing
+    )
+
+
+def minute(number: int) -> int:
+    return int(window_start(START_NS, 60)) + number * 60 * SECOND_NS
+
+
+@dataclass
+class Api:
+    """A server on a free port of this machine."""
+
+    port: int
+    http: httpx.AsyncClient
+    server: uvicorn.Server
+
+    @property
+    def stream_url(self) -> str:
+        return f"ws://127.0.0.1:{self.port}/api/v1/stream"
+
+    def stream(self, **options: Any) -> connect:
+        return connect(self.stream_url, **options)
+
+    async def get(self, path: str, **query: Any) -> httpx.Response:
+        return await self.http.get(path, params=query)
+
+
+@asynccontextmanager
+async def serve(backend: FakeBackend, *, static_dir: Path | None = None, **config: Any) -> AsyncIterator[Api]:
+    api_config = ApiConfig(**config)
+    app = create_app(backend, static_dir=static_dir, config=api_config)
+    server = uvicorn.Server(server_config(app, host="127.0.0.1", port=0, config=api_config))
+    task = asyncio.create_task(server.serve())
+    async with asyncio.timeout(10):
+        while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
+            await asyncio.sleep(0.005)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+        yield Api(port, http, server)
+    server.should_exit = True
+    async with asyncio.timeout(10):
+        await task
+
+
+async def subscribe(socket: ClientConnection, *kinds: str, **options: Any) -> None:
+    request = {"op": "subscribe", "instruments": [BTC], "kinds": list(kinds), **options}
+    await socket.send(msgspec.json.encode(request).decode())
+
+
+async def receive(socket: ClientConnection, kind: str | None = None) -> dict[str, Any]:
+    """Return the next message, or the next of a kind."""
+    async with asyncio.timeout(10):
+        while True:
+            message: dict[str, Any] = msgspec.json.decode(await socket.recv())
+            if kind is None or message["type"] == kind:
+                return message
