@@ -102,6 +102,8 @@ class Session:
                 raise _RefusedError(f"{name} is not a valid channel")
             asked += self._topics_of(name, symbols)
         new = [topic for topic in dict.fromkeys(asked) if topic not in self.topics]
+        if ("rfq_matches", ALL) in new:  # it takes the place of single products: nothing comes twice
+            self.topics = {topic for topic in self.topics if topic[0] != "rfq_matches"}
         self.topics.update(new)
         self._deadline_ns = None
         first = [frame for topic in new for frame in self._feed.first_frames(topic)]

@@ -49,6 +49,11 @@ class Listing(msgspec.Struct, frozen=True):
         """How many size steps a dollar buys at the first price."""
         return 10.0**self.size_decimals / self.start_price
 
+    @property
+    def usual_trade_usd(self) -> float:
+        """The mean value of a trade that the market model comes to: small orders, and some sweeps of whole levels."""
+        return 65.0 + 0.2 * self.level_usd
+
     def price_text(self, ticks: int) -> str:
         """Write a number of price steps as an exact decimal."""
         return decimal_text(ticks, self.price_decimals)

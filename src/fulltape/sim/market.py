@@ -9,16 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from random import Random
-from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from fulltape.clock import SECOND_NS
-from fulltape.sim.history import MINUTE_S, Bars, Day, MinuteBar, PastTrade, TradeRing
+from fulltape.sim.history import Bars, Day, MinuteBar, PastTrade, TradeRing
 from fulltape.sim.instruments import LISTINGS, Listing
 from fulltape.sim.ladder import Ladder
+from fulltape.sim.prices import YEAR_S, Array, factor_returns, past_bars
 
 STEP_NS = 20_000_000
 STEP_S = STEP_NS / SECOND_NS
@@ -26,7 +25,6 @@ AUCTION_EVERY_S = 300
 AUCTION_LENGTH_S = 5
 
 _STEP_MICROS = STEP_NS // 1_000
-_YEAR_S = 365.25 * 86_400
 _BLOCK = 512  # steps whose returns are drawn at once
 _BRANCHING = 0.6  # so many further orders does an order bring about, on average
 _DECAY = math.exp(-5.0 * STEP_S)  # bursts fade within about 200 ms
@@ -98,7 +96,6 @@ class AuctionState(msgspec.Struct, frozen=True, gc=False):
     time: int
 
 
-Array = npt.NDArray[Any]
 Event = Trade | LevelChange | Quote | RfqTrade | AuctionState
 
 
@@ -206,7 +203,7 @@ class Market:
         self._excited = _BRANCHING * order_rate
         self._fair = np.array([float(listing.start_ticks) for listing in self.listings])
         volatility = np.array([listing.volatility for listing in self.listings])
-        self._usual_trend = volatility * math.sqrt(STEP_S / _YEAR_S / (1.0 - _FLOW_MEMORY**2))
+        self._usual_trend = volatility * math.sqrt(STEP_S / YEAR_S / (1.0 - _FLOW_MEMORY**2))
         self._trend = np.zeros(len(self.listings))
         self._returns: list[Array] = []
         past = past_bars(seed, self.listings, start_ns, past_days, trades_per_s)
@@ -321,36 +318,3 @@ class Market:
             quote = state.quote(time)
             size = min(quote.bid_size, quote.ask_size)
             events.append(AuctionState(state.index, state.sequence, quote, quote.ask, size, time))
-
-
-def factor_returns(rng: np.random.Generator, listings: Sequence[Listing], steps: int, step_s: float) -> Array:
-    """Draw log returns, one row a step and one column a listing: one common factor and an own part of each."""
-    rho = np.array([listing.correlation for listing in listings])
-    scale = np.array([listing.volatility for listing in listings]) * math.sqrt(step_s / _YEAR_S)
-    draws = rng.standard_normal((steps, len(listings) + 1))
-    return scale * (rho * draws[:, :1] + np.sqrt(1.0 - rho**2) * draws[:, 1:])
-
-
-def past_bars(
-    seed: int, listings: Sequence[Listing], start_ns: int, days: float, trades_per_s: float
-) -> list[list[MinuteBar]]:
-    """Make the one-minute bars before the first trade: a walk that ends at each listing's first price.
-
-    A minute gets as many trades as the rate lets it expect, Poisson; one that gets none has no bar.
-    """
-    minutes, points = int(days * 1_440), 6
-    rng = np.random.default_rng([seed, 2])
-    end = start_ns // SECOND_NS // MINUTE_S * MINUTE_S
-    starts = end - MINUTE_S * np.arange(minutes, 0, -1)
-    weights = np.array([listing.weight for listing in listings])
-    result = []
-    returns = factor_returns(rng, listings, minutes * points, MINUTE_S / points)
-    for i, listing in enumerate(listings):
-        path = np.exp(-np.cumsum(returns[::-1, i])[::-1]) * listing.start_ticks
-        prices = np.maximum(np.rint(path), 1).astype(np.int64).reshape(minutes, points)
-        counts = rng.poisson(trades_per_s * MINUTE_S * weights[i] / weights.sum(), minutes)
-        volumes = (counts * listing.lots_per_usd * 100.0 * rng.lognormal(0.0, 0.5, minutes)).astype(np.int64) + 1
-        columns = (starts, prices[:, 0], prices.max(axis=1), prices.min(axis=1), prices[:, -1], volumes)
-        rows = zip(*(column[counts > 0].tolist() for column in columns), strict=True)
-        result.append([MinuteBar(*row) for row in rows])
-    return result

@@ -78,7 +78,12 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SimServer:
-    """A simulated venue. Use as ``async with SimServer(config) as sim``; then ``ws_url`` and ``rest_url`` are valid."""
+    """A simulated venue. Use as ``async with SimServer(config) as sim``; then ``ws_url`` and ``rest_url`` are valid.
+
+    ``trading`` is the task that runs the market: it ends only by an error of this program.
+    """
+
+    trading: asyncio.Task[None]
 
     def __init__(self, config: SimConfig, clock: Clock | None = None) -> None:
         config.check()
@@ -122,14 +127,15 @@ class SimServer:
                 sockets = await ws_create_server(
                     self._accept, HOST, port, max_frame_size=_MOST_FROM_CLIENT, enable_auto_pong=False
                 )
+                stack.callback(self.disconnect)
                 stack.callback(sockets.close)
                 web = WebServer(CoinbaseRest(self.market), self)
                 rest_port = await web.start(HOST, port and port + 1)
             except OSError as taken:
                 raise ConfigError(f"the simulated venue cannot listen on {HOST}:{port}: {taken.strerror}") from taken
             stack.push_async_callback(web.stop)
-            ticking = asyncio.create_task(self._run())
-            stack.push_async_callback(_cancel, ticking)
+            self.trading = asyncio.create_task(self._run())
+            stack.push_async_callback(_cancel, self.trading)
             self.ws_url = f"ws://{HOST}:{sockets.sockets[0].getsockname()[1]}"
             self.rest_url = f"http://{HOST}:{rest_port}"
             self._cleanup = stack.pop_all()
@@ -137,8 +143,6 @@ class SimServer:
 
     async def __aexit__(self, *exc: object) -> None:
         """Stop trading, cut every client off and free the ports."""
-        for connection in tuple(self._connections):
-            connection.cut()
         await self._cleanup.aclose()
 
     def set_faults(self, faults: Faults) -> None:
@@ -201,11 +205,13 @@ async def serve(
     """Run a simulated venue until ``stop`` is set; ``announce`` is called once its addresses are known."""
     async with SimServer(config) as server:
         announce(server)
-        await stop.wait()
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({stopped, server.trading}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:
-    """End the ticking; if it had died of an error, raise that."""
+    """End a task; if it had died of an error, raise that."""
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task

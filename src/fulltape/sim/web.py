@@ -55,6 +55,7 @@ class WebServer:
             log_config=None,
             access_log=False,
             server_header=False,
+            timeout_graceful_shutdown=1,
             headers=list(SIMULATED.items()),
         )
         self._server = _Server(config)
