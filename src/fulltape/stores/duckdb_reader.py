@@ -34,9 +34,7 @@ class DuckDbReader:
 
     def last_commit(self) -> tuple[int, int]:
         """Return (number, clock) of the newest commit this reader sees; (0, 0) in an empty store."""
-        row = self._cursor.execute(f"SELECT {COMMIT}, epoch_ns(clock) FROM tape.meta").fetchone()
-        assert row is not None
-        return row[0], row[1]
+        return progress(self._cursor)
 
     @contextmanager
     def pinned(self) -> Iterator[None]:
@@ -113,6 +111,13 @@ class DuckDbReader:
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise ConfigError("only a single SELECT can be run here: the database is written by fulltape alone")
         return self._cursor.sql(statements[0].query)
+
+
+def progress(cursor: duckdb.DuckDBPyConnection) -> tuple[int, int]:
+    """Return (number, clock) of the newest commit that ``cursor`` sees."""
+    row = cursor.execute(f"SELECT {COMMIT}, epoch_ns(clock) FROM tape.meta").fetchone()
+    assert row is not None
+    return row[0], row[1]
 
 
 def _printable(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:
