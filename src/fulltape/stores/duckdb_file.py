@@ -55,9 +55,8 @@ def identify(
         return _create(connection, simulated=bool(simulated))
     if "tape.meta" not in names:
         raise ConfigError(f"{path}: a DuckDB database, but not one of fulltape: name another file with --db")
-    row = connection.execute("SELECT version, simulated FROM tape.meta").fetchone()
-    assert row is not None
-    identity = StoreIdentity(version=row[0], simulated=row[1])
+    ((version, is_simulated),) = connection.execute("SELECT version, simulated FROM tape.meta").fetchall()
+    identity = StoreIdentity(version, is_simulated)
     if identity.version != FORMAT_VERSION:
         raise ConfigError(
             f"{path}: has format {identity.version}, this fulltape reads format {FORMAT_VERSION}: "

@@ -81,8 +81,7 @@ class DuckDbReader:
     def table_sizes(self) -> dict[str, int]:
         """Return the number of rows of each table."""
         counts = ", ".join(f"(SELECT count(*) FROM {rows_of(schema)})" for schema in STORED)
-        row = self._cursor.execute(f"SELECT {counts}").fetchone()
-        assert row is not None
+        (row,) = self._cursor.execute(f"SELECT {counts}").fetchall()
         return dict(zip((schema.name for schema in STORED), row, strict=True))
 
     def close(self) -> None:
@@ -115,9 +114,8 @@ class DuckDbReader:
 
 def progress(cursor: duckdb.DuckDBPyConnection) -> tuple[int, int]:
     """Return (number, clock) of the newest commit that ``cursor`` sees."""
-    row = cursor.execute(f"SELECT {COMMIT}, epoch_ns(clock) FROM tape.meta").fetchone()
-    assert row is not None
-    return row[0], row[1]
+    ((number, clock),) = cursor.execute(f"SELECT {COMMIT}, epoch_ns(clock) FROM tape.meta").fetchall()
+    return number, clock
 
 
 def _printable(relation: duckdb.DuckDBPyRelation) -> duckdb.DuckDBPyRelation:

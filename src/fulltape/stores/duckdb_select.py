@@ -7,7 +7,7 @@ from typing import Final
 from fulltape.records import Schema
 from fulltape.records.columns import Physical
 from fulltape.stores.base import Cursor, Selection
-from fulltape.stores.schema import COMMIT, physical_names, quoted, rows_of
+from fulltape.stores.schema import COMMIT, physical_names, quoted, table, tables_of
 
 _TIME: Final = "make_timestamp_ns(?)"
 _LATEST_TIME: Final = 2**63 - 2  # the ends of int64 stand for infinity
@@ -21,14 +21,18 @@ def select(selection: Selection) -> tuple[str, list[int]]:
     for condition, values in _conditions(selection):
         conditions.append(condition)
         parameters.extend(values)
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     direction = "DESC" if selection.newest_first else "ASC"
-    query = f"SELECT {', '.join(physical_names(schema))} FROM {rows_of(schema)}"
-    if conditions:
-        query += " WHERE " + " AND ".join(conditions)
-    query += " ORDER BY " + ", ".join(f"{name} {direction}" for name in _order(schema))
+    ending = " ORDER BY " + ", ".join(f"{name} {direction}" for name in _order(schema))
     if selection.limit is not None:
-        query += f" LIMIT {selection.limit:d}"
-    return query, parameters
+        ending += f" LIMIT {selection.limit:d}"
+    columns = ", ".join(physical_names(schema))
+    parts = [f"SELECT {columns} FROM {table(name)}{where}{ending}" for name in tables_of(schema)]
+    if len(parts) == 1:
+        return parts[0], parameters
+    # Each table is cut to the limit by itself: a top-n over a union would read both to their ends.
+    union = " UNION ALL ".join(f"({part})" for part in parts)
+    return f"SELECT * FROM ({union}){ending}", parameters * len(parts)
 
 
 def _conditions(selection: Selection) -> list[tuple[str, list[int]]]:
