@@ -13,7 +13,10 @@ from fulltape.stores.base import Reader
 class Backend(Protocol):
     """The running process as the API sees it. Every method may be called from any thread."""
 
-    bus: Bus
+    @property
+    def bus(self) -> Bus:
+        """Where commits are published; it belongs to the event loop that the API runs on."""
+        ...
 
     def reader(self) -> Reader:
         """Return a store reader for the calling thread; the API keeps one per worker thread."""

@@ -6,7 +6,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
-from fulltape.api.problems import Problem, problem_response
+from fulltape.api.problems import problem_answers, problem_response
 from fulltape.api.services import Services, json_response
 from fulltape.api.wire import BadFeed, Health, encode
 from fulltape.errors import FulltapeError
@@ -18,15 +18,11 @@ _BAD = frozenset({FeedState.STALE, FeedState.DOWN, FeedState.REFUSED})
 _HEALTH = {
     200: ResponseSpec(Health, generate_examples=False, description="All feeds and the engine work."),
     503: ResponseSpec(Health, generate_examples=False, description="Something does not; `bad` names it."),
+    **problem_answers(400),
 }
 _READY = {
     200: ResponseSpec(Health, generate_examples=False, description="It can serve."),
-    503: ResponseSpec(
-        Problem,
-        generate_examples=False,
-        media_type="application/problem+json",
-        description="It cannot; `detail` says why.",
-    ),
+    **problem_answers(400, 503),
 }
 
 

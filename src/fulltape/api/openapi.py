@@ -66,9 +66,6 @@ def _parameter(parameter: dict[str, Any]) -> str:
 
 
 def _type_of(schema: dict[str, Any]) -> str:
-    options = [_type_of(option) for option in schema.get("oneOf", ()) if option.get("type") != "null"]
-    if options:
-        return " or ".join(options)
     if "enum" in schema:
         return " or ".join(map(str, schema["enum"]))
     return str(schema.get("format") or schema.get("type", ""))

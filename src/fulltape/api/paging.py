@@ -7,10 +7,9 @@ import binascii
 import struct
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import numpy as np
-from litestar.openapi.spec.example import Example
 from litestar.params import QueryParameter
 
 from fulltape.api.problems import bad_request
@@ -19,11 +18,15 @@ from fulltape.records import COVERAGE, Array, Batch, Schema
 from fulltape.records.columns import NULL_INT, Physical, high
 from fulltape.stores.base import Cursor, Reader, Selection
 
-DEFAULT_LIMIT = 1_000
-MAX_LIMIT = 10_000
+DEFAULT_LIMIT: Final = 1_000
+MAX_LIMIT: Final = 10_000
 
-_CURSOR = struct.Struct(">qqq")
-_LAST_NS = int(np.iinfo(np.int64).max) - 1
+TEXT: Final = {"type": "string", "oneOf": None}
+"""What a parameter that may be left out is in the OpenAPI document: a query has no way to say null."""
+
+_TIME: Final = {**TEXT, "format": "date-time"}
+_CURSOR: Final = struct.Struct(">qqq")
+_LAST_NS: Final = int(np.iinfo(np.int64).max) - 1
 """The far end of time: the next value stands for infinity in a store, the smallest for null in a batch."""
 
 
@@ -39,21 +42,16 @@ class PageQuery:
 
 
 def page_query(
-    start: Annotated[
-        str | None,
-        QueryParameter(description="First time, RFC 3339.", schema_extra={"format": "date-time"}, required=False),
-    ] = None,
-    end: Annotated[
-        str | None,
-        QueryParameter(description="Time before which to end, RFC 3339.", schema_extra={"format": "date-time"}),
-    ] = None,
-    limit: Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many records at most.")] = DEFAULT_LIMIT,
+    start: Annotated[str | None, QueryParameter(description="First time, RFC 3339.", schema_extra=_TIME)] = None,
+    end: Annotated[str | None, QueryParameter(description="The time to end before.", schema_extra=_TIME)] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many records.")] = DEFAULT_LIMIT,
     cursor: Annotated[
-        str | None, QueryParameter(description="`next` of the page before, other parameters unchanged.", max_length=64)
+        str | None,
+        QueryParameter(
+            description="`next` of the page before; leave the other parameters as they were.", schema_extra=TEXT
+        ),
     ] = None,
-    order: Annotated[
-        Literal["asc", "desc"], QueryParameter(description="Oldest or newest first.", examples=[Example(value="asc")])
-    ] = "asc",
+    order: Annotated[Literal["asc", "desc"], QueryParameter(description="Oldest or newest first.")] = "asc",
 ) -> PageQuery:
     """Return the query parameters that all paged calls share; a 400 for what cannot be used."""
     return PageQuery(

@@ -6,7 +6,7 @@ import difflib
 import logging
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from litestar import Request, Response
@@ -17,11 +17,12 @@ from litestar.exceptions import (
     ValidationException,
     WebSocketException,
 )
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import ExceptionHandlersMap, Scope
 
 from fulltape.errors import FulltapeError, TransientError
 
-MEDIA_TYPE = "application/problem+json"
+MEDIA_TYPE: Final = "application/problem+json"
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +34,16 @@ class Problem(msgspec.Struct, frozen=True):
     status: int
     detail: str
     type: str = "about:blank"
+
+
+def problem_answers(*codes: int) -> dict[int, ResponseSpec]:
+    """Return the entries of these errors for a handler's ``responses``."""
+    return {
+        code: ResponseSpec(
+            Problem, generate_examples=False, media_type=MEDIA_TYPE, description=HTTPStatus(code).description
+        )
+        for code in codes
+    }
 
 
 def unknown_instrument(instrument: str, known: Iterable[str]) -> NotFoundException:

@@ -6,11 +6,18 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
+from fulltape.api.problems import problem_answers
 from fulltape.api.services import Services, json_response
 from fulltape.api.wire import InstrumentList, StatusAnswer, encode, encode_status
 
-_INSTRUMENTS = {200: ResponseSpec(InstrumentList, generate_examples=False, description="Every instrument.")}
-_STATUS = {200: ResponseSpec(StatusAnswer, generate_examples=False, description="Feeds and engine now.")}
+_INSTRUMENTS = {
+    200: ResponseSpec(InstrumentList, generate_examples=False, description="Every instrument."),
+    **problem_answers(400),
+}
+_STATUS = {
+    200: ResponseSpec(StatusAnswer, generate_examples=False, description="Feeds and engine now."),
+    **problem_answers(400),
+}
 
 
 @get("/instruments", responses=_INSTRUMENTS, sync_to_thread=False, summary="All instruments", tags=["process"])

@@ -6,11 +6,12 @@ from typing import Annotated
 
 from litestar import Response, get
 from litestar.di import NamedDependency
+from litestar.exceptions import NotFoundException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
-from fulltape.api.paging import PageQuery, encode_cursor, read_page
-from fulltape.api.problems import bad_request
+from fulltape.api.paging import TEXT, PageQuery, encode_cursor, read_page
+from fulltape.api.problems import problem_answers
 from fulltape.api.services import Services, json_response
 from fulltape.api.wire import PAGES, LastList, encode, encode_page
 from fulltape.records import CANDLES, COVERAGE, LAST_VALUES, QUOTES, TRADES, Schema
@@ -19,15 +20,18 @@ from fulltape.records.interval import parse_interval
 from fulltape.stores.base import Reader, Selection
 
 InstrumentText = Annotated[str, QueryParameter(description="Such as `BTC-USD.COINBASE`.", max_length=100)]
-InstrumentOrAll = Annotated[str | None, QueryParameter(description="All instruments if left out.", max_length=100)]
+InstrumentOrAll = Annotated[
+    str | None, QueryParameter(description="All instruments if left out.", max_length=100, schema_extra=TEXT)
+]
 IntervalText = Annotated[
-    str, QueryParameter(description="Such as `1s`, `5m`, `4h`, `1d`.", pattern=r"^[1-9]\d{0,5}[smhdw]$")
+    str, QueryParameter(description="Such as `1s`, `5m`, `4h`, `1d`.", pattern=r"^[1-9][0-9]{0,5}[smhdw]$")
 ]
 
 
 def _answers(schema: Schema) -> dict[int, ResponseSpec]:
     description = f"A page of {schema.name}, in order of time."
-    return {200: ResponseSpec(PAGES[schema.name], generate_examples=False, description=description)}
+    page = ResponseSpec(PAGES[schema.name], generate_examples=False, description=description)
+    return {200: page, **problem_answers(400, 404, 503)}
 
 
 @get("/trades", responses=_answers(TRADES), summary="Trades of an instrument", tags=["records"])
@@ -57,7 +61,7 @@ async def candles(
     try:
         interval_s = parse_interval(interval)
     except ValueError as error:
-        raise bad_request(f"interval: {error}") from None
+        raise NotFoundException(str(error)) from None
     code = services.catalogue.code_of(instrument)
     return await _page(services, page, Selection(CANDLES, (code,), interval_s=interval_s))
 
@@ -71,7 +75,10 @@ async def coverage(
     return await _page(services, page, Selection(COVERAGE, codes))
 
 
-_LAST = {200: ResponseSpec(LastList, generate_examples=False, description="One entry an instrument.")}
+_LAST = {
+    200: ResponseSpec(LastList, generate_examples=False, description="One entry an instrument."),
+    **problem_answers(400, 404, 503),
+}
 
 
 @get("/last", responses=_LAST, summary="Where instruments stand now", tags=["records"])
