@@ -1,0 +1,33 @@
+"""``config sample`` and ``config check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fulltape.cli.output import tell
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    group = typer.Typer(help="The configuration file.", no_args_is_help=True)
+    group.command()(sample)
+    group.command()(check)
+    app.add_typer(group, name="config")
+
+
+def sample() -> None:
+    """Print a commented configuration that holds every default."""
+    from fulltape.engine import config
+
+    typer.echo(config.sample(), nl=False)
+
+
+def check(file: Annotated[Path, typer.Argument(help="The file to check.")] = Path("fulltape.toml")) -> None:
+    """Say whether a configuration can be used, without connecting to anything."""
+    from fulltape.engine.config import Config
+
+    Config.load(file)
+    tell(f"{file} is fine", style="green")

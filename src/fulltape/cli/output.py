@@ -1,0 +1,96 @@
+"""What the commands print: tables, CSV, JSON, and the words around them on standard error."""
+
+from __future__ import annotations
+
+import csv
+import enum
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SIMULATED = "SIMULATED prices: made up by the simulated venue, not by a market"
+
+
+class Format(enum.StrEnum):
+    """How rows are printed."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+
+
+def complain(text: str) -> None:
+    """Print an error in red on standard error."""
+    Console(stderr=True, soft_wrap=True).print(Text(f"error: {text}", style="bold red"))
+
+
+def tell(text: str, style: str = "") -> None:
+    """Print a remark on standard error, where it does not mix with output that is piped on."""
+    Console(stderr=True, soft_wrap=True).print(Text(text, style=style))
+
+
+def tell_simulated() -> None:
+    """Say that the prices printed are made up."""
+    tell(SIMULATED, style="bold magenta")
+
+
+def print_whole(table: Table, out: TextIO) -> None:
+    """Print a table: on a screen it folds, piped on it keeps its columns whole."""
+    Console(file=out, width=None if out.isatty() else 10_000).print(table)
+
+
+def print_rows(rows: pa.Table, form: Format, out: TextIO) -> None:
+    """Write an Arrow table: times as RFC 3339 UTC with nine digits, bytes as text."""
+    columns = [_values(column) for column in rows.columns]
+    names = rows.column_names
+    match form:
+        case Format.TABLE:
+            _print_table(names, columns, out)
+        case Format.CSV:
+            writer = csv.writer(out, lineterminator="\n")
+            writer.writerow(names)
+            writer.writerows(zip(*columns, strict=True))
+        case Format.JSON:
+            _print_json(names, columns, out)
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    import pyarrow as pa
+
+    from fulltape.records.codec import format_times
+
+    if pa.types.is_timestamp(column.type):
+        texts = format_times(column.cast(pa.timestamp("ns")).to_numpy())
+        return [text if text != "NaTZ" else None for text in texts]
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        return [None if v is None else v.decode("utf-8", "backslashreplace") for v in column.to_pylist()]
+    values: list[Any] = column.to_pylist()
+    return values
+
+
+def _print_table(names: list[str], columns: list[list[Any]], out: TextIO) -> None:
+    table = Table()
+    for name, values in zip(names, columns, strict=True):
+        is_number = any(isinstance(value, int | float) for value in values)
+        table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
+    for row in zip(*columns, strict=True):
+        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+    print_whole(table, out)
+
+
+def _print_json(names: list[str], columns: list[list[Any]], out: TextIO) -> None:
+    encode = msgspec.json.Encoder(enc_hook=str).encode
+    lines = [encode(dict(zip(names, row, strict=True))).decode() for row in zip(*columns, strict=True)]
+    out.write("[" + ",\n ".join(lines) + "]\n")
+
+
+def on_screen(out: TextIO | None = None) -> bool:
+    """Return whether a person watches the output."""
+    return (out or sys.stdout).isatty()
