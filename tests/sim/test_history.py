@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from fulltape.clock import SECOND_NS
+from fulltape.sim.history import Bars, MinuteBar, TradeRing
+
+DAY_S = 86_400
+
+
+def test_a_ring_pages_back_to_the_first_trade() -> None:
+    ring = TradeRing(100)
+    for i in range(1, 26):
+        assert ring.append(1_000 + i, i, i % 2 == 0, i * SECOND_NS) == i
+    seen = []
+    older_than = 1 << 62
+    while page := ring.older_than(older_than, 10):
+        seen += page
+        older_than = page[-1].trade_id
+    assert [trade.trade_id for trade in seen] == list(range(25, 0, -1))
+    assert [(t.price, t.size, t.maker_sells, t.time) for t in seen[-2:]] == [
+        (1_002, 2, True, 2 * SECOND_NS),
+        (1_001, 1, False, SECOND_NS),
+    ]
+
+
+def test_a_full_ring_forgets_the_oldest() -> None:
+    ring = TradeRing(10)
+    for i in range(1, 36):
+        ring.append(i, i, False, i)
+    assert [trade.trade_id for trade in ring.older_than(1 << 62, 1_000)] == list(range(35, 25, -1))
+    assert [trade.price for trade in ring.older_than(30, 2)] == [29, 28]
+    assert ring.older_than(26, 10) == []
+
+
+def test_an_empty_ring_has_nothing() -> None:
+    assert TradeRing(5).older_than(1 << 62, 10) == []
+
+
+def test_the_day_rolls() -> None:
+    bars = Bars([MinuteBar(minute * 60, 10, 11, 9, 10, 1) for minute in range(1_440)])
+    day = bars.day()
+    assert day is not None
+    assert (day.open, day.high, day.low, day.volume, day.volume_30d) == (10, 11, 9, 1_440, 1_440)
+    bars.add(50, 5, DAY_S * SECOND_NS)
+    bars.add(40, 5, DAY_S * SECOND_NS + 1)
+    bars.add(60, 5, DAY_S * SECOND_NS + 2)
+    day = bars.day()
+    assert day is not None
+    assert (day.open, day.high, day.low, day.volume, day.volume_30d) == (10, 60, 9, 1_439 + 15, 1_440 + 15)
+
+
+def test_after_a_day_without_trades_the_day_begins_anew() -> None:
+    bars = Bars([MinuteBar(0, 10, 11, 9, 10, 7)])
+    bars.add(20, 5, 3 * DAY_S * SECOND_NS)
+    day = bars.day()
+    assert day is not None
+    assert (day.open, day.high, day.low, day.volume, day.volume_30d) == (20, 20, 20, 5, 12)
+
+
+def test_before_the_first_trade_there_is_no_day() -> None:
+    assert Bars([]).day() is None
