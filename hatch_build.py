@@ -69,6 +69,7 @@ def run_npm(arguments: list[str], folder: Path) -> None:
     if done.returncode != 0:
         command = " ".join(["npm", *arguments])
         raise RuntimeError(
-            f"dashboard: `{command}` failed in {folder} (exit code {done.returncode}):\n{done.stdout!s}{done.stderr!s}\n"
+            f"dashboard: `{command}` failed in {folder} (exit code {done.returncode}):\n"
+            f"{done.stdout!s}{done.stderr!s}\n"
             f"Installing needs the npm registry once; {SKIP_VARIABLE}=1 installs fulltape without its dashboard."
         )

@@ -11,8 +11,8 @@ export interface Choice {
 
 /** Read `#BTC-USD.COINBASE/1m`; what is missing or makes no sense falls back to the defaults. */
 export function fromHash(hash: string): Choice {
-  const [instrument = "", interval] = decoded(hash.replace(/^#/, "")).split("/");
-  return { instrument, interval: isInterval(interval) ? interval : DEFAULT_INTERVAL };
+  const [instrument = "", interval] = hash.replace(/^#/, "").split("/");
+  return { instrument: decoded(instrument), interval: isInterval(interval) ? interval : DEFAULT_INTERVAL };
 }
 
 /** Return the address of a choice. */

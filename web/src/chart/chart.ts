@@ -4,11 +4,13 @@ import {
   CandlestickSeries,
   CrosshairMode,
   HistogramSeries,
+  LineStyle,
   createChartEx,
   type CandlestickData,
   type DeepPartial,
   type HistogramData,
   type IChartApiBase,
+  type IPriceLine,
   type ISeriesApi,
   type Time,
   type TimeChartOptions,
@@ -17,6 +19,7 @@ import {
 } from "lightweight-charts";
 import { decimalsOf, milliseconds, rounded } from "../format";
 import type { Candle } from "../types";
+import { changedSince } from "./changes";
 import { LocalTimeScale, crosshairText, tickText } from "./local_time";
 import { Shading } from "./shading";
 import type { Span } from "./spans";
@@ -33,6 +36,9 @@ export interface ChartEvents {
   onHover: (candle: Candle | null) => void;
 }
 
+/** Of the axis, while the venue has not told the price step. */
+const DEFAULT_DECIMALS = 2;
+
 type Item<Data> = Data | WhitespaceData<Time>;
 
 export class CandleChart {
@@ -44,12 +50,17 @@ export class CandleChart {
   readonly #shading = new Shading((ms) => this.#locate(ms));
   #candles: readonly Candle[] = [];
   #lengthS = 60;
-  #volumeColours = { up: "", down: "" };
+  #colours = { up: "", down: "", volumeUp: "", volumeDown: "" };
+  #mark: IPriceLine | null = null;
 
   constructor(container: HTMLElement, events: ChartEvents) {
     this.#events = events;
     this.#chart = createChartEx<Time, LocalTimeScale>(container, this.#timeScale, optionsOf(this.#timeScale));
-    this.#prices = this.#chart.addSeries(CandlestickSeries, { borderVisible: false });
+    this.#prices = this.#chart.addSeries(CandlestickSeries, {
+      borderVisible: false,
+      lastValueVisible: false,
+      priceLineVisible: false,
+    });
     this.#volumes = this.#chart.addSeries(
       HistogramSeries,
       { priceFormat: { type: "volume" }, priceLineVisible: false, lastValueVisible: false },
@@ -69,7 +80,7 @@ export class CandleChart {
     this.#lengthS = lengthS;
     this.#timeScale.isUtc = lengthS >= 86_400;
     this.#candles = [];
-    const decimals = decimalsOf(priceStep) || 2;
+    const decimals = decimalsOf(priceStep) || DEFAULT_DECIMALS;
     this.#prices.applyOptions({
       priceFormat: { type: "custom", minMove: 10 ** -decimals, formatter: (price: number) => rounded(price, decimals) },
     });
@@ -96,6 +107,7 @@ export class CandleChart {
         this.#volumes.update(this.#volume(candle), isOld);
       }
     }
+    this.#markPrice();
     if (changed === null) this.#announceNearStart();
   }
 
@@ -128,7 +140,8 @@ export class CandleChart {
       },
     });
     this.#prices.applyOptions({ upColor: up, downColor: down, wickUpColor: up, wickDownColor: down });
-    this.#volumeColours = { up: colour("volume-up"), down: colour("volume-down") };
+    this.#colours = { up, down, volumeUp: colour("volume-up"), volumeDown: colour("volume-down") };
+    this.#markPrice();
     this.#volumes.setData(this.#candles.map((candle) => this.#volume(candle)));
     this.#shading.paint({ gap: colour("gap"), down: colour("outage") });
   }
@@ -136,6 +149,23 @@ export class CandleChart {
   /** Free the canvas. */
   destroy(): void {
     this.#chart.remove();
+  }
+
+  /** The library's own price line follows the last *visible* bar: scrolled back, it would show an old price. */
+  #markPrice(): void {
+    const newest = this.#candles.findLast((candle) => candle.close !== null);
+    const price = newest?.close ?? null;
+    if (price === null) {
+      if (this.#mark !== null) this.#prices.removePriceLine(this.#mark);
+      this.#mark = null;
+      return;
+    }
+    const options = { price, color: price >= (newest?.open ?? price) ? this.#colours.up : this.#colours.down };
+    if (this.#mark === null) {
+      this.#mark = this.#prices.createPriceLine({ ...options, lineWidth: 1, lineStyle: LineStyle.Dotted });
+    } else {
+      this.#mark.applyOptions(options);
+    }
   }
 
   #price(candle: Candle): Item<CandlestickData<Time>> {
@@ -149,7 +179,7 @@ export class CandleChart {
   #volume(candle: Candle): Item<HistogramData<Time>> {
     const time = secondsAt(candle) as UTCTimestamp;
     if (candle.open === null || candle.close === null) return { time };
-    const color = candle.close >= candle.open ? this.#volumeColours.up : this.#volumeColours.down;
+    const color = candle.close >= candle.open ? this.#colours.volumeUp : this.#colours.volumeDown;
     return { time, value: candle.volume, color };
   }
 
@@ -181,7 +211,7 @@ function optionsOf(scale: LocalTimeScale): DeepPartial<TimeChartOptions> {
     // The logo brings an inline style, which the page's policy forbids; the footer gives the credit.
     layout: { attributionLogo: false, fontSize: 11 },
     crosshair: { mode: CrosshairMode.Normal },
-    rightPriceScale: { borderVisible: false, minimumWidth: 76 },
+    rightPriceScale: { borderVisible: false, minimumWidth: 76, scaleMargins: { top: 0.14, bottom: 0.06 } },
     timeScale: {
       borderVisible: false,
       rightOffset: 6,
@@ -195,16 +225,4 @@ function optionsOf(scale: LocalTimeScale): DeepPartial<TimeChartOptions> {
 
 function secondsAt(candle: Candle): number {
   return milliseconds(candle.start) / 1_000;
-}
-
-/** Return the indices that changed, or null when bars were inserted or removed before the end. */
-export function changedSince(old: readonly Candle[], now: readonly Candle[]): number[] | null {
-  if (old.length === 0 || now.length < old.length) return null;
-  const changed: number[] = [];
-  for (let i = 0; i < now.length; i += 1) {
-    if (i < old.length && old[i] === now[i]) continue;
-    if (i < old.length && old[i]!.start !== now[i]!.start) return null;
-    changed.push(i);
-  }
-  return changed;
 }

@@ -1,6 +1,13 @@
 // Draws spans behind the candles: a tint with a hatch, so that the two kinds differ without colour too.
 
-import type { IPrimitivePaneRenderer, IPrimitivePaneView, ISeriesPrimitive, SeriesAttachedParameter, Time } from "lightweight-charts";
+import type {
+  IPrimitivePaneRenderer,
+  IPrimitivePaneView,
+  ISeriesPrimitive,
+  Logical,
+  SeriesAttachedParameter,
+  Time,
+} from "lightweight-charts";
 import type { Span, SpanKind } from "./spans";
 
 type Target = Parameters<IPrimitivePaneRenderer["draw"]>[0];
@@ -67,8 +74,14 @@ export class Shading implements ISeriesPrimitive<Time> {
     });
   }
 
+  /** The library knows where bars are, not what lies between them. */
   #x(ms: number): number | null {
-    return this.#chart?.timeScale().logicalToCoordinate(this.#locate(ms) as never) ?? null;
+    const place = this.#locate(ms);
+    const bar = Math.floor(place);
+    const scale = this.#chart?.timeScale();
+    const left = scale?.logicalToCoordinate(bar as Logical) ?? null;
+    const right = scale?.logicalToCoordinate((bar + 1) as Logical) ?? null;
+    return left === null || right === null ? null : left + (place - bar) * (right - left);
   }
 }
 

@@ -1,0 +1,77 @@
+import { describe, expect, it } from "vitest";
+import { age, clockTime, compact, decimalsOf, exact, milliseconds, percent, rounded, utc } from "../src/format";
+
+describe("exact", () => {
+  it.each([
+    [91234.5, 0.01, "91,234.50"],
+    [1234567, 1, "1,234,567"],
+    [0.1, 0.1, "0.1"],
+    [8.61e-6, 1e-8, "0.00000861"],
+    [1e-8, 1e-8, "0.00000001"],
+    [1.5e-7, 0, "0.00000015"],
+    [1e21, 1, "1,000,000,000,000,000,000,000"],
+    [-3.5, 0.01, "−3.50"],
+    [0, 0.001, "0.000"],
+  ])("writes %d with step %d as %s", (value, step, text) => {
+    expect(exact(value, step)).toBe(text);
+  });
+
+  it("never rounds what is finer than the step", () => {
+    expect(exact(0.123456789012345, 0.01)).toBe("0.123456789012345");
+  });
+
+  it("writes a dash for what is missing", () => {
+    expect(exact(null, 0.01)).toBe("–");
+    expect(exact(undefined, 0.01)).toBe("–");
+  });
+});
+
+describe("other numbers", () => {
+  it("counts the decimals of steps that JavaScript writes with an exponent", () => {
+    expect([1, 0.01, 0.25, 1e-7, 1e-8, 0].map(decimalsOf)).toEqual([0, 2, 2, 7, 8, 0]);
+  });
+
+  it("rounds computed figures", () => {
+    expect(rounded(91322.1949, 2)).toBe("91,322.19");
+    expect(rounded(2, 5)).toBe("2.00000");
+    expect(rounded(null, 2)).toBe("–");
+  });
+
+  it("shortens sums", () => {
+    expect(compact(1234567)).toBe("1.2346M");
+  });
+
+  it("signs changes, but not a change of nothing", () => {
+    expect(percent(110, 100)).toBe("+10.00 %");
+    expect(percent(95, 100)).toBe("−5.00 %");
+    expect(percent(100.0001, 100)).toBe("0.00 %");
+    expect(percent(100, 0)).toBe("–");
+    expect(percent(null, 100)).toBe("–");
+    expect(percent(1, undefined)).toBe("–");
+  });
+});
+
+describe("times", () => {
+  const time = "2026-11-20T14:03:07.512345678Z";
+
+  it("reads nine digits", () => {
+    expect(milliseconds(time)).toBe(Date.UTC(2026, 10, 20, 14, 3, 7, 512));
+  });
+
+  it("shows milliseconds in the local zone and all digits in UTC", () => {
+    const local = new Date(milliseconds(time)).getHours().toString().padStart(2, "0");
+    expect(clockTime(time)).toMatch(new RegExp(`^${local}:\\d\\d:07\\.512$`));
+    expect(utc(time)).toBe("2026-11-20 14:03:07.512345678 UTC");
+  });
+
+  it.each([
+    [-2, "0 s"],
+    [59.9, "59 s"],
+    [60, "1 m"],
+    [3_599, "59 m"],
+    [3_600, "1 h"],
+    [172_800, "2 d"],
+  ])("reads %d s as %s", (seconds, text) => {
+    expect(age(seconds)).toBe(text);
+  });
+});
