@@ -100,7 +100,7 @@ def test_only_the_clock_reads_the_time_of_day() -> None:
     assert reads == []
 
 
-@pytest.mark.parametrize(("library", "owners"), [("picows", {"session.py", "socket.py"}), ("httpx", {"rest.py"})])
+@pytest.mark.parametrize(("library", "owners"), [("picows", {"session.py", "listener.py"}), ("httpx", {"rest.py"})])
 def test_only_one_venue_module_does_each_kind_of_io(library: str, owners: set[str]) -> None:
     users = {path.name for path in (PACKAGE / "venues").glob("*.py") if library in _imported(tree_of(path))}
     assert users <= owners
