@@ -53,9 +53,9 @@ class DuckDbStore:
         """Return what the last commit left behind."""
         number, clock = progress(self._cursor)
         fields = ", ".join(quoted(name) for name in Instrument.__struct_fields__)
-        rows = self._cursor.execute(f"SELECT {fields} FROM tape.instruments ORDER BY code").fetchall()
+        rows = self._cursor.execute(f"SELECT {fields} FROM _tape.instruments ORDER BY code").fetchall()
         snapshots: dict[str, dict[int, bytes]] = {}
-        for operator, code, state in self._cursor.execute("FROM tape.snapshots").fetchall():
+        for operator, code, state in self._cursor.execute("FROM _tape.snapshots").fetchall():
             snapshots.setdefault(operator, {})[code] = state
         return Restored(number, clock, InstrumentTable(Instrument(*row) for row in rows), snapshots)
 

@@ -10,7 +10,7 @@ import duckdb
 
 from fulltape.errors import ConfigError
 from fulltape.stores.base import StoreIdentity
-from fulltape.stores.schema import COMMIT, FORMAT_VERSION, create_statements
+from fulltape.stores.schema import COMMIT, FORMAT_VERSION, SCHEMA, create_statements
 
 _PID: Final = re.compile(r"PID (\d+)")
 
@@ -22,6 +22,8 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: the folder {path.parent} does not exist: create it or name another with --db")
+    if path.stem.lower() == SCHEMA:  # DuckDB names the database after the file and could not tell the two apart
+        raise ConfigError(f"{path}: {SCHEMA} is a name fulltape uses inside the database: name another with --db")
     if read_only and not path.exists():
         raise ConfigError(f"{path}: no such database")
     try:
@@ -53,9 +55,9 @@ def identify(
     names = {name for (name,) in tables}
     if not names and not read_only:
         return _create(connection, simulated=bool(simulated))
-    if "tape.meta" not in names:
+    if "_tape.meta" not in names:
         raise ConfigError(f"{path}: a DuckDB database, but not one of fulltape: name another file with --db")
-    ((version, is_simulated),) = connection.execute("SELECT version, simulated FROM tape.meta").fetchall()
+    ((version, is_simulated),) = connection.execute("SELECT version, simulated FROM _tape.meta").fetchall()
     identity = StoreIdentity(version, is_simulated)
     if identity.version != FORMAT_VERSION:
         raise ConfigError(
@@ -73,7 +75,7 @@ def _create(connection: duckdb.DuckDBPyConnection, *, simulated: bool) -> StoreI
     for statement in create_statements():
         connection.execute(statement)
     connection.execute(
-        f"INSERT INTO tape.meta(version, simulated, {COMMIT}, clock) VALUES (?, ?, 0, make_timestamp_ns(0))",
+        f"INSERT INTO _tape.meta(version, simulated, {COMMIT}, clock) VALUES (?, ?, 0, make_timestamp_ns(0))",
         [FORMAT_VERSION, simulated],
     )
     connection.commit()

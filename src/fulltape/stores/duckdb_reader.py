@@ -76,7 +76,8 @@ class DuckDbReader:
             relation = self._relation(query)
             if path.suffix == ".csv":
                 relation = _printable(relation)
-            return write_whole(relation.to_arrow_reader(_EXPORT_ROWS), path)
+            with relation.to_arrow_reader(_EXPORT_ROWS) as batches:
+                return write_whole(batches, path)
 
     def table_sizes(self) -> dict[str, int]:
         """Return the number of rows of each table."""
@@ -114,7 +115,7 @@ class DuckDbReader:
 
 def progress(cursor: duckdb.DuckDBPyConnection) -> tuple[int, int]:
     """Return (number, clock) of the newest commit that ``cursor`` sees."""
-    ((number, clock),) = cursor.execute(f"SELECT {COMMIT}, epoch_ns(clock) FROM tape.meta").fetchall()
+    ((number, clock),) = cursor.execute(f"SELECT {COMMIT}, epoch_ns(clock) FROM _tape.meta").fetchall()
     return number, clock
 
 

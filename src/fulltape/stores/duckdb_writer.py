@@ -27,8 +27,8 @@ class CommitWriter:
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._cursor = cursor
-        self._instruments = len(cursor.execute("SELECT code FROM tape.instruments").fetchall())
-        self._intervals = {seconds for (seconds,) in cursor.execute("SELECT seconds FROM tape.intervals").fetchall()}
+        self._instruments = len(cursor.execute("SELECT code FROM _tape.instruments").fetchall())
+        self._intervals = {seconds for (seconds,) in cursor.execute("SELECT seconds FROM _tape.intervals").fetchall()}
         self._finals = _newest_finals(cursor)
 
     def write(self, commit: Commit) -> None:
@@ -49,7 +49,7 @@ class CommitWriter:
                 self._append(batch, batch.schema.name, commit.number)
         self._write_snapshots(commit.snapshots)
         self._cursor.execute(
-            f"UPDATE tape.meta SET {COMMIT} = ?, clock = make_timestamp_ns(?)", [commit.number, commit.clock]
+            f"UPDATE _tape.meta SET {COMMIT} = ?, clock = make_timestamp_ns(?)", [commit.number, commit.clock]
         )
 
     def remember(self, commit: Commit) -> None:
@@ -75,7 +75,7 @@ class CommitWriter:
         numbers = pa.array(np.full(len(batch), number, np.int64))
         arriving = batch.to_arrow().append_column(COMMIT, numbers)
         # As a relation: half a millisecond less than a registered view, which is a third of a small commit.
-        self._cursor.from_arrow(arriving).insert_into(f"tape.{name}")
+        self._cursor.from_arrow(arriving).insert_into(f"_tape.{name}")
 
     def _replace(self, batch: Batch, name: str, number: int) -> None:
         self._delete(batch, name)
@@ -111,12 +111,12 @@ class CommitWriter:
         rows = [{"code": code, **msgspec.structs.asdict(row)} for code, row in instruments.items()]
         arriving = pa.Table.from_pylist(rows)
         names = ", ".join(quoted(name) for name in arriving.column_names)
-        self._with_arriving(arriving, "DELETE FROM tape.instruments AS t USING arriving WHERE t.code = arriving.code")
-        self._with_arriving(arriving, f"INSERT INTO tape.instruments({names}) SELECT {names} FROM arriving")
+        self._with_arriving(arriving, "DELETE FROM _tape.instruments AS t USING arriving WHERE t.code = arriving.code")
+        self._with_arriving(arriving, f"INSERT INTO _tape.instruments({names}) SELECT {names} FROM arriving")
 
     def _write_intervals(self, new: set[int]) -> None:
         for seconds in sorted(new):
-            self._cursor.execute("INSERT INTO tape.intervals VALUES (?, ?)", [seconds, format_interval(seconds)])
+            self._cursor.execute("INSERT INTO _tape.intervals VALUES (?, ?)", [seconds, format_interval(seconds)])
 
     def _write_snapshots(self, snapshots: Mapping[str, Mapping[int, bytes]]) -> None:
         rows = [
@@ -129,10 +129,10 @@ class CommitWriter:
         arriving = pa.Table.from_pylist(rows)
         self._with_arriving(
             arriving,
-            "DELETE FROM tape.snapshots AS t USING arriving "
+            "DELETE FROM _tape.snapshots AS t USING arriving "
             "WHERE t.operator = arriving.operator AND t.instrument = arriving.instrument",
         )
-        self._with_arriving(arriving, "INSERT INTO tape.snapshots SELECT operator, instrument, state FROM arriving")
+        self._with_arriving(arriving, "INSERT INTO _tape.snapshots SELECT operator, instrument, state FROM arriving")
 
     def _with_arriving(self, arriving: pa.Table, statement: str) -> None:
         self._cursor.register("arriving", arriving)

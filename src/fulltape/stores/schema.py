@@ -1,6 +1,6 @@
 """Tables and views of the embedded store, derived from the records.
 
-Rows lie in tables of the schema ``tape`` as columns lie in memory: instruments and intervals as integers, enums as
+Rows lie in tables of the schema ``_tape`` as columns lie in memory: instruments and intervals as integers, enums as
 small numbers, plus the number of the commit that wrote them. What people query are views of the same names with
 readable values. A new kind in `fulltape.records.STORED` gets its table and its view by itself.
 """
@@ -17,6 +17,9 @@ from fulltape.records.columns import Column, Physical, high
 
 FORMAT_VERSION: Final = 1
 """Grows with every change after which an older fulltape could not read or continue the database."""
+
+SCHEMA: Final = "_tape"
+"""Where the tables lie. Not a word that somebody would give to the file itself."""
 
 COMMIT: Final = "commit"
 """The column of every table that holds the number of the commit that wrote the row."""
@@ -39,10 +42,10 @@ _SQL_TYPES: Final = {
 _INSTRUMENT_TYPES: Final = {str: "VARCHAR", float: "DOUBLE"}
 
 _ID_TEXT: Final = """
-CREATE MACRO tape.hex16(half) AS lpad(lower(hex(half)), 16, '0');
-CREATE MACRO tape.id_text(low, high) AS CASE WHEN high = 0 THEN CAST(low AS VARCHAR) ELSE
-    concat_ws('-', tape.hex16(high)[1:8], tape.hex16(high)[9:12], tape.hex16(high)[13:16],
-              tape.hex16(low)[1:4], tape.hex16(low)[5:16]) END;
+CREATE MACRO _tape.hex16(half) AS lpad(lower(hex(half)), 16, '0');
+CREATE MACRO _tape.id_text(low, high) AS CASE WHEN high = 0 THEN CAST(low AS VARCHAR) ELSE
+    concat_ws('-', _tape.hex16(high)[1:8], _tape.hex16(high)[9:12], _tape.hex16(high)[13:16],
+              _tape.hex16(low)[1:4], _tape.hex16(low)[5:16]) END;
 """
 
 
@@ -53,7 +56,7 @@ def quoted(name: str) -> str:
 
 def table(name: str) -> str:
     """Return the qualified name of the table that holds the rows of a kind."""
-    return f"tape.{quoted(name)}"
+    return f"_tape.{quoted(name)}"
 
 
 def tables_of(schema: Schema) -> tuple[str, ...]:
@@ -76,15 +79,15 @@ def physical_names(schema: Schema) -> list[str]:
 
 def create_statements() -> Iterator[str]:
     """Yield what makes an empty database, in order."""
-    yield "CREATE SCHEMA tape"
-    yield f"CREATE TABLE tape.meta(version INTEGER, simulated BOOLEAN, {COMMIT} BIGINT, clock TIMESTAMP_NS)"
-    yield "CREATE TABLE tape.snapshots(operator VARCHAR, instrument INTEGER, state BLOB)"
-    yield "CREATE TABLE tape.intervals(seconds INTEGER, name VARCHAR)"
+    yield "CREATE SCHEMA _tape"
+    yield f"CREATE TABLE _tape.meta(version INTEGER, simulated BOOLEAN, {COMMIT} BIGINT, clock TIMESTAMP_NS)"
+    yield "CREATE TABLE _tape.snapshots(operator VARCHAR, instrument INTEGER, state BLOB)"
+    yield "CREATE TABLE _tape.intervals(seconds INTEGER, name VARCHAR)"
     fields = msgspec.structs.fields(Instrument)
     columns = ", ".join(f"{quoted(field.name)} {_INSTRUMENT_TYPES[field.type]}" for field in fields)
-    yield f"CREATE TABLE tape.instruments(code INTEGER, {columns})"
+    yield f"CREATE TABLE _tape.instruments(code INTEGER, {columns})"
     yield _ID_TEXT
-    yield f"CREATE VIEW instruments AS SELECT {', '.join(quoted(f.name) for f in fields)} FROM tape.instruments"
+    yield f"CREATE VIEW instruments AS SELECT {', '.join(quoted(f.name) for f in fields)} FROM _tape.instruments"
     for schema in STORED:
         for name in tables_of(schema):
             yield _create_table(schema, name)
@@ -102,9 +105,9 @@ def _create_view(schema: Schema) -> str:
     # Joins rather than expressions: a filter on the text then becomes a filter on the integer that is stored.
     for column in schema.columns:
         if column.physical is Physical.INSTRUMENT:
-            joins += f" JOIN tape.instruments AS instruments ON t.{quoted(column.name)} = instruments.code"
+            joins += f" JOIN _tape.instruments AS instruments ON t.{quoted(column.name)} = instruments.code"
         elif column.physical is Physical.INTERVAL:
-            joins += f" JOIN tape.intervals AS intervals ON t.{quoted(column.name)} = intervals.seconds"
+            joins += f" JOIN _tape.intervals AS intervals ON t.{quoted(column.name)} = intervals.seconds"
     return f"CREATE VIEW {quoted(schema.name)} AS SELECT {columns} FROM {rows_of(schema)} AS t{joins}"
 
 
@@ -116,12 +119,12 @@ def _readable(schema: Schema, column: Column) -> str:
         case Physical.INTERVAL:
             return "intervals.name"
         case Physical.ID128:
-            return f"tape.id_text({stored}, t.{quoted(high(column.name))})"
+            return f"_tape.id_text({stored}, t.{quoted(high(column.name))})"
         case Physical.ENUM:
             assert column.choices is not None
             cases = " ".join(f"WHEN {member.value} THEN '{member.name}'" for member in column.choices)
             return f"CASE {stored} {cases} END"
     if (schema.name, column.name) == ("coverage", "end"):
         # A stretch that goes on has been listened to up to the last commit.
-        return f"coalesce({stored}, (SELECT clock FROM tape.meta))"
+        return f"coalesce({stored}, (SELECT clock FROM _tape.meta))"
     return stored

@@ -1,0 +1,142 @@
+"""Records and commits that the conformance suites are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from fulltape.records import (
+    STORED,
+    AggressorSide,
+    Auction,
+    Bar,
+    Batch,
+    Candle,
+    CandleSource,
+    Commit,
+    Coverage,
+    CoverageState,
+    DeadLetter,
+    EmptyReason,
+    Instrument,
+    InstrumentTable,
+    Last,
+    Origin,
+    Quote,
+    QuoteSource,
+    RfqMatch,
+    Ticker,
+    Trade,
+)
+
+BTC = Instrument("BTC-USD.COINBASE", "COINBASE", "BTC-USD", "BTC", "USD", 0.01, 1e-8)
+ETH = Instrument("ETH-USD.COINBASE", "COINBASE", "ETH-USD", "ETH", "USD", 0.01, 1e-8, "offline")
+CODES = InstrumentTable([BTC, ETH])
+INSTRUMENTS = {0: BTC, 1: ETH}
+MINUTE = 60 * 10**9
+NOON = 1_618_660_800 * 10**9
+UUID = "8b6c1c0e-9f3a-4b5c-8d1e-2f3a4b5c6d7e"
+SMALLEST = 5e-324
+
+_RECORDS = {schema.record: schema for schema in STORED}
+
+
+def trade(trade_id: int | str = 1, event_time: int = NOON, **changes: Any) -> Trade:
+    row = Trade(BTC.id, str(trade_id), 100.5, 0.25, AggressorSide.BUY, event_time, event_time + 5, Origin.LIVE)
+    return msgspec.structs.replace(row, **changes)
+
+
+def candle(start: int = NOON, interval: str = "1m", **changes: Any) -> Candle:
+    row = Candle(
+        BTC.id, interval, start, 1.0, 4.0, 0.5, 2.0, 3.0, 6.0, 2.0, 7, 1.5,
+        0, True, CandleSource.TRADES, EmptyReason.NONE,
+    )  # fmt: skip
+    return msgspec.structs.replace(row, **changes)
+
+
+def quote(event_time: int = NOON, **changes: Any) -> Quote:
+    row = Quote(BTC.id, 99.0, 1.0, 101.0, 2.0, event_time, event_time + 5, QuoteSource.BOOK)
+    return msgspec.structs.replace(row, **changes)
+
+
+def coverage(start: int = NOON, end: int | None = None, **changes: Any) -> Coverage:
+    row = Coverage(BTC.id, "trades", start, end, CoverageState.COMPLETE, "connected", 0, "", "")
+    return msgspec.structs.replace(row, **changes)
+
+
+def last(event_time: int = NOON, **changes: Any) -> Last:
+    row = Last(
+        BTC.id, "7", 100.5, 0.25, AggressorSide.SELL, event_time, 99.0, 1.0, 101.0, 2.0, event_time,
+        90.0, 110.0, 80.0, 1234.5, event_time, event_time + 5,
+    )  # fmt: skip
+    return msgspec.structs.replace(row, **changes)
+
+
+def bar(start: int = NOON, **changes: Any) -> Bar:
+    row = Bar(BTC.id, "1m", start, 1.0, 4.0, 0.5, 2.0, 3.0, None, None, start + MINUTE)
+    return msgspec.structs.replace(row, **changes)
+
+
+def dead_letter(ingest_time: int = NOON, raw: bytes = b"{") -> DeadLetter:
+    return DeadLetter("COINBASE", "COINBASE-1", ingest_time, "malformed_json", "end of input", raw)
+
+
+def every_kind() -> list[msgspec.Struct]:
+    """Return rows of every stored kind, with the values that are easily damaged on the way."""
+    return [
+        trade(2**63 - 1, NOON + 1, price=0.1 + 0.2, size=SMALLEST),
+        trade(UUID, NOON + 2, price=1.7976931348623157e308, aggressor_side=AggressorSide.UNKNOWN),
+        trade(0, 1, instrument=ETH.id, origin=Origin.REFILL),
+        quote(NOON + 1, bid=None, bid_size=None),
+        quote(NOON + 1, source=QuoteSource.TICKER),
+        Ticker(BTC.id, None, "5", 1.0, None, AggressorSide.SELL, *[None] * 9, NOON, NOON + 1),
+        Ticker(ETH.id, 2**62, UUID, 1.0, 2.0, AggressorSide.BUY, *[float(i) for i in range(9)], NOON, NOON + 1),
+        candle(NOON, "1s", volume=0.1 + 0.7),
+        candle(NOON, "1w", is_final=False, revision=3),
+        candle(NOON, "90s", open=None, high=None, low=None, close=None, vwap=None, trades=0, reason=EmptyReason.GAP),
+        bar(NOON),
+        bar(NOON + MINUTE, vwap=1.5, trades=3),
+        last(),
+        last(instrument=ETH.id, trade_time=None, price=None, bid=None, quote_time=None),
+        coverage(NOON),
+        coverage(NOON, NOON + MINUTE, state=CoverageState.GAP, missing=2, first_missing="7", last_missing=UUID),
+        RfqMatch(BTC.id, "9", 1.0, 2.0, "buy", NOON, NOON + 1),
+        Auction(BTC.id, 3, "collection", 1.0, None, 2.0, None, None, None, True, NOON, NOON + 1),
+        dead_letter(NOON, b"\x00\xff\xe2 not text"),
+        DeadLetter("COINBASE", "é\n'\"", NOON + 1, "x", "", b""),
+    ]
+
+
+def batches(rows: Iterable[msgspec.Struct]) -> dict[str, Batch]:
+    """Return rows of any kinds as batches."""
+    kinds: dict[str, list[msgspec.Struct]] = {}
+    for row in rows:
+        kinds.setdefault(_RECORDS[type(row)].name, []).append(row)
+    schemas = {schema.name: schema for schema in STORED}
+    return {name: schemas[name].from_rows(found, CODES) for name, found in kinds.items()}
+
+
+def commit(number: int, *rows: msgspec.Struct, snapshots: Mapping[str, Mapping[int, bytes]] | None = None) -> Commit:
+    """Return a commit of ``rows``; the first one brings the instruments."""
+    instruments = INSTRUMENTS if number == 1 else {}
+    return Commit(number, NOON + number, batches(rows), snapshots or {}, instruments)
+
+
+def many_trades(first_id: int, count: int) -> Batch:
+    """Return trades as columns, a microsecond apart, ids from ``first_id``."""
+    ids = np.arange(first_id, first_id + count)
+    columns = {
+        "instrument": (ids % 2).astype(np.int32),
+        "trade_id": ids,
+        "trade_id_high": np.zeros(count, np.int64),
+        "price": 100.0 + (ids % 1_000) / 100.0,
+        "size": 0.5 + (ids % 7) / 10.0,
+        "aggressor_side": (1 + ids % 2).astype(np.uint8),
+        "event_time": NOON + ids * 1_000,
+        "ingest_time": NOON + ids * 1_000 + 5,
+        "origin": np.zeros(count, np.uint8),
+    }
+    return Batch(_RECORDS[Trade], columns)
