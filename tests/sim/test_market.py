@@ -113,9 +113,7 @@ def test_the_rate_is_kept_and_orders_come_in_bursts() -> None:
 
 def test_sizes_are_heavy_tailed_with_dust() -> None:
     btc = THREE[0]
-    usd = np.array(
-        [e.size / btc.lots_per_usd for e in run(market(), 100) if isinstance(e, Trade) and e.product == 0]
-    )
+    usd = np.array([e.size / btc.lots_per_usd for e in run(market(), 100) if isinstance(e, Trade) and e.product == 0])
     assert 0.2 < (usd < 1.0).mean() < 0.4
     assert usd.mean() > 5 * np.median(usd)
 

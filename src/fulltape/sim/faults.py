@@ -118,6 +118,8 @@ class FaultStream:
         out: list[bytes] = []
         for frame in frames:
             self._place += 1
+            while self._late and self._late[0][0] < self._place:
+                out.append(heapq.heappop(self._late)[2])
             if random() < faults.garbage:
                 out.append(self._garbage(frame))
             if random() < faults.drop:
@@ -129,8 +131,6 @@ class FaultStream:
             out.append(frame)
             if random() < faults.duplicate:
                 out.append(frame)
-            while self._late and self._late[0][0] <= self._place:
-                out.append(heapq.heappop(self._late)[2])
         return out
 
     def _garbage(self, frame: bytes) -> bytes:

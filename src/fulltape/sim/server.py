@@ -102,7 +102,8 @@ class SimServer:
             kept_trades=config.kept_trades,
         )
         while self.market.now_ns + SECOND_NS < now_ns:
-            self.market.advance(self.market.now_ns + SECOND_NS)
+            self.market.advance(self.market.now_ns + SECOND_NS)  # in pieces: nobody wants the events
+        self.market.advance(now_ns)
         self._feed = Feed(self.market)
         self._faults = config.faults
         self._connections: dict[ClientConnection, None] = {}  # in order of arrival
