@@ -11,6 +11,7 @@ import numpy as np
 from fulltape.records import (
     STORED,
     AggressorSide,
+    Array,
     Auction,
     Bar,
     Batch,
@@ -80,6 +81,14 @@ def bar(start: int = NOON, **changes: Any) -> Bar:
     return msgspec.structs.replace(row, **changes)
 
 
+def ticker(trade_id: str = "5", event_time: int = NOON, **changes: Any) -> Ticker:
+    row = Ticker(
+        BTC.id, None, trade_id, 1.0, None, AggressorSide.SELL, None, None, None, None,
+        None, None, None, None, None, event_time, event_time + 5,
+    )  # fmt: skip
+    return msgspec.structs.replace(row, **changes)
+
+
 def dead_letter(ingest_time: int = NOON, raw: bytes = b"{") -> DeadLetter:
     return DeadLetter("COINBASE", "COINBASE-1", ingest_time, "malformed_json", "end of input", raw)
 
@@ -92,8 +101,8 @@ def every_kind() -> list[msgspec.Struct]:
         trade(0, 1, instrument=ETH.id, origin=Origin.REFILL),
         quote(NOON + 1, bid=None, bid_size=None),
         quote(NOON + 1, source=QuoteSource.TICKER),
-        Ticker(BTC.id, None, "5", 1.0, None, AggressorSide.SELL, *[None] * 9, NOON, NOON + 1),
-        Ticker(ETH.id, 2**62, UUID, 1.0, 2.0, AggressorSide.BUY, *[float(i) for i in range(9)], NOON, NOON + 1),
+        ticker("5"),
+        ticker(UUID, instrument=ETH.id, sequence=2**62, size=2.0, bid=-1.0, volume_30d=1e300),
         candle(NOON, "1s", volume=0.1 + 0.7),
         candle(NOON, "1w", is_final=False, revision=3),
         candle(NOON, "90s", open=None, high=None, low=None, close=None, vwap=None, trades=0, reason=EmptyReason.GAP),
@@ -128,7 +137,7 @@ def commit(number: int, *rows: msgspec.Struct, snapshots: Mapping[str, Mapping[i
 def many_trades(first_id: int, count: int) -> Batch:
     """Return trades as columns, a microsecond apart, ids from ``first_id``."""
     ids = np.arange(first_id, first_id + count)
-    columns = {
+    columns: dict[str, Array] = {
         "instrument": (ids % 2).astype(np.int32),
         "trade_id": ids,
         "trade_id_high": np.zeros(count, np.int64),

@@ -39,6 +39,7 @@ from tests.conformance.samples import (
 
 from fulltape.errors import ConfigError, FatalError
 from fulltape.records import BARS, CANDLES, COVERAGE, LAST_VALUES, QUOTES, STORED, TRADES, Commit, Schema, Trade
+from fulltape.records.batch import split_id
 from fulltape.stores.base import Cursor, Reader, Retention, Selection, SqlLimits, Store
 
 DAY = 86_400 * 10**9
@@ -141,9 +142,7 @@ class StoreConformance:
         after = None
         while page := rows_of(store, TRADES, after=after, newest_first=newest_first, limit=2):
             paged += page
-            low, high = TRADES.from_rows(page[-1:], CODES).columns["trade_id"][0], 0
-            high = TRADES.from_rows(page[-1:], CODES).columns["trade_id_high"][0]
-            after = Cursor(page[-1].event_time, int(low), int(high))
+            after = Cursor(page[-1].event_time, *split_id(page[-1].trade_id))
         assert paged == rows_of(store, TRADES, newest_first=newest_first)
         assert sorted(ids(paged)) == sorted(ids(rows))
 
@@ -283,6 +282,8 @@ class StoreConformance:
             "DROP VIEW trades",
             "CREATE TABLE x AS SELECT 1",
             "CREATE TEMP TABLE x AS SELECT 1",
+            "WITH gone AS (DELETE FROM trades RETURNING *) SELECT * FROM gone",
+            "SELECT * FROM query('DELETE FROM trades')",
             "SELECT 1; SELECT 2",
             "",
             "SELEC 1",
