@@ -62,8 +62,8 @@ class EngineConfig(msgspec.Struct, frozen=True):
 
     flush_ms: Positive = 50.0
     flush_records: Count = 5_000
-    lateness_s: NotNegative = 2.0
-    quiet_s: Positive = 5.0
+    lateness_s: Annotated[int, msgspec.Meta(ge=0)] = 2
+    quiet_s: Count = 5
     max_queued_frames: Count = 200_000
 
 
