@@ -8,7 +8,8 @@ WEB := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up test unit e2e uncompiled fmt lint type golden bench docs run-sim check lock clean
+ROOT := $(CURDIR)
+.PHONY: help setup up test unit web e2e uncompiled fmt lint type golden bench docs run-sim check lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -33,10 +34,13 @@ up: setup  ## start fulltape and say where to look (make up ARGS="--port 9000")
 run-sim: setup  ## start fulltape on the simulated venue
 	@exec $(BIN)/fulltape up --sim $(ARGS)
 
-test: lint type unit e2e  ## everything that proves it works
+test: lint type unit web e2e  ## everything that proves it works
 
 unit: setup
 	$(BIN)/python -m pytest -m "not e2e and not slow" $(ARGS)
+
+web: setup
+	cd web && PATH="$(ROOT)/$(BIN):$$PATH" npm run --silent check && PATH="$(ROOT)/$(BIN):$$PATH" npm test --silent
 
 e2e: setup
 	$(BIN)/python -m pytest -m "e2e or slow" $(ARGS)
