@@ -1,11 +1,11 @@
 """Errors, named by what to do about them.
 
-    FulltapeError
-    ├── ConfigError      refuse to start and say what to change
-    ├── TransientError   back off and try again; nothing is lost
-    ├── SequenceGap      records are missing: mark the hole, refill it
-    ├── MalformedFrame   keep the raw bytes in the dead-letter table, count, go on
-    └── FatalError       stop: going on would lose or falsify data
+FulltapeError
+├── ConfigError      refuse to start and say what to change
+├── TransientError   back off and try again; nothing is lost
+├── SequenceGap      records are missing: mark the hole, refill it
+├── MalformedFrame   keep the raw bytes in the dead-letter table, count, go on
+└── FatalError       stop: going on would lose or falsify data
 """
 
 from __future__ import annotations

@@ -8,11 +8,11 @@ records into steps gives the same output, and the same code serves live data, re
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
-from fulltape.records import Array, Batch
-from fulltape.records.frames import SessionEvent
+from fulltape.records import Batch
+from fulltape.records.events import Event
 
 GLOBAL = -1
 """The code under which an operator snapshots state that belongs to no instrument."""
@@ -22,28 +22,19 @@ GLOBAL = -1
 class Step:
     """What an operator sees at once.
 
-    ``batches`` are sequenced: no duplicates, rows in order of arrival. ``frames`` gives each row's place in the step,
-    comparable across kinds. ``events`` are (place, event). ``clock`` is the ingest time (ns) that the engine has
-    reached: no record of a later step is older in ingest time.
+    ``batches`` are sequenced: no duplicates, rows in order of arrival. ``events`` are in order too; what happened when
+    is told by their ingest times. ``clock`` is the ingest time (ns) that the engine has reached.
     """
 
     batches: Mapping[str, Batch]
     clock: int
-    frames: Mapping[str, Array] = field(default_factory=dict)
-    events: Sequence[tuple[int, SessionEvent]] = ()
+    events: Sequence[Event] = ()
 
 
-class Operator(Protocol):
-    """A streaming computation whose state splits and joins by instrument."""
+class Stateful(Protocol):
+    """State that goes into every commit, split by instrument."""
 
     name: str
-
-    def apply(self, step: Step) -> list[Batch]:
-        """Take one step and return the derived records, at most one batch per kind and in order.
-
-        A row of a ``latest`` kind replaces the row with the same key.
-        """
-        ...
 
     def snapshot(self) -> dict[int, bytes]:
         """Return the state of each instrument that changed since the last call, independent of codes."""
@@ -51,6 +42,17 @@ class Operator(Protocol):
 
     def restore(self, states: Mapping[int, bytes]) -> None:
         """Take up where those states ended. Raises ConfigError for a state of another configuration."""
+        ...
+
+
+class Operator(Stateful, Protocol):
+    """A streaming computation whose state splits and joins by instrument."""
+
+    def apply(self, step: Step) -> list[Batch]:
+        """Take one step and return the derived records, at most one batch per kind and in order.
+
+        A row of a ``latest`` kind replaces the row with the same key.
+        """
         ...
 
     def forget(self, instruments: Iterable[int]) -> None:

@@ -278,4 +278,3 @@ def _kernel_columns(trades: Batch) -> cascade.Trades:
         c["ingest_time"],
         c["origin"],
     )
-

@@ -208,13 +208,13 @@ def _emit_empty(o: Array, i: Array, row: int, y: int, level: int, start: int) ->
 def _start_of(plan: Array, level: int, time: int) -> int:
     """Return the start (ns) of the level's window that holds ``time``."""
     length, offset = plan[level, LENGTH], plan[level, OFFSET_NS]
-    return (time - offset) // length * length + offset
+    return int((time - offset) // length * length + offset)
 
 
 @inline
 def _cell(plan: Array, time: int) -> int:
     """Return the cell of the second that holds ``time``."""
-    return (time // SECOND_NS) & (plan[0, CELLS] - 1)
+    return int((time // SECOND_NS) & (plan[0, CELLS] - 1))
 
 
 @kernel
@@ -232,9 +232,7 @@ def _fold(plan: Array, f: Array, n: Array, y: int, level: int, c: int) -> None:
 
 
 @kernel
-def _close_until(
-    plan: Array, f: Array, n: Array, marks: Array, y: int, time: int, o: Array, i: Array, row: int
-) -> int:
+def _close_until(plan: Array, f: Array, n: Array, marks: Array, y: int, time: int, o: Array, i: Array, row: int) -> int:
     """Make final, finest level first, every coarse window that ends at or before ``time``.
 
     Returns the next row's index, or -1 - index when the room ran out: drain and call again.
@@ -312,7 +310,16 @@ def _is_open(plan: Array, marks: Array, y: int, level: int, time: int) -> bool:
 
 @kernel
 def _add_late(
-    plan: Array, f: Array, n: Array, marks: Array, y: int, time: int, order: int, price: float, size: float, bought: float
+    plan: Array,
+    f: Array,
+    n: Array,
+    marks: Array,
+    y: int,
+    time: int,
+    order: int,
+    price: float,
+    size: float,
+    bought: float,
 ) -> None:
     """Add a trade whose second is final to the coarser windows that are not.
 
@@ -328,7 +335,7 @@ def _add_late(
 @inline
 def _final_until(plan: Array, marks: Array, y: int, clock: int) -> int:
     """Return the time (ns) before which the ingest clock alone makes everything final."""
-    return (clock - marks[y, OFFSET] - plan[0, QUIET]) // SECOND_NS * SECOND_NS - plan[0, LATENESS]
+    return int((clock - marks[y, OFFSET] - plan[0, QUIET]) // SECOND_NS * SECOND_NS - plan[0, LATENESS])
 
 
 @kernel
@@ -413,9 +420,7 @@ def _fold_trades(
 
 
 @kernel
-def _tick(
-    plan: Array, f: Array, n: Array, marks: Array, clock: int, first: int, o: Array, i: Array, row: int
-) -> Any:
+def _tick(plan: Array, f: Array, n: Array, marks: Array, clock: int, first: int, o: Array, i: Array, row: int) -> Any:
     """Let the ingest clock make windows final in quiet markets; return (instrument, row)."""
     for y in range(first, len(marks)):
         if marks[y, PHASE] == CLOCKED and clock - marks[y, OFFSET] >= marks[y, LIMIT]:

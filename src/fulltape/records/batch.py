@@ -6,6 +6,7 @@ NumPy array per column, which becomes Arrow at the store's edge without a copy. 
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -69,9 +70,7 @@ class Schema:
     @property
     def arrow(self) -> pa.Schema:
         """The Arrow schema of a batch: physical columns, instruments as codes."""
-        return pa.schema(
-            [pa.field(n, c.arrow, nullable=True) for c in self.columns for n in c.names]
-        )
+        return pa.schema([pa.field(n, c.arrow, nullable=True) for c in self.columns for n in c.names])
 
     def empty(self) -> Batch:
         """Return a batch of no records."""
@@ -89,6 +88,18 @@ class Schema:
                 out[high(column.name)] = np.array([p[1] for p in pairs], np.int64)
             else:
                 out[column.name] = _to_array(column, values, codes)
+        return Batch(self, out)
+
+    def from_columns(self, columns: Mapping[str, Sequence[Any]]) -> Batch:
+        """Return the batch of lists of physical values: instruments as codes, enums as numbers."""
+        out: dict[str, Array] = {}
+        for column in self.columns:
+            for name in column.names:
+                if column.dtype == object:
+                    out[name] = np.empty(len(columns[name]), object)
+                    out[name][:] = columns[name]
+                else:
+                    out[name] = np.array(columns[name], column.dtype)
         return Batch(self, out)
 
     def from_arrow(self, table: pa.Table) -> Batch:
@@ -131,9 +142,7 @@ class Batch:
         if len(batches) == 1:
             return batches[0]
         first = batches[0]
-        return Batch(
-            first.schema, {name: np.concatenate([b.columns[name] for b in batches]) for name in first.columns}
-        )
+        return Batch(first.schema, {name: np.concatenate([b.columns[name] for b in batches]) for name in first.columns})
 
     def to_arrow(self) -> pa.Table:
         """Return an Arrow table of the physical columns; numbers and times are not copied."""
@@ -148,7 +157,7 @@ class Batch:
         record = self.schema.record
         return [record(*row) for row in zip(*lists, strict=True)]
 
-    def values(self, column: Column, codes: InstrumentCodes) -> list[Any]:
+    def values(self, column: Column, codes: InstrumentCodes) -> list[Any]:  # noqa: PLR0911 - a table of forms
         """Return one column as Python values in their edge form (times stay int ns)."""
         array = self.columns[column.name]
         match column.physical:
@@ -164,10 +173,10 @@ class Batch:
                 members = {int(m): m for m in column.choices}
                 return [members[value] for value in array.tolist()]
             case Physical.FLOAT if column.nullable:
-                return [None if value != value else value for value in array.tolist()]
+                return [None if math.isnan(value) else value for value in array.tolist()]
             case Physical.INT | Physical.TIME if column.nullable:
                 return [None if value == NULL_INT else value for value in array.tolist()]
-        return array.tolist()
+        return list(array.tolist())
 
 
 def split_id(text: str) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from fulltape.records.batch import Schema
-from fulltape.records.columns import Interval, InstrumentId, Price, Size, TimeNs
+from fulltape.records.columns import InstrumentId, Interval, Price, Size, TimeNs
 from fulltape.records.enums import CandleSource, EmptyReason
 
 

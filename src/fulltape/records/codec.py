@@ -19,9 +19,7 @@ _encode = msgspec.json.Encoder().encode
 def wire_type(schema: Schema) -> type[msgspec.Struct]:
     """Return the struct that describes a record of ``schema`` in JSON, for decoding and for the API's schema."""
     fields = [(column.name, column.wire_type) for column in schema.columns]
-    return msgspec.defstruct(
-        schema.record.__name__, fields, frozen=True, namespace={"__doc__": schema.record.__doc__}
-    )
+    return msgspec.defstruct(schema.record.__name__, fields, frozen=True, namespace={"__doc__": schema.record.__doc__})
 
 
 def to_dicts(batch: Batch, codes: InstrumentCodes) -> list[dict[str, Any]]:

@@ -67,6 +67,4 @@ class DeadLetter(msgspec.Struct, frozen=True):
 RFQ_MATCHES = Schema.of(RfqMatch, "rfq_matches", key=("instrument", "trade_id"), time="event_time")
 AUCTIONS = Schema.of(Auction, "auctions", key=("instrument", "sequence"), time="event_time")
 HEARTBEATS = Schema.of(Heartbeat, "heartbeats", key=("instrument", "sequence"), time="event_time")
-DEAD_LETTERS = Schema.of(
-    DeadLetter, "dead_letters", key=("venue", "connection", "ingest_time"), time="ingest_time"
-)
+DEAD_LETTERS = Schema.of(DeadLetter, "dead_letters", key=("venue", "connection", "ingest_time"), time="ingest_time")

@@ -1,0 +1,225 @@
+"""The runner: takes what arrived, steps the pipeline, commits, publishes.
+
+One step is worked on while the one before is being written: the pipeline runs in one thread, the store's writer in
+another, and the event loop stays free for sockets. A commit is published only once it is in the store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from fulltape.bus.base import Bus
+from fulltape.clock import SECOND_NS, Clock
+from fulltape.engine.intake import Intake
+from fulltape.engine.pipeline import Outcome, Pipeline
+from fulltape.records import CANDLES, TRADES, Batch, Commit
+from fulltape.records.frames import Chunk, SessionEvent
+from fulltape.records.status import EngineStatus
+from fulltape.stores.base import Reader, Retention, Selection, Store
+
+T = TypeVar("T")
+Items = Sequence[Chunk | SessionEvent]
+
+
+class RunnerConfig(msgspec.Struct, frozen=True):
+    """How often to commit: every ``flush_s``, or sooner when ``flush_records`` frames wait."""
+
+    flush_s: float = 0.05
+    flush_records: int = 5_000
+    idle_s: float = 0.2
+    commit_at_least_s: float = 1.0
+
+
+class EngineClock(Protocol):
+    """Tells the ingest time that the engine has reached."""
+
+    def reached(self, items: Items) -> int:
+        """Return the time (ns) that holds after ``items``."""
+        ...
+
+
+class LiveClock:
+    """Time goes on whether or not frames come."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+
+    def reached(self, items: Items) -> int:
+        """Return the clock's time."""
+        return self._clock.now_ns()
+
+
+class RecordedClock:
+    """Time is what the recording says, so that a replay at any speed gives the same output."""
+
+    def __init__(self, start: int = 0) -> None:
+        self._time = start
+
+    def reached(self, items: Items) -> int:
+        """Return the newest ingest time so far."""
+        for item in items:
+            newest = item.ingest_times[-1] if isinstance(item, Chunk) else item.ingest_time
+            self._time = max(self._time, newest)
+        return self._time
+
+
+class CommittedHistory:
+    """Reads what has been committed, once the commit that is being written is there."""
+
+    def __init__(self, store: Store) -> None:
+        self.writing: Future[None] | None = None
+        self._store = store
+        self._reader: Reader | None = None
+
+    def trades(self, instrument: int, start: int, end: int) -> Batch:
+        """Return every committed trade of the instrument with start <= event_time < end."""
+        return self._read(Selection(TRADES, (instrument,), start=start, end=end))
+
+    def candle(self, instrument: int, interval_s: int, start: int) -> tuple[int, int]:
+        """Return (trades, revision) of the committed candle; (0, 0) if there is none."""
+        found = self._read(Selection(CANDLES, (instrument,), interval_s, start, start + 1))
+        return (int(found["trades"][0]), int(found["revision"][0])) if len(found) else (0, 0)
+
+    def close(self) -> None:
+        """Give the reader back."""
+        if self._reader is not None:
+            self._reader.close()
+
+    def _read(self, selection: Selection) -> Batch:
+        if self.writing is not None:
+            self.writing.result()
+        if self._reader is None:
+            self._reader = self._store.reader()
+        return self._reader.read(selection)
+
+
+class Runner:
+    """Runs a pipeline into a store and a bus until its intake is closed and empty.
+
+    ``heard`` is called on the loop after each step with what sessions must know. Raises what the store raises: after a
+    FatalError nothing more is committed or published.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        intake: Intake,
+        store: Store,
+        bus: Bus,
+        clock: EngineClock,
+        config: RunnerConfig | None = None,
+        heard: Callable[[Outcome], None] = lambda _: None,
+    ) -> None:
+        self.pipeline = pipeline
+        self._intake = intake
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._config = config or RunnerConfig()
+        self._heard = heard
+        self._engine = ThreadPoolExecutor(1, "engine")
+        self._writer = ThreadPoolExecutor(1, "store")
+        self._history = CommittedHistory(store)
+        self._publishing: Awaitable[None] | None = None
+        self._number = 0
+        self._reached = 0
+        self._commit_s = 0.0
+        self._oldest: int | None = None
+
+    async def restore(self) -> int:
+        """Take up where the store's last commit ended; return its number, 0 in a new database.
+
+        Raises ConfigError when the stored state was made with other intervals.
+        """
+        restored = await self.on_writer(self._store.restore)
+        if restored.commit:
+            await self.on_engine(lambda: self.pipeline.restore(restored.snapshots, restored.clock))
+        self._number, self._reached = restored.commit, restored.clock
+        return restored.commit
+
+    async def run(self) -> None:
+        """Step and commit until the intake is closed and everything in it is committed and published."""
+        config, loop = self._config, asyncio.get_running_loop()
+        try:
+            while True:
+                items = await self._intake.take(
+                    wait_s=config.idle_s, flush_s=config.flush_s, enough=config.flush_records
+                )
+                if not items and self._intake.is_closed:
+                    break
+                self._oldest = next((item.ingest_times[0] for item in items if isinstance(item, Chunk)), None)
+                clock = max(self._clock.reached(items), self._reached)
+                outcome = await loop.run_in_executor(self._engine, self.pipeline.step, items, clock, self._history)
+                self._heard(outcome)
+                await self._settle()
+                if not outcome.is_empty or clock - self._reached >= config.commit_at_least_s * SECOND_NS:
+                    self._write(outcome, clock)
+            await self._settle()
+        finally:
+            self._engine.shutdown(wait=True)
+            self._history.close()
+            self._writer.shutdown(wait=True)
+
+    async def on_engine(self, work: Callable[[], T]) -> T:
+        """Run ``work`` between two steps, in the pipeline's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._engine, work)
+
+    async def on_writer(self, work: Callable[[], T]) -> T:
+        """Run ``work`` between two commits, in the store's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, work)
+
+    async def retain(self, retention: Retention, now_ns: int) -> dict[str, int]:
+        """Delete what is older than its table keeps, between two commits."""
+        return await self.on_writer(lambda: self._store.retain(retention, now_ns))
+
+    def status(self, now_ns: int, error: str = "") -> EngineStatus:
+        """Return the engine's counters."""
+        counters = self.pipeline.counters
+        holes, missing = self.pipeline.open_holes()
+        oldest = self._oldest if self._oldest is not None else self._intake.oldest
+        return EngineStatus(
+            commit=self._number,
+            clock=self._reached,
+            lag_s=max(0.0, (now_ns - oldest) / SECOND_NS) if oldest is not None else 0.0,
+            queued_frames=self._intake.queued,
+            commit_ms=self._commit_s * 1e3,
+            frames=counters.frames,
+            records=dict(counters.records),
+            duplicates=counters.duplicates,
+            gaps_open=holes,
+            missing_trades=missing,
+            late_trades=counters.late_trades,
+            rejected=dict(counters.rejected),
+            ignored=dict(counters.ignored),
+            error=error,
+        )
+
+    def _write(self, outcome: Outcome, clock: int) -> None:
+        """Hand a commit to the writer; `_settle` waits for it."""
+        self._number += 1
+        self._reached = clock
+        commit = Commit(self._number, clock, outcome.batches, outcome.snapshots, outcome.instruments)
+        self._history.writing = self._writer.submit(self._timed_commit, commit)
+        self._publishing = asyncio.create_task(self._publish(self._history.writing, commit))
+
+    async def _publish(self, writing: Future[None], commit: Commit) -> None:
+        await asyncio.wrap_future(writing)
+        self._oldest = None
+        await self._bus.publish(commit)
+
+    async def _settle(self) -> None:
+        """Return when the commit that was being written is in the store and published."""
+        publishing, self._publishing = self._publishing, None
+        if publishing is not None:
+            await publishing
+
+    def _timed_commit(self, commit: Commit) -> None:
+        started = time.perf_counter()
+        self._store.commit(commit)
+        self._commit_s = time.perf_counter() - started

@@ -1,0 +1,320 @@
+"""The sequencer: every trade once, and every hole in the ids noticed.
+
+For venues whose trade ids are contiguous per instrument. A kernel passes trades whose id follows the last one; only
+what does not follow (a jump, an old id, an instrument's first trade) is looked at one by one.
+
+* An id at or below the last one is a duplicate unless it lies in a known hole, which it then helps to fill.
+* A jump opens a hole at once and reports it when it is still open after a grace of ingest time: trades that merely
+  overtook each other are no hole.
+* A heartbeat that names a newer trade than the last one opens a hole at the end, under the same grace.
+* Ids that start again far below, with times that go on, are a venue's reset, not duplicates: nothing is dropped.
+
+When something is judged depends on ingest times in the data, never on how the data was cut into calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import msgspec
+import numpy as np
+
+from fulltape.clock import SECOND_NS
+from fulltape.kernel import kernel
+from fulltape.records import Array, Batch
+from fulltape.records.columns import NULL_INT
+from fulltape.records.events import Event, Hole, Unbroken
+
+GRACE_NS: Final = 2 * SECOND_NS
+RESET_NS: Final = 60 * SECOND_NS
+_KEPT_HOLES: Final = 256
+_NEVER: Final = np.iinfo(np.int64).max
+
+
+LAST_ID: Final = 0
+LAST_TIME: Final = 1
+RESUMING: Final = 2  # 1 after a disconnection, until a trade tells whether any was missed
+
+
+@kernel
+def scan(instrument: Array, ids: Array, time: Array, marks: Array, odd: Array, first: int, stop: int) -> int:
+    """Advance the marks over trades whose id follows; the others are odd.
+
+    ``odd`` rows are (position, last id, its time, resuming). A jump forward moves the mark too: its row is odd, the
+    rows after it are not. Returns how many are odd.
+    """
+    count = 0
+    for i in range(first, stop):
+        y = instrument[i]
+        last = marks[y, LAST_ID]
+        if ids[i] != last + 1 or marks[y, RESUMING]:
+            odd[count, 0] = i
+            odd[count, 1] = last
+            odd[count, 2] = marks[y, LAST_TIME]
+            odd[count, 3] = marks[y, RESUMING]
+            count += 1
+        if ids[i] >= last:
+            marks[y, LAST_ID] = ids[i]
+            marks[y, LAST_TIME] = max(marks[y, LAST_TIME], time[i])
+            marks[y, RESUMING] = 0
+    return count
+
+
+class _Hole(msgspec.Struct):
+    """A run of ids that did not come: [first, last], seen to be missing at ``noticed``."""
+
+    first: int
+    last: int
+    start: int
+    end: int
+    noticed: int
+    reported: bool
+    absent: list[tuple[int, int]]
+
+    @property
+    def missing(self) -> int:
+        """How many ids have still not come."""
+        return sum(last - first + 1 for first, last in self.absent)
+
+    def fill(self, trade_id: int) -> bool:
+        """Take an id out; return whether it was missing."""
+        for i, (first, last) in enumerate(self.absent):
+            if first <= trade_id <= last:
+                parts = [(first, trade_id - 1), (trade_id + 1, last)]
+                self.absent[i : i + 1] = [part for part in parts if part[0] <= part[1]]
+                return True
+        return False
+
+
+class _Instrument(msgspec.Struct):
+    """What is remembered of one instrument besides its marks."""
+
+    holes: list[_Hole] = []
+    tail: int = NULL_INT  # the newest id a heartbeat named that has not come
+    tail_noticed: int = 0
+    tail_end: int = 0
+
+
+class _Saved(msgspec.Struct, array_like=True):
+    marks: list[int]
+    state: _Instrument
+
+
+@dataclass(slots=True)
+class Sequenced:
+    """The trades that are new, in order of arrival, and what was noticed on the way."""
+
+    trades: Batch
+    events: list[Event] = field(default_factory=list)
+    duplicates: int = 0
+    resets: int = 0
+
+
+class Sequencer:
+    """Removes duplicates and finds holes, per instrument, by contiguous trade ids."""
+
+    name = "sequencer"
+
+    def __init__(self) -> None:
+        self._marks = _new_marks(0)
+        self._states: dict[int, _Instrument] = {}
+        self._changed: set[int] = set()
+        self._pending: set[int] = set()
+
+    def apply(self, trades: Batch, frames: Array, heartbeats: Batch, beat_frames: Array, clock: int) -> Sequenced:
+        """Sequence a step.
+
+        ``frames`` and ``beat_frames`` are the rows' places in the step: a heartbeat is judged against the trades before
+        it. ``clock`` is the ingest time reached at the step's end.
+        """
+        self._reserve(trades, heartbeats)
+        run = _Run(trades)
+        position = 0
+        names = ("instrument", "last_trade_id", "event_time", "ingest_time")
+        beats = zip(beat_frames.tolist(), *(heartbeats[name].tolist() for name in names), strict=True)
+        for place, code, last_id, event_time, ingest_time in beats:
+            stop = int(np.searchsorted(frames, place))
+            self._trades(run, position, stop)
+            position = stop
+            self._expire(run, ingest_time)
+            self._beat(code, last_id, event_time, ingest_time)
+        self._trades(run, position, len(trades))
+        self._expire(run, clock)
+        if run.dropped:
+            keep = np.ones(len(trades), np.bool_)
+            keep[run.dropped] = False
+            run.result.trades = trades.take(keep)
+            run.result.duplicates = len(run.dropped)
+        self._changed.update(np.unique(trades["instrument"]).tolist())
+        return run.result
+
+    def resume(self, instruments: Iterable[int]) -> None:
+        """Expect the next trade of these instruments to tell whether anything was missed while disconnected."""
+        for code in instruments:
+            if code < len(self._marks) and self._marks[code, LAST_ID] != NULL_INT:
+                self._marks[code, RESUMING] = 1
+                self._changed.add(code)
+
+    def open_holes(self) -> tuple[int, int]:
+        """Return how many reported holes are open, and how many trades they miss."""
+        holes = [hole for state in self._states.values() for hole in state.holes if hole.reported and hole.absent]
+        return len(holes), sum(hole.missing for hole in holes)
+
+    def snapshot(self) -> dict[int, bytes]:
+        """Return the state of each instrument that changed since the last call."""
+        changed, self._changed = self._changed, set()
+        return {code: msgspec.msgpack.encode(_Saved(self._marks[code].tolist(), self._state(code))) for code in changed}
+
+    def restore(self, states: Mapping[int, bytes]) -> None:
+        """Take up where those states ended."""
+        for code, data in states.items():
+            saved = msgspec.msgpack.decode(data, type=_Saved)
+            self._grow(code + 1)
+            self._marks[code] = saved.marks
+            self._states[code] = saved.state
+            if saved.state.tail != NULL_INT or any(not hole.reported for hole in saved.state.holes):
+                self._pending.add(code)
+
+    def _trades(self, run: _Run, first: int, stop: int) -> None:
+        """Scan trades, cutting where the grace of a tail ends: from then on its trades come late."""
+        ingest = run.trades["ingest_time"]
+        while first < stop:
+            deadline = self._tail_deadline()
+            cut = stop if deadline == _NEVER else first + int(np.searchsorted(ingest[first:stop], deadline))
+            self._scan(run, first, cut)
+            if cut < stop:
+                self._expire(run, int(ingest[cut]))
+            first = cut
+
+    def _scan(self, run: _Run, first: int, stop: int) -> None:
+        c = run.trades.columns
+        count = scan(c["instrument"], c["trade_id"], c["event_time"], self._marks, run.odd, first, stop)
+        for position, last_id, last_time, resuming in run.odd[:count].tolist():
+            self._odd(run, position, (last_id, last_time), resuming == 1)
+
+    def _odd(self, run: _Run, position: int, last: tuple[int, int], resuming: bool) -> None:
+        """Judge one trade whose id does not follow the last one, or which is the first after a disconnection."""
+        last_id, last_time = last
+        row = {
+            name: int(run.trades[name][position]) for name in ("instrument", "trade_id", "event_time", "ingest_time")
+        }
+        code, trade_id, time, ingest = row.values()
+        self._expire(run, ingest)
+        state = self._state(code)
+        if last_id == NULL_INT:
+            return
+        if resuming and last_id <= trade_id <= last_id + 1:
+            run.result.events.append(Unbroken(code, ingest, last_id, trade_id))
+        if trade_id == last_id + 1:
+            return
+        if trade_id > last_id:
+            self._jump(code, state, (last_id + 1, trade_id - 1), (last_time, time, ingest))
+        else:
+            self._old(run, position, code, last_time)
+
+    def _jump(self, code: int, state: _Instrument, ids: tuple[int, int], times: tuple[int, int, int]) -> None:
+        """Open a hole. Beyond a bound the oldest is no longer filled from the stream; the ledger keeps its row."""
+        state.holes.append(_Hole(*ids, *times, False, [ids]))
+        del state.holes[:-_KEPT_HOLES]
+        self._pending.add(code)
+
+    def _old(self, run: _Run, position: int, code: int, last_time: int) -> None:
+        """Judge a trade whose id is not above the last one: it fills a hole, is a duplicate, or the ids were reset."""
+        names = ("trade_id", "event_time", "ingest_time")
+        trade_id, time, ingest = (int(run.trades[name][position]) for name in names)
+        state = self._state(code)
+        hole = next((hole for hole in state.holes if hole.fill(trade_id)), None)
+        if hole is not None:
+            self._filled(run, code, state, hole, ingest)
+        elif trade_id > self._marks[code, LAST_ID] or time > last_time + RESET_NS:
+            # The ids began anew: this is the first trade of the new count, or one after it in the same scan.
+            run.result.resets += 1
+            self._marks[code] = trade_id, time, 0
+            state.holes.clear()
+        else:
+            run.dropped.append(position)
+
+    def _filled(self, run: _Run, code: int, state: _Instrument, hole: _Hole, ingest: int) -> None:
+        if hole.reported:
+            run.result.events.append(_told(code, hole, ingest))
+        if not hole.absent:
+            state.holes.remove(hole)
+
+    def _beat(self, code: int, last_id: int, event_time: int, ingest_time: int) -> None:
+        """Note that a heartbeat names a trade that has not come."""
+        state = self._state(code)
+        if self._marks[code, LAST_ID] != NULL_INT and last_id > max(self._marks[code, LAST_ID], state.tail):
+            if state.tail == NULL_INT:
+                state.tail_noticed = ingest_time
+            state.tail, state.tail_end = last_id, event_time
+            self._pending.add(code)
+            self._changed.add(code)
+
+    def _tail_deadline(self) -> int:
+        tails = (self._state(code) for code in self._pending)
+        return min((s.tail_noticed + GRACE_NS for s in tails if s.tail != NULL_INT), default=_NEVER)
+
+    def _expire(self, run: _Run, clock: int) -> None:
+        """Report what is still missing when its grace is over."""
+        for code in sorted(self._pending):
+            state = self._state(code)
+            self._expire_tail(code, state, clock)
+            for hole in state.holes:
+                if not hole.reported and clock >= hole.noticed + GRACE_NS:
+                    hole.reported = True
+                    run.result.events.append(_told(code, hole, hole.noticed + GRACE_NS))
+                    self._changed.add(code)
+            if state.tail == NULL_INT and all(hole.reported for hole in state.holes):
+                self._pending.discard(code)
+
+    def _expire_tail(self, code: int, state: _Instrument, clock: int) -> None:
+        last_id, last_time, _ = self._marks[code].tolist()
+        if state.tail == NULL_INT:
+            return
+        if state.tail <= last_id:
+            state.tail = NULL_INT
+        elif clock >= state.tail_noticed + GRACE_NS:
+            self._jump(code, state, (last_id + 1, state.tail), (last_time, state.tail_end, state.tail_noticed))
+            self._marks[code, LAST_ID] = state.tail
+            state.tail = NULL_INT
+        else:
+            return
+        self._changed.add(code)
+
+    def _state(self, code: int) -> _Instrument:
+        state = self._states.get(code)
+        if state is None:
+            state = self._states[code] = _Instrument()
+        return state
+
+    def _reserve(self, *batches: Batch) -> None:
+        self._grow(max(int(batch["instrument"].max()) + 1 if len(batch) else 0 for batch in batches))
+
+    def _grow(self, instruments: int) -> None:
+        have = len(self._marks)
+        if instruments > have:
+            self._marks = np.concatenate((self._marks, _new_marks(max(instruments, 2 * have) - have)))
+
+
+class _Run:
+    """One call's working set."""
+
+    __slots__ = ("dropped", "odd", "result", "trades")
+
+    def __init__(self, trades: Batch) -> None:
+        self.trades = trades
+        self.odd = np.empty((len(trades), 4), np.int64)
+        self.dropped: list[int] = []
+        self.result = Sequenced(trades)
+
+
+def _new_marks(instruments: int) -> Array:
+    marks = np.full((instruments, 3), NULL_INT, np.int64)
+    marks[:, RESUMING] = 0
+    return marks
+
+
+def _told(code: int, hole: _Hole, ingest: int) -> Hole:
+    return Hole(code, ingest, hole.first, hole.last, hole.missing, hole.start, hole.end)

@@ -1,0 +1,48 @@
+"""What the engine learns besides records: subscriptions that stand, holes in the ids, proofs that there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from fulltape.records.frames import SessionEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """A venue confirmed a connection's whole subscription: instrument codes by channel."""
+
+    connection: str
+    ingest_time: int
+    channels: Mapping[str, frozenset[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """Trades ``first_id`` to ``last_id`` did not come; ``missing`` of them still have not.
+
+    The hole lies between trades at ``start`` and ``end`` (event time, ns). It is told again when trades turn up after
+    all: with ``missing`` = 0 it is closed.
+    """
+
+    instrument: int
+    ingest_time: int
+    first_id: int
+    last_id: int
+    missing: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unbroken:
+    """After a disconnection the ids went on without a jump: nothing was missed between the two trades."""
+
+    instrument: int
+    ingest_time: int
+    last_id: int
+    next_id: int
+
+
+Event = SessionEvent | Subscribed | Hole | Unbroken
+"""What `Step.events` carries."""
