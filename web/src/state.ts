@@ -1,5 +1,6 @@
 // What one stream has told us so far, as a value: reduce(state, message) never changes its arguments.
 
+import { between, filled } from "./holes";
 import type { Candle, Commit, Coverage, Instrument, Last, Message, Snapshot, Status, Trade } from "./types";
 
 export const MAX_TRADES = 200;
@@ -57,7 +58,7 @@ function afterSnapshot(state: State, message: Snapshot): State {
     simulated: message.simulated,
     instruments: message.instruments,
     last: withLast(new Map(), message.last),
-    candles: message.candles ?? [],
+    candles: filled(message.candles ?? []),
     trades: (message.trades ?? []).slice(-MAX_TRADES),
     coverage: withCoverage(new Map(), message.coverage),
     status: state.status,
@@ -82,7 +83,7 @@ function afterCommit(state: State, message: Commit): State {
 export function withOlder(state: State, page: readonly Candle[]): State {
   const oldest = state.candles[0]?.start;
   const older = oldest === undefined ? page : page.filter((candle) => candle.start < oldest);
-  return older.length === 0 ? state : { ...state, candles: [...older, ...state.candles] };
+  return older.length === 0 ? state : { ...state, candles: filled([...older, ...state.candles]) };
 }
 
 /** Return the state with coverage that was asked for apart from the stream. What the stream said is newer. */
@@ -115,6 +116,8 @@ function withCandles(old: readonly Candle[], rows: readonly Candle[] | undefined
   for (const row of rows) {
     // A revision of a candle older than the chart reaches would leave a hole behind it.
     if (oldest !== undefined && row.start < oldest) continue;
+    const newest = next.at(-1);
+    if (newest !== undefined && row.start > newest.start) next.push(...between(newest, row));
     const at = placeOf(next, row.start);
     next.splice(at, next[at]?.start === row.start ? 1 : 0, row);
   }

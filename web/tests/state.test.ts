@@ -69,7 +69,16 @@ describe("commit", () => {
       commit(2, { candles: [candle(3, { revision: 1 }), candle(2)] }),
     );
     expect(state.candles.map(({ start }) => start)).toEqual([1, 2, 3, 4, 5].map((minute) => at(minute * 60)));
+    expect(state.candles[1]).toEqual(candle(2));
     expect(state.candles[2]!.revision).toBe(1);
+  });
+
+  it("inserts where a longer hole was left", () => {
+    const state = after(
+      snapshot(1, { candles: [candle(0), candle(2_000)] }),
+      commit(2, { candles: [candle(1_000)] }),
+    );
+    expect(state.candles).toEqual([candle(0), candle(1_000), candle(2_000)]);
   });
 
   it("ignores a candle older than the oldest one: it would stand before a hole", () => {
