@@ -75,7 +75,7 @@ class Outcome:
     """What one step produced: the content of a commit, and what sessions must hear."""
 
     batches: dict[str, Batch]
-    snapshots: dict[str, Mapping[int, bytes]]
+    snapshots: Mapping[str, Mapping[int, bytes]]
     instruments: dict[int, Instrument]
     controls: list[tuple[str, Control]]
     seen: dict[str, dict[str, int]]
