@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from tests.api.scene import BTC, ETH, Api, FakeBackend, serve
+from tests.api.scene import BTC, ETH, Api, FakeBackend, Server, call, serve
 
 from fulltape.stores.duckdb import DuckDbStore
 
@@ -22,6 +22,13 @@ def backend(tmp_path: Path) -> Iterator[FakeBackend]:
 
 @pytest.fixture
 async def api(backend: FakeBackend) -> AsyncIterator[Api]:
-    """A server over `backend` with default limits."""
+    """The application over `backend` with default limits, without a socket."""
+    async with call(backend) as running:
+        yield running
+
+
+@pytest.fixture
+async def server(backend: FakeBackend) -> AsyncIterator[Server]:
+    """The same behind a real socket."""
     async with serve(backend) as running:
         yield running

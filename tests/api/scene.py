@@ -18,6 +18,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from fulltape.api.app import create_app
 from fulltape.api.config import ApiConfig
 from fulltape.api.server import server_config
+from fulltape.bus.base import Bus
 from fulltape.bus.memory import MemoryBus
 from fulltape.clock import SECOND_NS
 from fulltape.records import (
@@ -94,19 +95,21 @@ class FakeBackend:
     """A backend whose store, bus and status are in the test's hand."""
 
     store: DuckDbStore
-    bus: MemoryBus = field(default_factory=MemoryBus)
+    bus: Bus = field(default_factory=MemoryBus)
     table: InstrumentTable = field(default_factory=InstrumentTable)
     simulated: bool = False
     feeds: tuple[FeedStatus, ...] = field(default_factory=lambda: (feed(),))
     error: str = ""
     number: int = 0
     reader_threads: set[int] = field(default_factory=set)
+    readers_opened: int = 0
     break_reader: Exception | None = None
 
     def reader(self) -> Reader:
         if self.break_reader is not None:
             raise self.break_reader
         self.reader_threads.add(threading.get_ident())
+        self.readers_opened += 1
         return self.store.reader()
 
     def instruments(self) -> tuple[Instrument, ...]:
@@ -192,27 +195,49 @@ def minute(number: int) -> int:
 
 @dataclass
 class Api:
-    """A server on a free port of this machine."""
+    """The application, called in this process without a socket."""
 
-    port: int
     http: httpx.AsyncClient
-    server: uvicorn.Server
-
-    @property
-    def stream_url(self) -> str:
-        return f"ws://127.0.0.1:{self.port}/api/v1/stream"
-
-    def stream(self, **options: Any) -> connect:
-        return connect(self.stream_url, **options)
 
     async def get(self, path: str, **query: Any) -> httpx.Response:
-        return await self.http.get(path, params=query)
+        return await self.http.get(path, params=query or None)
+
+
+@dataclass
+class Server(Api):
+    """The application on a free port of this machine."""
+
+    port: int
+
+    def stream(self, *, name: str = "127.0.0.1", **options: Any) -> connect:
+        """Connect to the stream under a host name, wherever that name leads to."""
+        url = f"ws://{name}:{self.port}/api/v1/stream"
+        return connect(url, host="127.0.0.1", port=self.port, proxy=None, **options)
 
 
 @asynccontextmanager
-async def serve(backend: FakeBackend, *, static_dir: Path | None = None, **config: Any) -> AsyncIterator[Api]:
+async def call(backend: FakeBackend, *, static_dir: Path | None = None, **config: Any) -> AsyncIterator[Api]:
+    app = create_app(backend, static_dir=static_dir, config=ApiConfig(**config))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
+    started, stop = asyncio.Event(), asyncio.Event()
+
+    async def live() -> None:  # in a task of its own: its cancel scope must end where it began
+        async with app.lifespan():
+            started.set()
+            await stop.wait()
+
+    task = asyncio.create_task(live())
+    await started.wait()
+    async with httpx.AsyncClient(base_url="http://localhost", transport=transport) as http:
+        yield Api(http)
+    stop.set()
+    await task
+
+
+@asynccontextmanager
+async def serve(backend: FakeBackend, **config: Any) -> AsyncIterator[Server]:
     api_config = ApiConfig(**config)
-    app = create_app(backend, static_dir=static_dir, config=api_config)
+    app = create_app(backend, static_dir=None, config=api_config)
     server = uvicorn.Server(server_config(app, host="127.0.0.1", port=0, config=api_config))
     task = asyncio.create_task(server.serve())
     async with asyncio.timeout(10):
@@ -220,7 +245,7 @@ async def serve(backend: FakeBackend, *, static_dir: Path | None = None, **confi
             await asyncio.sleep(0.005)
     port = server.servers[0].sockets[0].getsockname()[1]
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
-        yield Api(port, http, server)
+        yield Server(http, port)
     server.should_exit = True
     async with asyncio.timeout(10):
         await task

@@ -44,7 +44,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, or refuse it with 403."""
-        is_stream = scope["type"] is ScopeType.WEBSOCKET
+        is_stream = scope["type"] == ScopeType.WEBSOCKET
         headers = [(name.lower(), value.decode("latin-1")) for name, value in scope["headers"]]
         hosts = [value for name, value in headers if name == b"host"]
         origins = [value for name, value in headers if name == b"origin"]

@@ -32,7 +32,7 @@ class Hub:
         self.dropped = 0
         """Clients closed because they read too slowly."""
         self.refused = 0
-        """Clients turned away because there were too many, or of a foreign origin."""
+        """Clients turned away because there were too many."""
         self.messages = 0
         """Messages sent."""
         self.bytes = 0

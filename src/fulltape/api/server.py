@@ -26,5 +26,6 @@ def server_config(app: Litestar, *, host: str, port: int, config: ApiConfig) -> 
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
         timeout_graceful_shutdown=2,
     )

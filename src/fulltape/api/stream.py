@@ -65,6 +65,9 @@ async def _send(socket: WebSocket[Any, Any, Any], client: Client, services: Serv
 async def _receive(socket: WebSocket[Any, Any, Any], client: Client, services: Services) -> None:
     while True:
         data = await socket.receive_data(mode="text")
+        if not data:
+            client.offer(notice_text("error", "send text frames that hold a JSON object"))
+            continue
         try:
             request = decode_request(data)
             wants = resolve(request, services.catalogue)

@@ -18,9 +18,10 @@ SCHEMAS: Final[dict[str, Schema]] = {s.name: s for s in (TRADES, CANDLES, LAST_V
 """The kinds that are streamed, in the order in which a message holds them."""
 
 
-class Subscribe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="op", tag="subscribe"):
+class Subscribe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Replace what this client receives. ``since`` is the number of the last commit it has handled."""
 
+    op: Literal["subscribe"]
     instruments: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=2_000)]
     kinds: Annotated[tuple[Kind, ...], msgspec.Meta(min_length=1)]
     intervals: Annotated[tuple[str, ...], msgspec.Meta(max_length=20)] = ()

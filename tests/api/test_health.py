@@ -1,0 +1,66 @@
+"""Health, readiness and metrics."""
+
+from __future__ import annotations
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from tests.api.scene import Api, FakeBackend, feed
+
+from fulltape.errors import FatalError
+from fulltape.records.status import FeedState
+
+
+async def test_healthy(api: Api) -> None:
+    answer = await api.get("/health")
+    assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
+
+
+@pytest.mark.parametrize("state", list(FeedState))
+async def test_health_names_the_bad_feed(state: FeedState, backend: FakeBackend, api: Api) -> None:
+    backend.feeds = (feed("COINBASE-1"), feed("COINBASE-2", state, "silent for 12 s"))
+    answer = await api.get("/health")
+    if state in (FeedState.STALE, FeedState.DOWN, FeedState.REFUSED):
+        bad = [{"feed": "COINBASE-2", "state": state.value, "detail": "silent for 12 s"}]
+        assert (answer.status_code, answer.json()) == (503, {"status": "bad", "bad": bad})
+    else:
+        assert answer.status_code == 200
+
+
+async def test_a_stopped_engine_is_bad_and_not_ready(backend: FakeBackend, api: Api) -> None:
+    backend.error = "disk full"
+    bad = [{"feed": "engine", "state": "stopped", "detail": "disk full"}]
+    assert (await api.get("/health")).json()["bad"] == bad
+    answer = await api.get("/ready")
+    assert (answer.status_code, answer.json()["detail"]) == (503, "the engine has stopped: disk full")
+
+
+async def test_ready_once_the_store_can_be_read(backend: FakeBackend, api: Api) -> None:
+    backend.break_reader = FatalError("newer format")
+    answer = await api.get("/ready")
+    assert (answer.status_code, answer.json()["detail"]) == (503, "the store cannot be read: newer format")
+    backend.break_reader = None
+    assert (await api.get("/ready")).json() == {"status": "ok"}
+
+
+async def test_metrics_say_what_the_status_says(backend: FakeBackend, api: Api) -> None:
+    backend.number = 42
+    backend.feeds = (feed(state=FeedState.DOWN),)
+    answer = await api.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    families = {family.name: family for family in text_string_to_metric_families(answer.text)}
+    assert all(name.startswith("fulltape_") for name in families)
+    values = {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in families.values()
+        for sample in family.samples
+    }
+    assert values["fulltape_engine_commits_total",] == 42
+    assert values["fulltape_engine_commit_seconds",] == 0.004
+    assert values["fulltape_engine_records_total", "trades"] == 90
+    assert values["fulltape_engine_rejected_frames_total", "malformed_json"] == 1
+    assert values["fulltape_engine_up",] == 1
+    assert values["fulltape_feed_state", "COINBASE", "COINBASE-1", "down"] == 1
+    assert values["fulltape_feed_state", "COINBASE", "COINBASE-1", "live"] == 0
+    assert values["fulltape_feed_received_frames_total", "COINBASE", "COINBASE-1"] == 10
+    assert values["fulltape_stream_clients",] == 0
+    assert values["fulltape_build_info", "1", "false"] == 1
