@@ -58,6 +58,11 @@ export function dateTime(ms: number): string {
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
 }
 
+/** Return `20 Nov 2026`, the UTC day. */
+export function utcDay(ms: number): string {
+  return new Date(ms).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
+}
+
 /** Return the time as the venue gave it, for hovering: `2026-11-20 14:03:07.512345678 UTC`. */
 export function utc(time: string): string {
   return time.replace("T", " ").replace("Z", " UTC");

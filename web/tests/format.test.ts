@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { age, clockTime, compact, decimalsOf, exact, milliseconds, percent, rounded, utc } from "../src/format";
+import { age, clockTime, compact, decimalsOf, exact, milliseconds, percent, rounded, utc, utcDay } from "../src/format";
 
 describe("exact", () => {
   it.each([
@@ -62,6 +62,10 @@ describe("times", () => {
     const local = new Date(milliseconds(time)).getHours().toString().padStart(2, "0");
     expect(clockTime(time)).toMatch(new RegExp(`^${local}:\\d\\d:07\\.512$`));
     expect(utc(time)).toBe("2026-11-20 14:03:07.512345678 UTC");
+  });
+
+  it("names UTC days", () => {
+    expect(utcDay(Date.UTC(2026, 10, 20))).toBe("20 Nov 2026");
   });
 
   it.each([

@@ -121,6 +121,16 @@ export class CandleChart {
     this.#chart.timeScale().scrollToRealTime();
   }
 
+  /** Move by a part of what is visible: negative goes back in time. */
+  scroll(part: number): void {
+    this.#lookAt((from, to) => [from + part * (to - from), to + part * (to - from)]);
+  }
+
+  /** Show `factor` times as much time; the right edge stays. */
+  zoom(factor: number): void {
+    this.#lookAt((from, to) => [to - factor * (to - from), to]);
+  }
+
   /** Take the colours from the page's style sheet, again whenever the theme has changed. */
   paint(): void {
     const style = getComputedStyle(document.documentElement);
@@ -166,6 +176,13 @@ export class CandleChart {
     } else {
       this.#mark.applyOptions(options);
     }
+  }
+
+  #lookAt(move: (from: number, to: number) => [number, number]): void {
+    const range = this.#chart.timeScale().getVisibleLogicalRange();
+    if (range === null) return;
+    const [from, to] = move(range.from, range.to);
+    this.#chart.timeScale().setVisibleLogicalRange({ from, to });
   }
 
   #price(candle: Candle): Item<CandlestickData<Time>> {
