@@ -109,14 +109,26 @@ def merge_recordings(paths: Iterable[Path], report: Report) -> Iterator[tuple[Pa
             heapq.heappush(heap, (following.ingest_time, place, path, following, lines))
 
 
+def are_simulated(paths: Iterable[Path]) -> bool:
+    """Return whether the recordings are of simulated prices. Raises ConfigError if some are and others are not."""
+    found = {first.simulated for path in paths if (first := _first_line(path)) is not None}
+    if len(found) > 1:
+        raise ConfigError("some of these recordings hold simulated prices and others do not: replay them apart")
+    return True in found
+
+
 class _Damaged(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
 
 
+def _first_line(path: Path) -> Line | None:
+    return next(read_recording(path, lambda _: None), None)
+
+
 def _first_time(path: Path) -> int:
-    first = next(read_recording(path, lambda _: None), None)
+    first = _first_line(path)
     return 0 if first is None else first.ingest_time
 
 

@@ -5,20 +5,59 @@ from __future__ import annotations
 import contextlib
 import errno
 import importlib.resources
+import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from random import Random
+from urllib.parse import urlsplit
 
-from fulltape.engine.config import Config, VenueConfig
+from litestar import Litestar
+
+from fulltape.api.app import create_app
+from fulltape.api.backend import Backend
+from fulltape.api.config import ApiConfig
+from fulltape.bus.memory import MemoryBus
+from fulltape.capture.line import Direction, Line
+from fulltape.capture.recorder import Recorder
+from fulltape.capture.replayer import ReplaySource
+from fulltape.capture.segments import SegmentLimits
+from fulltape.clock import Clock, SystemClock
+from fulltape.engine.config import CaptureConfig, Config, EngineConfig, ServerConfig, VenueConfig, credentials
+from fulltape.engine.intake import Intake
+from fulltape.engine.pipeline import Pipeline
+from fulltape.engine.runner import RecordedClock, Runner, RunnerConfig
+from fulltape.engine.supervisor import Feed, Parts, Supervisor
 from fulltape.errors import ConfigError
-from fulltape.venues.registry import venue
-
-if TYPE_CHECKING:
-    from fulltape.stores.base import Reader
-    from fulltape.venues.base import Venue
+from fulltape.operators.candles import CandleConfig
+from fulltape.records import Instrument
+from fulltape.stores.base import Reader, Retention, Store
+from fulltape.stores.duckdb import DuckDbStore
+from fulltape.venues.base import Subscription, Venue
+from fulltape.venues.registry import venue, venue_of_host
+from fulltape.venues.rest import RestClient
+from fulltape.venues.session import SessionConfig
 
 DEFAULT_VENUE = "coinbase"
+
+
+def open_store(path: Path, *, simulated: bool) -> DuckDbStore:
+    """Open a database for writing, or make it. Raises ConfigError that says what to do."""
+    return DuckDbStore.open(path, simulated=simulated)
+
+
+@contextlib.contextmanager
+def open_reader(path: Path) -> Iterator[tuple[Reader, bool]]:
+    """Open a database that nobody else holds; yields a reader and whether its prices are simulated.
+
+    Raises ConfigError when there is none, or another process has it.
+    """
+    with DuckDbStore.open(path, simulated=None, read_only=True) as store:
+        reader = store.reader()
+        try:
+            yield reader, store.identity.simulated
+        finally:
+            reader.close()
 
 
 def followed_venues(config: Config) -> Iterator[tuple[Venue, VenueConfig]]:
@@ -28,20 +67,85 @@ def followed_venues(config: Config) -> Iterator[tuple[Venue, VenueConfig]]:
             yield venue(name), followed
 
 
-@contextlib.contextmanager
-def open_reader(path: Path) -> Iterator[tuple[Reader, bool]]:
-    """Open a database that nobody else holds; yields a reader and whether its prices are simulated.
+def supervisor(config: Config, store: Store, recorder: Recorder | None) -> Supervisor:
+    """Put a running fulltape together. Raises ConfigError for what a venue does not offer."""
+    clock, random = SystemClock(), Random()
+    parts = Parts(
+        store=store,
+        bus=MemoryBus(),
+        pipeline=pipeline(config, store),
+        clock=clock,
+        random=random,
+        feeds=[_feed(*one, clock, random, recorder) for one in followed_venues(config)],
+        runner=runner_config(config.engine),
+        max_queued_frames=config.engine.max_queued_frames,
+        retention=Retention(config.store.retention),
+        recorder=recorder,
+    )
+    return Supervisor(parts)
 
-    Raises ConfigError when there is none, or another process has it.
+
+def pipeline(config: Config, store: Store) -> Pipeline:
+    """Return a pipeline that knows the instruments of ``store``."""
+    candles = CandleConfig(
+        intervals=config.candles.intervals,
+        quiet_from=config.candles.quiet_from,
+        lateness_s=config.engine.lateness_s,
+        quiet_s=config.engine.quiet_s,
+    )
+    return Pipeline(store.restore().instruments, venue, candles)
+
+
+def replay_source(paths: Sequence[Path], *, venue_name: str | None, speed: float | None) -> ReplaySource:
+    """Return what to replay; ``venue_name`` serves where a recording does not tell. Raises ConfigError."""
+    name = venue(venue_name).spec.name if venue_name else None
+    return ReplaySource(paths, _venue_of_url, name, speed)
+
+
+def replay_runner(config: Config, store: Store) -> tuple[Runner, Intake, Pipeline]:
+    """Return what turns a recording's frames into commits: its clock is the recording's."""
+    intake = Intake(config.engine.max_queued_frames)
+    made = pipeline(config, store)
+    return Runner(made, intake, store, MemoryBus(), RecordedClock(), runner_config(config.engine)), intake, made
+
+
+def recorded_instruments(line: Line) -> list[Instrument]:
+    """Return the instruments of a recorded HTTP answer, none if it answers another question.
+
+    Raises MalformedFrame.
     """
-    from fulltape.stores.duckdb import DuckDbStore
+    source = venue(line.venue)
+    if urlsplit(line.url).path != source.instruments_request().path:
+        return []
+    return source.parse_instruments(line.payload)
 
-    with DuckDbStore.open(path, simulated=None, read_only=True) as store:
-        reader = store.reader()
-        try:
-            yield reader, store.identity.simulated
-        finally:
-            reader.close()
+
+def _venue_of_url(url: str) -> str | None:
+    found = venue_of_host(urlsplit(url).hostname or "")
+    return found.spec.name if found else None
+
+
+def runner_config(config: EngineConfig) -> RunnerConfig:
+    """Return how often the engine commits."""
+    return RunnerConfig(flush_s=config.flush_ms / 1e3, flush_records=config.flush_records)
+
+
+def recorder(config: CaptureConfig) -> Recorder | None:
+    """Return a recorder of raw frames if the configuration wants one."""
+    if not config.enabled:
+        return None
+    limits = SegmentLimits(
+        rotate_bytes=int(config.rotate_mb * (1 << 20)),
+        rotate_s=config.rotate_minutes * 60,
+        keep_bytes=int(config.keep_gb * (1 << 30)),
+    )
+    return Recorder(Path(config.directory), limits, queue_bytes=int(config.queue_mb * (1 << 20)))
+
+
+def web_app(backend: Backend, config: ServerConfig) -> tuple[Litestar, ApiConfig]:
+    """Return the application that serves the API and the dashboard, and what it was told."""
+    api = ApiConfig(allowed_hosts=config.allowed_hosts, allowed_origins=config.allowed_origins)
+    return create_app(backend, static_dir=dashboard_directory(), config=api), api
 
 
 def dashboard_directory() -> Path | None:
@@ -64,3 +168,41 @@ def listen(host: str, port: int) -> socket.socket:
             raise ConfigError(f"port {port} is in use: stop what runs there, or choose another with --port") from None
         raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}") from None
     return listening
+
+
+def _feed(source: Venue, followed: VenueConfig, clock: Clock, random: Random, recorder: Recorder | None) -> Feed:
+    spec = source.spec
+    session = SessionConfig(
+        name=f"{spec.name}-1",
+        url=followed.url or spec.ws_url,
+        subscription=Subscription(
+            followed.channels or spec.default_channels, followed.instruments or spec.default_symbols
+        ),
+        credentials=credentials(spec.credential_variables, os.environ),
+        silence_s=spec.silence_s,
+    )
+    rest_url = followed.rest_url or spec.rest_url
+    return Feed(source, session, _instruments_of(source, rest_url, clock, random, recorder))
+
+
+def _instruments_of(
+    source: Venue, rest_url: str, clock: Clock, random: Random, recorder: Recorder | None
+) -> Callable[[], Awaitable[Sequence[Instrument]]]:
+    async def fetch() -> Sequence[Instrument]:
+        request = source.instruments_request()
+        async with RestClient(source.spec, rest_url, clock, random) as client:
+            body = await client.get(request)
+        if recorder is not None:
+            recorder.put(
+                Line(
+                    Direction.HTTP,
+                    clock.now_ns(),
+                    body,
+                    venue=source.spec.name,
+                    url=rest_url + request.path,
+                    simulated=client.simulated,
+                )
+            )
+        return source.parse_instruments(body)
+
+    return fetch

@@ -1,0 +1,185 @@
+"""``up`` and ``record``: everything in one process, until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+
+from fulltape.cli.output import tell, tell_simulated
+from fulltape.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fulltape.engine.config import Config
+
+_ANSWER_S = 5.0
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="A configuration file.")]
+Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="For the dashboard; 8000 unless told.")]
+Database = Annotated[Path | None, typer.Option("--db", help="The database; fulltape.duckdb unless told.")]
+Live = Annotated[bool, typer.Option("--live", help="Never simulate, however long the venue is silent.")]
+Sim = Annotated[bool, typer.Option("--sim", help="Follow the simulated venue.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(up)
+    app.command()(record)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to start. ``may_simulate``: fall back to the simulated venue when no venue answers."""
+
+    config: Config
+    simulated: bool
+    may_simulate: bool
+
+
+def up(
+    config_file: ConfigFile = None, port: Port = None, db: Database = None, live: Live = False, sim: Sim = False
+) -> None:
+    """Capture, store and show: follow the venues until Ctrl-C."""
+    from fulltape.cli.running import run
+
+    chosen = plan(config_file, port, db, live=live, sim=sim)
+    run(lambda stop: serve(chosen, stop))
+
+
+def record(
+    directory: Annotated[Path, typer.Option("--directory", help="Where the raw frames go.")] = Path("captures"),
+    config_file: ConfigFile = None,
+    port: Port = None,
+    db: Database = None,
+    sim: Sim = False,
+) -> None:
+    """Do what `up` does, and keep the raw frames for `replay`."""
+    from fulltape.cli.running import run
+
+    chosen = plan(config_file, port, db, live=not sim, sim=sim)
+    capture = msgspec.structs.replace(chosen.config.capture, enabled=True, directory=str(directory))
+    config = msgspec.structs.replace(chosen.config, capture=capture)
+    run(lambda stop: serve(Plan(config, chosen.simulated, chosen.may_simulate), stop))
+
+
+def plan(config_file: Path | None, port: int | None, db: Path | None, *, live: bool, sim: bool) -> Plan:
+    """Return what the options ask for. Raises ConfigError for a contradiction or a bad configuration."""
+    from fulltape.engine.config import Config
+
+    if live and sim:
+        raise ConfigError("--live and --sim contradict each other: leave one out")
+    if config_file is not None and sim:
+        raise ConfigError("a configuration names real venues: leave out --config or --sim")
+    config = Config.load(config_file) if config_file else Config()
+    if port is not None:
+        config = msgspec.structs.replace(config, server=msgspec.structs.replace(config.server, port=port))
+    if db is None and sim:
+        db = simulated_path(config.store.path)
+    if db is not None:
+        config = msgspec.structs.replace(config, store=msgspec.structs.replace(config.store, path=str(db)))
+    return Plan(config, simulated=sim, may_simulate=not (live or sim or config_file))
+
+
+def simulated_path(path: str) -> Path:
+    """Return where simulated prices go instead: ``fulltape.duckdb`` becomes ``fulltape-sim.duckdb``."""
+    return Path(path).with_stem(Path(path).stem + "-sim")
+
+
+async def serve(chosen: Plan, stop: asyncio.Event) -> None:
+    """Start everything and run until ``stop``. Raises FulltapeError when it cannot, or must not go on."""
+    from fulltape.cli.wiring import listen
+
+    server = chosen.config.server
+    # First of all: a port in use is told before anything is touched.
+    with contextlib.closing(listen(server.host, server.port)) as listening:
+        async with _sources(chosen, stop) as (config, is_simulated):
+            if not stop.is_set():
+                await _run(config, is_simulated, listening, stop)
+
+
+@contextlib.asynccontextmanager
+async def _sources(chosen: Plan, stop: asyncio.Event) -> AsyncIterator[tuple[Config, bool]]:
+    """Yield the configuration to run, with the simulated venue beside it if that is what is followed."""
+    from fulltape.sim.server import SimConfig, SimServer
+
+    config, is_simulated = chosen.config, chosen.simulated
+    if chosen.may_simulate and not await _anybody_answers(config, stop):
+        is_simulated = True
+        store = msgspec.structs.replace(config.store, path=str(simulated_path(config.store.path)))
+        config = msgspec.structs.replace(config, store=store)
+    if not is_simulated:
+        yield config, False
+        return
+    async with SimServer(SimConfig()) as venue:
+        yield _follow_simulated(config, venue.ws_url, venue.rest_url), True
+
+
+def _follow_simulated(config: Config, ws_url: str, rest_url: str) -> Config:
+    from fulltape.cli.wiring import DEFAULT_VENUE
+    from fulltape.engine.config import VenueConfig
+
+    return msgspec.structs.replace(config, venues={DEFAULT_VENUE: VenueConfig(url=ws_url, rest_url=rest_url)})
+
+
+async def _anybody_answers(config: Config, stop: asyncio.Event) -> bool:
+    from random import Random
+
+    from fulltape.cli.probe import answers
+    from fulltape.cli.wiring import followed_venues
+    from fulltape.clock import SystemClock
+
+    asking = [
+        asyncio.create_task(answers(venue, followed, clock=SystemClock(), random=Random(), timeout_s=_ANSWER_S))
+        for venue, followed in followed_venues(config)
+    ]
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        for answer in asyncio.as_completed([*asking, stopped]):
+            if await answer:
+                return True
+            if all(task.done() for task in asking):
+                break
+    finally:
+        for task in (*asking, stopped):
+            task.cancel()
+        await asyncio.gather(*asking, stopped, return_exceptions=True)
+    tell(
+        f"No venue answers within {_ANSWER_S:g} s. Starting the simulated venue instead (--live waits for a real one)."
+    )
+    return False
+
+
+async def _run(config: Config, is_simulated: bool, listening: socket.socket, stop: asyncio.Event) -> None:
+    from fulltape.api.server import server_config
+    from fulltape.cli import wiring
+    from fulltape.cli.web import WebServer
+
+    def announce() -> None:
+        if is_simulated:
+            tell_simulated()
+        host, port = listening.getsockname()[:2]
+        tell(
+            f"fulltape runs: http://{host}:{port}   database {config.store.path}   Ctrl-C stops it", style="bold green"
+        )
+
+    with wiring.open_store(Path(config.store.path), simulated=is_simulated) as store:
+        engine = wiring.supervisor(config, store, wiring.recorder(config.capture))
+        app, api = wiring.web_app(engine, config.server)
+        web = WebServer(server_config(app, host=config.server.host, port=0, config=api), announce)
+        running = asyncio.create_task(engine.run())
+        serving = asyncio.create_task(web.serve(sockets=[listening]))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({running, serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        web.should_exit = True
+        running.cancel()
+        stopped.cancel()
+        for result in await asyncio.gather(running, serving, stopped, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
