@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -17,7 +17,7 @@ import duckdb
 from fulltape.errors import FatalError
 from fulltape.records import Commit, Instrument, InstrumentTable
 from fulltape.stores.base import Restored, Retention, StoreIdentity
-from fulltape.stores.duckdb_file import connect, identify
+from fulltape.stores.duckdb_file import connect, explained, identify
 from fulltape.stores.duckdb_reader import DuckDbReader, progress
 from fulltape.stores.duckdb_writer import CommitWriter
 from fulltape.stores.retention import expired
@@ -42,12 +42,11 @@ class DuckDbStore:
         ``simulated`` says which prices will be written; None takes the database as it is (a new one is live).
         Raises ConfigError, naming the file and what to do, if it cannot be used.
         """
-        root = connect(path, read_only=read_only)
-        try:
-            return cls(root, identify(root, path, simulated=simulated, read_only=read_only))
-        except BaseException:
-            root.close()
-            raise
+        with explained(path), ExitStack() as stack:
+            root = stack.enter_context(connect(path, read_only=read_only))
+            store = cls(root, identify(root, path, simulated=simulated, read_only=read_only))
+            stack.pop_all()
+            return store
 
     def restore(self) -> Restored:
         """Return what the last commit left behind."""

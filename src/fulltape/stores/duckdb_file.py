@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -15,10 +18,19 @@ from fulltape.stores.schema import COMMIT, FORMAT_VERSION, SCHEMA, create_statem
 _PID: Final = re.compile(r"PID (\d+)")
 
 
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn what DuckDB says while a file is opened into a ConfigError that says what to do."""
+    try:
+        yield
+    except duckdb.Error as error:
+        raise ConfigError(f"{path}: {_explain(str(error))}") from error
+
+
 def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """Open a database file, shut off from everything but itself.
 
-    Queries of users run in this instance: no files, no extensions, no settings. Raises ConfigError.
+    Queries of users run in this instance: no files, no extensions, no settings. Raises ConfigError or duckdb.Error.
     """
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: the folder {path.parent} does not exist: create it or name another with --db")
@@ -26,19 +38,18 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         raise ConfigError(f"{path}: {SCHEMA} is a name fulltape uses inside the database: name another with --db")
     if read_only and not path.exists():
         raise ConfigError(f"{path}: no such database")
-    try:
-        connection = duckdb.connect(
-            str(path),
-            read_only=read_only,
-            config={
-                "checkpoint_threshold": "16MB",
-                "enable_external_access": "false",
-                "autoload_known_extensions": "false",
-                "autoinstall_known_extensions": "false",
-            },
-        )
-    except duckdb.Error as error:
-        raise ConfigError(_explain(path, str(error))) from error
+    if not read_only and not os.access(path.parent, os.W_OK):
+        raise ConfigError(f"{path}: no permission to write in {path.parent}, where the log of the database lies too")
+    connection = duckdb.connect(
+        str(path),
+        read_only=read_only,
+        config={
+            "checkpoint_threshold": "16MB",
+            "enable_external_access": "false",
+            "autoload_known_extensions": "false",
+            "autoinstall_known_extensions": "false",
+        },
+    )
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET lock_configuration = true")
     return connection
@@ -82,11 +93,15 @@ def _create(connection: duckdb.DuckDBPyConnection, *, simulated: bool) -> StoreI
     return StoreIdentity(FORMAT_VERSION, simulated)
 
 
-def _explain(path: Path, text: str) -> str:
+def _explain(text: str) -> str:
     if "Could not set lock" in text:
         pid = _PID.search(text)
         who = f"process {pid[1]}" if pid else "another process"
-        return f"{path}: in use by {who}: stop it first, or name another file with --db"
+        return f"in use by {who}: stop it first, or name another file with --db"
     if "not a valid DuckDB database" in text:
-        return f"{path}: not a DuckDB database: name another file with --db"
-    return f"{path}: cannot be opened: {text}"
+        return "not a DuckDB database: name another file with --db"
+    if "Permission denied" in text:
+        return "no permission to open it: change its owner or mode, or name another file with --db"
+    if "Corrupt" in text or "Could not read" in text:
+        return f"damaged: put a copy in its place, or name another file with --db ({text})"
+    return f"cannot be opened: {text}"
