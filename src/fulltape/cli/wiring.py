@@ -10,12 +10,9 @@ import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from litestar import Litestar
-
-from fulltape.api.app import create_app
-from fulltape.api.backend import Backend
 from fulltape.api.config import ApiConfig
 from fulltape.bus.memory import MemoryBus
 from fulltape.capture.line import Direction, Line
@@ -37,6 +34,11 @@ from fulltape.venues.base import Subscription, Venue
 from fulltape.venues.registry import venue, venue_of_host
 from fulltape.venues.rest import RestClient
 from fulltape.venues.session import SessionConfig
+
+if TYPE_CHECKING:
+    from litestar import Litestar
+
+    from fulltape.api.backend import Backend
 
 DEFAULT_VENUE = "coinbase"
 
@@ -144,6 +146,8 @@ def recorder(config: CaptureConfig) -> Recorder | None:
 
 def web_app(backend: Backend, config: ServerConfig) -> tuple[Litestar, ApiConfig]:
     """Return the application that serves the API and the dashboard, and what it was told."""
+    from fulltape.api.app import create_app
+
     api = ApiConfig(allowed_hosts=config.allowed_hosts, allowed_origins=config.allowed_origins)
     return create_app(backend, static_dir=dashboard_directory(), config=api), api
 
