@@ -1,0 +1,244 @@
+"""The dashboard as a reader uses it: `fulltape up --sim`, its simulated venue on real sockets, a real Chromium."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
+from playwright.sync_api import Browser, Page, WebSocketRoute, expect  # noqa: E402
+
+pytestmark = pytest.mark.e2e
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FULLTAPE = Path(sys.executable).with_name("fulltape")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+TOKEN = "the-e2e-test"
+START_S = 60.0
+BTC, ETH = "BTC-USD.COINBASE", "ETH-USD.COINBASE"
+
+
+@dataclass
+class Program:
+    """A fulltape command that runs, and what it has written so far."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def find(self, pattern: str) -> str:
+        """Wait until the program has written something that matches, and return the first group."""
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            text = self.log.read_text(errors="replace")
+            if match := re.search(pattern, text):
+                return match[1]
+            if self.process.poll() is not None:
+                pytest.fail(f"the program ended with {self.process.returncode}:\n{text}")
+            time.sleep(0.05)
+        pytest.fail(f"no {pattern!r} within {START_S:g} s:\n{self.log.read_text(errors='replace')}")
+
+
+@contextlib.contextmanager
+def running(folder: Path, *arguments: str) -> Iterator[Program]:
+    """Run ``fulltape`` with arguments in a folder, and end it as Ctrl-C does."""
+    log = folder / f"{arguments[0]}.log"
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "FULLTAPE_SIM_TOKEN": TOKEN, "COLUMNS": "200"}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [FULLTAPE, *arguments], cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT
+        )
+        try:
+            yield Program(process, log)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@dataclass
+class Scene:
+    """Where the page is, and how to make the venue misbehave."""
+
+    url: str
+    rest: str
+
+    def set_faults(self, **faults: bool) -> None:
+        """Change the simulated venue's faults."""
+        request = urllib.request.Request(
+            f"{self.rest}/sim/faults",
+            data=json.dumps(faults).encode(),
+            headers={"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.status == 200
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with running(tmp_path_factory.mktemp("dashboard"), "up", "--sim", "--port", "0") as up:
+        url = up.find(r"fulltape runs: (http://127\.0\.0\.1:\d+)\b")
+        yield Scene(url, faults_address(up.process.pid, url))
+
+
+def faults_address(process: int, url: str) -> str:
+    """Return where the simulated venue inside a process listens for faults: the port that serves nobody else."""
+    with urllib.request.urlopen(f"{url}/api/v1/status", timeout=10) as answer:
+        feed = json.load(answer)["feeds"][0]["url"]
+    known = {urlsplit(url).port, urlsplit(feed).port}
+    connections = psutil.Process(process).net_connections("tcp")
+    ports = {c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN} - known
+    assert len(ports) == 1
+    return f"http://127.0.0.1:{ports.pop()}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("needs chromium: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Reader:
+    """A page, and everything it complained of."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def changes(self, read: Callable[[], str], timeout_s: float = 20.0) -> str:
+        """Wait until what is read becomes something else, and return it."""
+        before, deadline = read(), time.monotonic() + timeout_s
+        while (now := read()) == before:
+            assert time.monotonic() < deadline, f"still {before!r} after {timeout_s:g} s"
+            self.page.wait_for_timeout(50)
+        return now
+
+
+@pytest.fixture
+def reader(scene: Scene, browser: Browser) -> Iterator[Reader]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, timezone_id="Europe/Berlin")
+    page = context.new_page()
+    reader = Reader(page)
+    page.on("pageerror", lambda error: reader.complaints.append(str(error)))
+    page.on("console", lambda said: reader.complaints.append(said.text) if said.type == "error" else None)
+    page.goto(scene.url)
+    expect(page.get_by_test_id(f"watch-{BTC}")).to_be_visible(timeout=30_000)
+    yield reader
+    context.close()
+
+
+def test_prices_move_and_say_that_they_are_simulated(reader: Reader) -> None:
+    row = reader.page.get_by_test_id(f"watch-{BTC}")
+    expect(row.get_by_test_id("price")).to_have_text(re.compile(r"^[\d,]+\.\d\d$"), timeout=20_000)
+    reader.changes(row.get_by_test_id("price").inner_text)
+    expect(row.get_by_test_id("age")).to_have_text(re.compile(r"^\d s$"))
+    expect(reader.page.get_by_test_id("simulated")).to_contain_text("SIMULATED")
+    expect(reader.page.get_by_test_id("simulated")).to_be_in_viewport()
+    assert reader.page.title().startswith("[SIMULATED]")
+    assert reader.complaints == []
+
+
+def test_candles_and_tape_are_live(reader: Reader) -> None:
+    legend = reader.page.get_by_test_id("legend")
+    expect(legend).to_contain_text(re.compile(r"O\s*[\d,.]+\s*H\s*[\d,.]+\s*L\s*[\d,.]+\s*C\s*[\d,.]+"), timeout=20_000)
+    reader.changes(legend.inner_text)
+    newest = reader.page.get_by_test_id("tape").locator("tbody tr").first
+    expect(newest).to_contain_text(re.compile(r"\d\d:\d\d:\d\d\.\d{3}"))
+    reader.changes(newest.inner_text)
+    assert reader.page.get_by_test_id("chart").locator("canvas").count() > 0
+    assert reader.complaints == []
+
+
+def test_instrument_and_interval_are_chosen_by_mouse_and_by_key(reader: Reader) -> None:
+    page = reader.page
+    page.get_by_test_id(f"watch-{ETH}").click()
+    expect(page).to_have_url(re.compile(rf"#{re.escape(ETH)}/1m$"))
+    expect(page.get_by_test_id(f"watch-{ETH}")).to_have_attribute("aria-current", "true")
+    expect(page.get_by_role("heading", name="ETH-USD")).to_be_visible()
+
+    page.get_by_test_id("interval-1s").click()
+    expect(page.get_by_test_id("interval-1s")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_test_id("legend")).to_contain_text("VWAP", timeout=20_000)
+    page.keyboard.press("3")
+    expect(page).to_have_url(re.compile(rf"#{re.escape(ETH)}/5m$"))
+    expect(page.get_by_test_id("interval-5m")).to_have_attribute("aria-pressed", "true")
+    expect(page.get_by_test_id("legend")).to_contain_text(re.compile(r"\d\d:\d[05]:00"), timeout=20_000)
+
+    page.reload()
+    expect(page.get_by_role("heading", name="ETH-USD")).to_be_visible(timeout=20_000)
+    expect(page.get_by_test_id("interval-5m")).to_have_attribute("aria-pressed", "true")
+    page.go_back()
+    expect(page).to_have_url(re.compile(r"/1s$"))
+    assert reader.complaints == []
+
+
+def test_feed_light_turns_when_the_venue_hangs_and_back(scene: Scene, reader: Reader) -> None:
+    light = reader.page.locator("[data-testid^='feed-']").first
+    expect(light).to_have_attribute("data-state", "live", timeout=30_000)
+    # New connections are turned away too, or the program would be well again before a reader could look.
+    scene.set_faults(hang=True, refuse=True)
+    try:
+        expect(light).to_have_attribute("data-state", re.compile("^(stale|down)$"), timeout=30_000)
+        expect(light).to_contain_text(re.compile("stale|down"))
+        age = reader.page.get_by_test_id(f"watch-{BTC}").get_by_test_id("age")
+        expect(age).to_have_text(re.compile(r"^([5-9]|\d\d) s$"), timeout=15_000)
+    finally:
+        scene.set_faults(hang=False, refuse=False)
+    expect(light).to_have_attribute("data-state", "live", timeout=90_000)
+    reader.changes(reader.page.get_by_test_id(f"watch-{BTC}").get_by_test_id("price").inner_text)
+
+
+def test_a_lost_stream_is_said_and_resumed(reader: Reader) -> None:
+    page = reader.page
+    requests: list[str] = []
+    streams: list[WebSocketRoute] = []
+    is_away = False
+
+    def between(stream: WebSocketRoute) -> None:
+        if is_away:
+            stream.close(code=1013)
+            return
+        server = stream.connect_to_server()
+        streams.append(stream)
+
+        def pass_on(message: str | bytes) -> None:
+            requests.append(str(message))
+            server.send(message)
+
+        stream.on_message(pass_on)
+
+    page.route_web_socket(re.compile("/api/v1/stream$"), between)
+    page.reload()
+    expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "open", timeout=20_000)
+    assert requests
+    assert all("since" not in json.loads(request) for request in requests)
+
+    is_away = True
+    for stream in streams:
+        stream.close(code=4008, reason="too slow: resume with since")
+    expect(page.get_by_test_id("offline")).to_contain_text(re.compile(r"What you see is \d+ s old"))
+    requests.clear()
+    is_away = False
+    expect(page.get_by_test_id("offline")).to_be_hidden(timeout=30_000)
+    assert requests
+    assert all(json.loads(request)["since"] > 0 for request in requests)
+    reader.changes(page.get_by_test_id(f"watch-{BTC}").get_by_test_id("price").inner_text)
