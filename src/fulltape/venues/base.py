@@ -10,12 +10,15 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from fulltape.records import Array, Batch, Instrument, Schema
 from fulltape.records.frames import Connection
+
+SIMULATED_HEADER: Final = "Fulltape-Simulated"
+"""Header with value 1 by which a server says that its prices are made up, in handshakes and REST answers alike."""
 
 
 class Channel(enum.StrEnum):
@@ -211,8 +214,10 @@ class Venue(Protocol):
         ...
 
     def bars_request(self, venue_symbol: str, interval_s: int, start_ns: int, end_ns: int) -> RestRequest:
-        """Describe the request for the venue's bars with start <= bar < end. Raises ConfigError for an interval
-        the venue does not have or a range over its page size."""
+        """Describe the request for the venue's bars with start <= bar < end.
+
+        Raises ConfigError for an interval the venue does not have or a range over its page size.
+        """
         ...
 
     def parse_bars(self, body: bytes, code: int, interval_s: int, ingest_time: int) -> Batch:

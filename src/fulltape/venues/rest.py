@@ -1,0 +1,160 @@
+"""The only code that speaks HTTP to a venue: rate limits, retries, time-outs. It knows no venue.
+
+What to ask and how to read the answer comes from the venue file, as for the session.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from email.utils import parsedate_to_datetime
+from random import Random
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+import msgspec
+from aiolimiter import AsyncLimiter
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+
+from fulltape.clock import Clock
+from fulltape.errors import ConfigError, MalformedFrame, TransientError
+from fulltape.records import Batch, Instrument
+from fulltape.venues.backoff import Backoff
+from fulltape.venues.base import SIMULATED_HEADER, RestRequest, Venue, VenueSpec
+
+PAGE_ROWS: Final = 1_000
+"""Trades to ask for at once; venues that give fewer cut it down."""
+
+_log = logging.getLogger(__name__)
+_PASSING: Final = (408, 425, 429)
+
+
+class RestConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How patiently a venue is asked. Durations are seconds; ``attempts`` counts the first one too."""
+
+    timeout_s: float = 10.0
+    attempts: int = 5
+    backoff_base_s: float = 1.0
+    backoff_cap_s: float = 30.0
+    max_retry_after_s: float = 120.0
+
+
+class RestClient:
+    """Asks one venue. Use it as an async context manager; calls may overlap and share the rate limit.
+
+    ``simulated`` tells whether the last answer came from a server whose prices are made up.
+    """
+
+    def __init__(
+        self, spec: VenueSpec, base_url: str, clock: Clock, random: Random, config: RestConfig | None = None
+    ) -> None:
+        self.simulated = False
+        self._name = spec.name
+        self._clock = clock
+        self._random = random
+        self._config = config or RestConfig()
+        # The limiter lets a burst through at once, so a burst may take as long as the venue needs to forget it.
+        limits = spec.rest_limits
+        self._limiter = AsyncLimiter(limits.burst, limits.burst / limits.requests_per_s)
+        self._client = httpx.AsyncClient(
+            base_url=base_url,
+            timeout=self._config.timeout_s,
+            headers={"User-Agent": "fulltape", "Accept": "application/json"},
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def get(self, request: RestRequest) -> bytes:
+        """Return the body of the answer.
+
+        Tries again after 429, 5xx, time-outs and lost connections, waiting as long as the venue asks, and raises
+        TransientError when it has tried often enough; a web page instead of data counts as such a failure, as CDNs
+        send them while a venue is down. Raises ConfigError with the venue's own words for any other refusal.
+        """
+        backoff = Backoff(self._random, base_s=self._config.backoff_base_s, cap_s=self._config.backoff_cap_s)
+
+        def wait_s(state: RetryCallState) -> float:
+            error = state.outcome.exception() if state.outcome else None
+            asked = error.retry_after_s if isinstance(error, TransientError) else None
+            if asked is None:
+                return backoff.next_wait_s()
+            return min(asked, self._config.max_retry_after_s) + self._random.uniform(0.0, 0.1)
+
+        retrying = AsyncRetrying(
+            retry=retry_if_exception_type(TransientError),
+            stop=stop_after_attempt(self._config.attempts),
+            wait=wait_s,
+            reraise=True,
+        )
+        return await retrying(self._get_once, request)
+
+    async def _get_once(self, request: RestRequest) -> bytes:
+        async with self._limiter:
+            try:
+                response = await self._client.get(request.path, params=dict(request.query))
+            except httpx.TransportError as error:
+                words = str(error) or type(error).__name__
+                raise TransientError(f"{self._name}: GET {request.path}: {words}") from error
+        self.simulated = response.headers.get(SIMULATED_HEADER) == "1"
+        problem = _problem(response)
+        if problem is None:
+            return response.content
+        words = f"{self._name}: GET {request.path}: {problem}"
+        _log.warning("%s", words)
+        if response.is_client_error and response.status_code not in _PASSING:
+            raise ConfigError(words)
+        raise TransientError(words, retry_after_s=_retry_after_s(response))
+
+    async def fetch_instruments(self, venue: Venue) -> list[Instrument]:
+        """Return every instrument the venue has. Raises what `get` raises, and MalformedFrame."""
+        return venue.parse_instruments(await self.get(venue.instruments_request()))
+
+    async def trades_back(
+        self, venue: Venue, venue_symbol: str, code: int, until_id: int, before_id: int | None = None
+    ) -> AsyncIterator[Batch]:
+        """Page back through the trades with ``until_id < id < before_id``, from the newest if that is None.
+
+        Yields one batch per page, newest page first, each ordered oldest first. Needs a venue whose trade ids are
+        numbers that grow. Raises what `get` raises, and MalformedFrame, also for pages that do not get older.
+        """
+        older = None if before_id is None else str(before_id)
+        while True:
+            body = await self.get(venue.trades_request(venue_symbol, older, PAGE_ROWS))
+            page = venue.parse_trades(body, code, self._clock.now_ns(), PAGE_ROWS)
+            ids = page.trades["trade_id"]
+            wanted = ids > until_id
+            if older is not None and (ids >= int(older)).any():
+                raise MalformedFrame("paging", f"asked for trades before {older}, got {ids.max()}")
+            if wanted.any():
+                yield page.trades.take(wanted)
+            if page.older is None or not wanted.all():
+                return
+            older = page.older
+
+
+def _problem(response: httpx.Response) -> str | None:
+    """Return what is wrong with an answer, in words, or None."""
+    if not response.is_success:
+        return f"{response.status_code} {response.reason_phrase}: {response.text[:200]}".rstrip(": ")
+    if response.content.lstrip()[:1] == b"<":
+        return f"a web page instead of data: {response.text[:80]!r}"
+    return None
+
+
+def _retry_after_s(response: httpx.Response) -> float | None:
+    """Return the wait that the venue asks for: seconds, or a date, which is read against the venue's own clock."""
+    asked = response.headers.get("Retry-After", "")
+    if asked.isascii() and asked.isdigit():
+        return float(asked)
+    try:
+        until, now = parsedate_to_datetime(asked), parsedate_to_datetime(response.headers.get("Date", ""))
+    except ValueError:
+        return None
+    return max((until - now).total_seconds(), 0.0)

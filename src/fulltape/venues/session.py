@@ -1,0 +1,230 @@
+"""Sessions: keep one subscription to a venue alive. With `fulltape.venues.listener` the only code that opens sockets.
+
+A session connects, subscribes, watches that the venue confirms and keeps talking, and on any trouble starts over,
+until it is cancelled. It knows no venue: what to send and what answers mean comes from the venue file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from random import Random
+from typing import Final
+
+import msgspec
+from picows import WSError, ws_connect
+
+from fulltape.clock import SECOND_NS, Clock
+from fulltape.errors import ConfigError
+from fulltape.records.frames import Connection, FrameSink
+from fulltape.records.status import FeedState, FeedStatus
+from fulltape.venues.backoff import Backoff
+from fulltape.venues.base import Acknowledged, Control, Credentials, Refused, Subscription, Venue
+from fulltape.venues.listener import SocketListener, Traffic
+
+_log = logging.getLogger(__name__)
+_LEVELS: Final = {
+    FeedState.CONNECTING: logging.INFO,
+    FeedState.LIVE: logging.INFO,
+    FeedState.STALE: logging.WARNING,
+    FeedState.DOWN: logging.WARNING,
+    FeedState.REFUSED: logging.ERROR,
+}
+
+
+class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """How one connection is kept. Durations are seconds.
+
+    ``name`` is unique in the process. A connection that lived ``healthy_s`` starts its back-off anew; after a final
+    refusal of everything the venue is asked again every ``refused_wait_s``.
+    """
+
+    name: str
+    url: str
+    subscription: Subscription
+    credentials: Credentials | None = None
+    max_frame_bytes: int = 64 * 1024 * 1024
+    silence_s: float = 5.0
+    connect_timeout_s: float = 10.0
+    acknowledge_timeout_s: float = 10.0
+    backoff_base_s: float = 1.0
+    backoff_cap_s: float = 60.0
+    healthy_s: float = 60.0
+    refused_wait_s: float = 60.0
+    close_timeout_s: float = 0.9
+
+
+class Session:
+    """One connection to a venue that never gives up. Everything happens on the event loop that calls `run`.
+
+    Frames and connection events go to ``sink`` in order. Raises ConfigError at once for a subscription that the venue
+    does not offer.
+    """
+
+    def __init__(self, venue: Venue, config: SessionConfig, sink: FrameSink, clock: Clock, random: Random) -> None:
+        if not config.url.startswith(("wss://", "ws://")):
+            raise ConfigError(f"{config.name}: not a WebSocket address: {config.url!r} (they begin with wss://)")
+        venue.subscribe_frames(config.subscription, config.credentials, clock.now_ns())
+        self._venue = venue
+        self._config = config
+        self._sink = sink
+        self._clock = clock
+        self._backoff = Backoff(random, base_s=config.backoff_base_s, cap_s=config.backoff_cap_s)
+        self._traffic = Traffic()
+        self._simulated = False
+        self._reconnects = 0
+        self._confirmed: Acknowledged | None = None
+        self._refusal: Refused | None = None
+        self._seen: dict[str, int] = {}
+        self._state = FeedState.CONNECTING
+        self._detail = "not started"
+        self._since = clock.now_ns()
+
+    async def run(self) -> None:
+        """Keep the connection until cancelled; cancelling closes it cleanly within a second."""
+        loop = asyncio.get_running_loop()
+        self._enter(FeedState.CONNECTING, f"connecting to {self._config.url}")
+        while True:
+            started = loop.time()
+            await self._connect_and_watch()
+            if loop.time() - started >= self._config.healthy_s:
+                self._backoff.reset()
+            is_refused = self._state is FeedState.REFUSED
+            wait_s = self._config.refused_wait_s if is_refused else self._backoff.next_wait_s()
+            self._detail = f"{self._detail}; trying again in {wait_s:.1f} s"
+            await asyncio.sleep(wait_s)
+            self._reconnects += 1
+
+    def handle(self, control: Control) -> None:
+        """Take what the parser found in this connection's frames: what the venue confirmed or refused."""
+        if isinstance(control, Acknowledged):
+            self._confirmed = control
+        else:
+            self._refusal = control
+        missing = self._missing()
+        if not missing:
+            self._enter(FeedState.LIVE, "")
+        elif self._refusal is not None:
+            self._enter(FeedState.REFUSED, self._refusal.reason)
+        else:
+            self._enter(FeedState.CONNECTING, f"not confirmed yet: {missing}")
+
+    def seen(self, ingest_times: Mapping[str, int]) -> None:
+        """Note when the newest frame of each venue symbol came (ns)."""
+        self._seen.update(ingest_times)
+
+    def status(self) -> FeedStatus:
+        """Return the state of the feed now."""
+        now_ns, last = self._clock.now_ns(), self._traffic.last_ingest
+        symbols = self._config.subscription.symbols
+        return FeedStatus(
+            name=self._config.name,
+            venue=self._venue.spec.name,
+            url=self._config.url,
+            state=self._state,
+            detail=self._detail,
+            simulated=self._simulated,
+            since=self._since,
+            frames=self._traffic.frames,
+            bytes=self._traffic.bytes,
+            reconnects=self._reconnects,
+            last_frame_age_s=None if last is None else (now_ns - last) / SECOND_NS,
+            channels=tuple(self._config.subscription.channels),
+            instruments=tuple(self._venue.instrument(symbol).id for symbol in symbols),
+            stale_instruments=tuple(self._venue.instrument(s).id for s in symbols if self._is_stale(s, now_ns)),
+        )
+
+    async def _connect_and_watch(self) -> None:
+        """Live through one connection; afterwards the state and the detail say why it ended."""
+        config = self._config
+        self._confirmed = self._refusal = None
+        connection = Connection(config.name, self._venue.spec.name)
+        listener = SocketListener(connection, self._sink, self._clock, self._traffic, config.max_frame_bytes)
+        try:
+            await self._connect(listener)
+            self._enter(FeedState.CONNECTING, "connected, subscribing")
+            await self._subscribe(listener)
+            state, listener.reason = await self._watch(listener)
+            self._enter(state, listener.reason)
+        except TimeoutError:
+            self._enter(FeedState.DOWN, f"no answer from {config.url} in {config.connect_timeout_s:g} s")
+        except (OSError, WSError) as error:
+            self._enter(FeedState.DOWN, f"cannot connect to {config.url}: {error}")
+        except asyncio.CancelledError:
+            listener.reason = "stopped"
+            raise
+        finally:
+            await listener.close(config.close_timeout_s)
+
+    async def _connect(self, listener: SocketListener) -> None:
+        config = self._config
+        async with asyncio.timeout(config.connect_timeout_s):
+            await ws_connect(
+                lambda: listener,
+                config.url,
+                websocket_handshake_timeout=config.connect_timeout_s,
+                max_frame_size=config.max_frame_bytes,
+            )
+        self._simulated = listener.connection.simulated
+
+    async def _subscribe(self, listener: SocketListener) -> None:
+        config = self._config
+        frames = self._venue.subscribe_frames(config.subscription, config.credentials, self._clock.now_ns())
+        for number, frame in enumerate(frames):
+            if number:
+                await asyncio.sleep(1.0 / self._venue.spec.max_messages_per_s)
+            listener.send(frame)
+
+    async def _watch(self, listener: SocketListener) -> tuple[FeedState, str]:
+        """Wait for the end of the connection, or for a reason to end it, and return the state that follows."""
+        loop = asyncio.get_running_loop()
+        tick_s = min(0.25, self._config.silence_s / 4, self._config.acknowledge_timeout_s / 4)
+        asked = loop.time()
+        while not listener.ended.is_set():
+            if listener.is_paused:
+                asked = loop.time()  # the answer may wait in the sink
+            elif (verdict := self._judge(loop.time() - listener.last_frame, loop.time() - asked)) is not None:
+                return verdict
+            await listener.wait_ended(tick_s)
+        return FeedState.DOWN, listener.reason
+
+    def _judge(self, silent_s: float, asked_s: float) -> tuple[FeedState, str] | None:
+        """Return why to give this connection up, if there is a reason."""
+        config, refusal = self._config, self._refusal
+        if silent_s >= config.silence_s:
+            return FeedState.STALE, f"silent for {config.silence_s:g} s"
+        if refusal is not None and not refusal.is_final:
+            return FeedState.DOWN, refusal.reason
+        missing = self._missing()
+        if not missing or asked_s < config.acknowledge_timeout_s:
+            return None
+        if refusal is None:
+            return FeedState.DOWN, f"not confirmed in {config.acknowledge_timeout_s:g} s: {missing}"
+        if self._confirmed is None or not self._confirmed.channels:
+            return FeedState.REFUSED, refusal.reason
+        return None  # what was refused stays refused, and the rest of the subscription lives
+
+    def _missing(self) -> str:
+        """Return in words what was asked for and is not confirmed. An empty list of symbols confirms all of them."""
+        confirmed = self._confirmed.channels if self._confirmed else {}
+        gaps = []
+        for channel in self._config.subscription.channels:
+            symbols = confirmed.get(channel)
+            if symbols is None:
+                gaps.append(str(channel))
+            elif symbols and (left := [s for s in self._config.subscription.symbols if s not in symbols]):
+                gaps.append(f"{channel} of {', '.join(left)}")
+        return "; ".join(gaps)
+
+    def _is_stale(self, symbol: str, now_ns: int) -> bool:
+        if self._state is not FeedState.LIVE:
+            return False
+        last = max(self._seen.get(symbol, 0), self._since)
+        return now_ns - last >= self._venue.spec.stale_s * SECOND_NS
+
+    def _enter(self, state: FeedState, detail: str) -> None:
+        if state is not self._state:
+            self._since = self._clock.now_ns()
+            _log.log(_LEVELS[state], "%s: %s %s", self._config.name, state, detail)
+        self._state, self._detail = state, detail
