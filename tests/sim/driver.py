@@ -14,7 +14,7 @@ import websockets
 from fulltape.clock import SECOND_NS, ManualClock
 from fulltape.sim.server import SimConfig, SimServer
 
-START_NS = 1_790_000_000 * SECOND_NS
+START_NS = (29_833_333 * 60 + 20) * SECOND_NS
 SYMBOLS = ("BTC-USD", "ETH-USD", "UNI-USD")
 STEP_NS = 20_000_000
 
@@ -78,7 +78,7 @@ class Venue:
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
-        async with websockets.connect(self.sim.ws_url, max_size=1 << 24, ping_interval=None) as socket:
+        async with websockets.connect(self.sim.ws_url, max_size=1 << 24, max_queue=None, ping_interval=None) as socket:
             yield Client(socket)
 
 
@@ -91,7 +91,7 @@ async def running(**settings: Any) -> AsyncIterator[Venue]:
     defaults: dict[str, Any] = {
         "symbols": SYMBOLS,
         "trades_per_s": 100.0,
-        "history_s": 20.0,
+        "history_s": 10.0,
         "past_days": 0.5,
         "tick_s": 1.0,
     }

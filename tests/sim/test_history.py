@@ -7,7 +7,7 @@ DAY_S = 86_400
 
 
 def test_a_ring_pages_back_to_the_first_trade() -> None:
-    ring = TradeRing(100)
+    ring = TradeRing(1, 100)
     for i in range(1, 26):
         assert ring.append(1_000 + i, i, i % 2 == 0, i * SECOND_NS) == i
     seen = []
@@ -23,7 +23,7 @@ def test_a_ring_pages_back_to_the_first_trade() -> None:
 
 
 def test_a_full_ring_forgets_the_oldest() -> None:
-    ring = TradeRing(10)
+    ring = TradeRing(1, 10)
     for i in range(1, 36):
         ring.append(i, i, False, i)
     assert [trade.trade_id for trade in ring.older_than(1 << 62, 1_000)] == list(range(35, 25, -1))
@@ -32,7 +32,20 @@ def test_a_full_ring_forgets_the_oldest() -> None:
 
 
 def test_an_empty_ring_has_nothing() -> None:
-    assert TradeRing(5).older_than(1 << 62, 10) == []
+    ring = TradeRing(1_000, 5)
+    assert ring.last_id == 999
+    assert ring.older_than(1 << 62, 10) == []
+
+
+def test_ids_may_begin_anywhere() -> None:
+    ring = TradeRing(1_000, 5)
+    for i in range(8):
+        assert ring.append(i + 1, 1, False, i) == 1_000 + i
+    assert [(trade.trade_id, trade.price) for trade in ring.older_than(1_006, 10)] == [
+        (1_005, 6),
+        (1_004, 5),
+        (1_003, 4),
+    ]
 
 
 def test_the_day_rolls() -> None:

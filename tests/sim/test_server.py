@@ -35,7 +35,10 @@ def holes(numbers: list[int]) -> int:
 
 
 async def test_it_streams_by_itself_in_real_time() -> None:
-    async with SimServer(SimConfig(trades_per_s=500.0, **QUICK)) as sim, websockets.connect(sim.ws_url) as ws:
+    async with (
+        SimServer(SimConfig(trades_per_s=500.0, **QUICK)) as sim,
+        websockets.connect(sim.ws_url, max_queue=None) as ws,
+    ):
         assert ws.response is not None
         assert ws.response.headers["Fulltape-Simulated"] == "1"
         await ws.send('{"type":"subscribe","product_ids":["BTC-USD"],"channels":["matches"]}')
@@ -237,7 +240,7 @@ async def test_pings_are_answered_and_a_close_is_returned(venue: Venue) -> None:
 
 
 async def test_a_client_that_does_not_read_is_cut_off(start_venue: VenueFactory) -> None:
-    settings = {"trades_per_s": 20_000.0, "history_s": 1.0, "write_limit": 65_536}
+    settings = {"trades_per_s": 2_000.0, "history_s": 1.0, "write_limit": 65_536}
     async with start_venue(**settings) as venue:
         reader, writer = await asyncio.open_connection(*_address(venue.sim.ws_url), limit=1_024)
         request = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -249,19 +252,20 @@ async def test_a_client_that_does_not_read_is_cut_off(start_venue: VenueFactory)
         for _ in range(30):
             if not venue.sim.connections:
                 break
-            venue.jump(0.5)
+            venue.jump(5)
             await asyncio.sleep(0)
         assert venue.sim.connections == 0
         writer.close()
 
 
-async def test_over_a_long_pause_the_market_rests(venue: Venue) -> None:
+async def test_a_long_pause_is_a_hole_and_trading_goes_on(venue: Venue) -> None:
     async with venue.client() as client:
         last = await subscribed(client)
         venue.jump(3_600)
-        assert await client.drain() == []
         venue.run(2)
-        assert ids(await client.drain())[0] == last + 1
+        seen = ids(await client.drain())
+    assert seen[0] - last > 10_000
+    assert holes(seen) == 0
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import msgspec
 
 from fulltape.clock import SECOND_NS
 from fulltape.sim import coinbase_wire as wire
-from fulltape.sim.market import AuctionState, Event, LevelChange, Market, Quote, RfqTrade, Trade
+from fulltape.sim.events import AuctionState, Event, LevelChange, Quote, RfqTrade, Trade
+from fulltape.sim.market import Market
 
 Topic = tuple[str, str]
 """What a frame is about: channel and symbol; the symbol is ``""`` where a channel has none."""

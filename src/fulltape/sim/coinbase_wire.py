@@ -12,9 +12,9 @@ from typing import Literal
 import msgspec
 
 from fulltape.clock import format_rfc3339
+from fulltape.sim.events import AuctionState, Book, LevelChange, Quote, RfqTrade, Trade
 from fulltape.sim.history import Day
 from fulltape.sim.instruments import Listing, step_text
-from fulltape.sim.market import AuctionState, Book, LevelChange, Quote, RfqTrade, Trade
 
 _UUID_FACTOR = 0x9E3779B97F4A7C15F39CC0605CEDC835  # odd, so different numbers give different ids
 

@@ -49,10 +49,11 @@ class Day(msgspec.Struct, frozen=True):
 
 
 class TradeRing:
-    """The newest ``capacity`` trades. Ids count from 1 without a hole, so a place is found by arithmetic."""
+    """The newest ``capacity`` trades. Ids follow each other from ``first_id``, so a place is found by arithmetic."""
 
-    def __init__(self, capacity: int) -> None:
-        self.last_id = 0
+    def __init__(self, first_id: int, capacity: int) -> None:
+        self.last_id = first_id - 1
+        self._before = first_id - 1
         self._capacity = capacity
         self._prices = array("q")
         self._sizes = array("q")  # negative where the maker sold
@@ -61,12 +62,13 @@ class TradeRing:
     def append(self, price: int, size: int, maker_sells: bool, time: int) -> int:
         """Keep a trade, forget the oldest if full, and return its id."""
         signed = -size if maker_sells else size
-        if self.last_id < self._capacity:
+        place = self.last_id - self._before
+        if place < self._capacity:
             self._prices.append(price)
             self._sizes.append(signed)
             self._times.append(time)
         else:
-            place = self.last_id % self._capacity
+            place %= self._capacity
             self._prices[place] = price
             self._sizes[place] = signed
             self._times[place] = time
@@ -76,11 +78,11 @@ class TradeRing:
     def older_than(self, trade_id: int, limit: int) -> list[PastTrade]:
         """Return at most ``limit`` kept trades with a smaller id, newest first."""
         newest = min(trade_id - 1, self.last_id)
-        oldest = max(newest - limit, self.last_id - self._capacity, 0)
+        oldest = max(newest - limit, self.last_id - self._capacity, self._before)
         return [self._at(i) for i in range(newest, oldest, -1)]
 
     def _at(self, trade_id: int) -> PastTrade:
-        place = (trade_id - 1) % self._capacity
+        place = (trade_id - self._before - 1) % self._capacity
         signed = self._sizes[place]
         return PastTrade(trade_id, self._prices[place], abs(signed), signed < 0, self._times[place])
 
