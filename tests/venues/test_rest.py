@@ -1,0 +1,205 @@
+"""The REST client against a real HTTP server on this machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from random import Random
+
+import msgspec
+import pytest
+from tests.venues.server import raw_server
+
+from fulltape.clock import SECOND_NS, ManualClock
+from fulltape.errors import ConfigError, MalformedFrame, TransientError
+from fulltape.records import Origin
+from fulltape.venues.base import RestLimits, RestRequest
+from fulltape.venues.coinbase import SPEC, Coinbase
+from fulltape.venues.rest import RestClient, RestConfig
+
+NOW = 1_700_000_000 * SECOND_NS
+QUICK = RestConfig(timeout_s=0.5, attempts=3, backoff_base_s=0.001, max_retry_after_s=0.2)
+TIME = RestRequest("/time")
+
+
+class Answers:
+    """A scripted HTTP server: answers in turn, the last one for ever, and remembers what was asked."""
+
+    def __init__(self, answers: Sequence[str | None]) -> None:
+        self.asked: list[str] = []
+        self.at: list[float] = []
+        self._answers = list(answers)
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while head := await self._head(reader):
+            self.asked.append(head.split(" ")[1])
+            self.at.append(asyncio.get_running_loop().time())
+            answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+            if answer is None:
+                writer.transport.abort()
+                return
+            writer.write(answer.encode())
+
+    async def _head(self, reader: asyncio.StreamReader) -> str:
+        try:
+            return (await reader.readuntil(b"\r\n\r\n")).decode()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return ""
+
+
+def answer(body: str, status: str = "200 OK", **headers: str) -> str:
+    head = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
+    return f"HTTP/1.1 {status}\r\n{head}Content-Length: {len(body.encode())}\r\n\r\n{body}"
+
+
+@asynccontextmanager
+async def asking(answers: Answers, config: RestConfig = QUICK) -> AsyncIterator[RestClient]:
+    async with raw_server(answers.talk) as port:
+        spec = msgspec.structs.replace(SPEC, rest_limits=RestLimits(requests_per_s=1000, burst=1000))
+        async with RestClient(spec, f"http://127.0.0.1:{port}", ManualClock(NOW), Random(1), config) as client:
+            yield client
+
+
+async def test_returns_the_body_and_passes_the_query() -> None:
+    answers = Answers([answer('{"epoch": 1}')])
+    async with asking(answers) as client:
+        assert (
+            await client.get(RestRequest("/products/BTC-USD/trades", {"limit": "5", "after": "10"})) == b'{"epoch": 1}'
+        )
+        assert not client.simulated
+    assert answers.asked == ["/products/BTC-USD/trades?limit=5&after=10"]
+
+
+async def test_notices_a_simulated_server() -> None:
+    async with asking(Answers([answer("{}", Fulltape_Simulated="1")])) as client:
+        await client.get(TIME)
+        assert client.simulated
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        answer("", "503 Service Unavailable"),
+        answer("", "429 Too Many Requests"),
+        answer("<html>back soon</html>"),
+        None,
+    ],
+    ids=["503", "429", "web page", "connection lost"],
+)
+async def test_tries_again_after_what_passes(failure: str | None) -> None:
+    answers = Answers([failure, failure, answer("[]")])
+    async with asking(answers) as client:
+        assert await client.get(TIME) == b"[]"
+    assert len(answers.asked) == 3
+
+
+async def test_gives_up_in_the_end_and_says_why() -> None:
+    answers = Answers([answer("<html>back soon</html>")])
+    async with asking(answers) as client:
+        with pytest.raises(TransientError, match=r"COINBASE: GET /time: a web page instead of data: '<html>"):
+            await client.get(TIME)
+    assert len(answers.asked) == QUICK.attempts
+
+
+async def test_a_mute_server_is_a_passing_failure() -> None:
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        pass
+
+    async with raw_server(mute) as port:
+        config = RestConfig(timeout_s=0.05, attempts=2, backoff_base_s=0.001)
+        async with RestClient(SPEC, f"http://127.0.0.1:{port}", ManualClock(NOW), Random(1), config) as client:
+            with pytest.raises(TransientError, match="ReadTimeout"):
+                await client.get(TIME)
+
+
+async def test_waits_as_long_as_the_venue_asks() -> None:
+    answers = Answers([answer("", "429 Too Many Requests", Retry_After="5"), answer("{}")])
+    async with asking(answers) as client:
+        await client.get(TIME)
+    assert answers.at[1] - answers.at[0] >= QUICK.max_retry_after_s  # 5 s, bounded by the configuration
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ({"Retry_After": "7"}, 7.0),
+        ({"Retry_After": "Fri, 20 Nov 2026 10:00:30 GMT", "Date": "Fri, 20 Nov 2026 10:00:00 GMT"}, 30.0),
+        ({"Retry_After": "Fri, 20 Nov 2026 10:00:00 GMT", "Date": "Fri, 20 Nov 2026 10:00:30 GMT"}, 0.0),
+        ({"Retry_After": "soon"}, None),
+        ({"Retry_After": "²"}, None),
+        ({}, None),
+    ],
+)
+async def test_reads_retry_after(headers: dict[str, str], wait_s: float | None) -> None:
+    config = RestConfig(attempts=1)
+    async with asking(Answers([answer("", "429 Too Many Requests", **headers)]), config) as client:
+        with pytest.raises(TransientError) as caught:
+            await client.get(TIME)
+    assert caught.value.retry_after_s == wait_s
+
+
+async def test_a_refusal_is_not_repeated_and_carries_the_venues_words() -> None:
+    answers = Answers([answer('{"message":"NotFound"}', "404 Not Found")])
+    async with asking(answers) as client:
+        with pytest.raises(ConfigError, match=r'404 Not Found: \{"message":"NotFound"\}'):
+            await client.get(TIME)
+    assert len(answers.asked) == 1
+
+
+async def test_keeps_to_the_rate() -> None:
+    answers = Answers([answer("{}")])
+    async with raw_server(answers.talk) as port:
+        spec = msgspec.structs.replace(SPEC, rest_limits=RestLimits(requests_per_s=50, burst=5))
+        async with RestClient(spec, f"http://127.0.0.1:{port}", ManualClock(NOW), Random(1), QUICK) as client:
+            await asyncio.gather(*(client.get(TIME) for _ in range(15)))
+    # 5 at once, then 10 more at 50 a second.
+    assert answers.at[-1] - answers.at[0] >= 0.15
+
+
+async def test_fetches_instruments() -> None:
+    product = {"id": "BTC-USD", "base_currency": "BTC", "quote_currency": "USD", "quote_increment": "0.01"}
+    async with asking(Answers([answer(json.dumps([product]))])) as client:
+        (instrument,) = await client.fetch_instruments(Coinbase())
+    assert (instrument.id, instrument.price_step) == ("BTC-USD.COINBASE", 0.01)
+
+
+def page(newest: int, oldest: int) -> str:
+    rows = [
+        {"trade_id": i, "side": "sell", "size": "1", "price": "2", "time": "2023-11-14T22:00:00.000001Z"}
+        for i in range(newest, oldest - 1, -1)
+    ]
+    return answer(json.dumps(rows))
+
+
+async def test_pages_back_to_the_last_known_trade() -> None:
+    answers = Answers([page(30, 21), page(20, 11), page(10, 1)])
+    async with asking(answers) as client:
+        pages = [batch async for batch in client.trades_back(Coinbase(), "BTC-USD", 4, until_id=15, before_id=31)]
+    assert [batch["trade_id"].tolist() for batch in pages] == [list(range(21, 31)), list(range(16, 21))]
+    assert set(pages[0]["origin"].tolist()) == {Origin.REFILL}
+    assert set(pages[0]["instrument"].tolist()) == {4}
+    assert answers.asked == [
+        "/products/BTC-USD/trades?limit=1000&after=31",
+        "/products/BTC-USD/trades?limit=1000&after=21",
+    ]
+
+
+async def test_pages_back_to_the_first_trade_there_is() -> None:
+    answers = Answers([page(3, 2), page(1, 1)])
+    async with asking(answers) as client:
+        pages = [batch async for batch in client.trades_back(Coinbase(), "BTC-USD", 0, until_id=0)]
+    assert [batch["trade_id"].tolist() for batch in pages] == [[2, 3], [1]]
+
+
+async def test_an_empty_history_ends() -> None:
+    async with asking(Answers([answer("[]")])) as client:
+        assert [batch async for batch in client.trades_back(Coinbase(), "BTC-USD", 0, until_id=5)] == []
+
+
+async def test_pages_that_do_not_get_older_are_refused() -> None:
+    async with asking(Answers([page(30, 21)])) as client:
+        with pytest.raises(MalformedFrame, match="asked for trades before 21, got 30"):
+            async for _ in client.trades_back(Coinbase(), "BTC-USD", 0, until_id=1):
+                pass
