@@ -36,10 +36,10 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to start. ``may_simulate``: fall back to the simulated venue when no venue answers."""
+    """What to start: with a simulated venue beside it, or with one if no venue answers."""
 
     config: Config
-    simulated: bool
+    simulate: bool
     may_simulate: bool
 
 
@@ -66,7 +66,7 @@ def record(
     chosen = plan(config_file, port, db, live=not sim, sim=sim)
     capture = msgspec.structs.replace(chosen.config.capture, enabled=True, directory=str(directory))
     config = msgspec.structs.replace(chosen.config, capture=capture)
-    run(lambda stop: serve(Plan(config, chosen.simulated, chosen.may_simulate), stop))
+    run(lambda stop: serve(Plan(config, chosen.simulate, chosen.may_simulate), stop))
 
 
 def plan(config_file: Path | None, port: int | None, db: Path | None, *, live: bool, sim: bool) -> Plan:
@@ -84,7 +84,7 @@ def plan(config_file: Path | None, port: int | None, db: Path | None, *, live: b
         db = simulated_path(config.store.path)
     if db is not None:
         config = msgspec.structs.replace(config, store=msgspec.structs.replace(config.store, path=str(db)))
-    return Plan(config, simulated=sim, may_simulate=not (live or sim or config_file))
+    return Plan(config, sim, may_simulate=not (live or sim or config_file))
 
 
 def simulated_path(path: str) -> Path:
@@ -99,33 +99,37 @@ async def serve(chosen: Plan, stop: asyncio.Event) -> None:
     server = chosen.config.server
     # First of all: a port in use is told before anything is touched.
     with contextlib.closing(listen(server.host, server.port)) as listening:
-        async with _sources(chosen, stop) as (config, is_simulated):
+        async with _sources(chosen, stop) as config:
             if not stop.is_set():
-                await _run(config, is_simulated, listening, stop)
+                await _run(config, listening, stop)
 
 
 @contextlib.asynccontextmanager
-async def _sources(chosen: Plan, stop: asyncio.Event) -> AsyncIterator[tuple[Config, bool]]:
+async def _sources(chosen: Plan, stop: asyncio.Event) -> AsyncIterator[Config]:
     """Yield the configuration to run, with the simulated venue beside it if that is what is followed."""
     from fulltape.sim.server import SimConfig, SimServer
 
-    config, is_simulated = chosen.config, chosen.simulated
+    config, simulate = chosen.config, chosen.simulate
     if chosen.may_simulate and not await _anybody_answers(config, stop):
-        is_simulated = True
+        simulate = True
         store = msgspec.structs.replace(config.store, path=str(simulated_path(config.store.path)))
         config = msgspec.structs.replace(config, store=store)
-    if not is_simulated:
-        yield config, False
+    if not simulate:
+        yield config
         return
     async with SimServer(SimConfig()) as venue:
-        yield _follow_simulated(config, venue.ws_url, venue.rest_url), True
+        yield _follow_simulated(config, venue.ws_url, venue.rest_url)
 
 
 def _follow_simulated(config: Config, ws_url: str, rest_url: str) -> Config:
     from fulltape.cli.wiring import DEFAULT_VENUE
     from fulltape.engine.config import VenueConfig
 
-    return msgspec.structs.replace(config, venues={DEFAULT_VENUE: VenueConfig(url=ws_url, rest_url=rest_url)})
+    return msgspec.structs.replace(
+        config,
+        store=msgspec.structs.replace(config.store, simulated=True),
+        venues={DEFAULT_VENUE: VenueConfig(url=ws_url, rest_url=rest_url)},
+    )
 
 
 async def _anybody_answers(config: Config, stop: asyncio.Event) -> bool:
@@ -156,20 +160,20 @@ async def _anybody_answers(config: Config, stop: asyncio.Event) -> bool:
     return False
 
 
-async def _run(config: Config, is_simulated: bool, listening: socket.socket, stop: asyncio.Event) -> None:
+async def _run(config: Config, listening: socket.socket, stop: asyncio.Event) -> None:
     from fulltape.api.server import server_config
     from fulltape.cli import wiring
     from fulltape.cli.web import WebServer
 
     def announce() -> None:
-        if is_simulated:
+        if config.store.simulated:
             tell_simulated()
         host, port = listening.getsockname()[:2]
         tell(
             f"fulltape runs: http://{host}:{port}   database {config.store.path}   Ctrl-C stops it", style="bold green"
         )
 
-    with wiring.open_store(Path(config.store.path), simulated=is_simulated) as store:
+    with wiring.open_store(Path(config.store.path), simulated=config.store.simulated) as store:
         engine = wiring.supervisor(config, store, wiring.recorder(config.capture))
         app, api = wiring.web_app(engine, config.server)
         web = WebServer(server_config(app, host=config.server.host, port=0, config=api), announce)

@@ -40,9 +40,13 @@ class ServerConfig(msgspec.Struct, frozen=True):
 
 
 class StoreConfig(msgspec.Struct, frozen=True):
-    """The database file, and how many days each table keeps (``candles.1s`` limits one interval)."""
+    """The database file, and how many days each table keeps (``candles.1s`` limits one interval).
+
+    ``simulated`` marks a database of made-up prices: it takes simulated venues only, any other takes none.
+    """
 
     path: str = "fulltape.duckdb"
+    simulated: bool = False
     retention: Mapping[str, Positive] = {}
 
 

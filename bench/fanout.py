@@ -1,0 +1,228 @@
+"""Frame received to WebSocket client has it: parser, engine, DuckDB commit, bus, hub and real sockets.
+
+The clients live in a process of their own and read the same clock, so a latency is the time between the two ends.
+`python -m bench.fanout --rate 10000 --clients 100 --seconds 10`
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import tempfile
+import time
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import uvicorn
+import uvloop
+from bench.frames import SYMBOLS, MatchFrames
+from bench.report import Result, print_table
+from websockets.asyncio.client import connect
+
+from fulltape.api.app import create_app
+from fulltape.api.config import ApiConfig
+from fulltape.api.server import server_config
+from fulltape.bus.base import Bus, Overflow
+from fulltape.bus.memory import MemoryBus
+from fulltape.engine.intake import Intake
+from fulltape.engine.pipeline import Pipeline
+from fulltape.engine.runner import LiveClock, Runner
+from fulltape.operators.candles import CandleConfig
+from fulltape.records import Array, Instrument, InstrumentTable
+from fulltape.records.frames import Connection
+from fulltape.records.status import Status
+from fulltape.stores.base import Reader
+from fulltape.stores.duckdb import DuckDbStore
+from fulltape.venues.registry import venue
+
+_CONNECTION = Connection("COINBASE-1", "COINBASE", replay=True)
+_TICK_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftedClock:
+    """The machine's clock, moved to where the frames' event times begin."""
+
+    shift_ns: int
+
+    def now_ns(self) -> int:
+        """Return the time in the frames' day."""
+        return time.time_ns() - self.shift_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What is measured: trades a second, clients, seconds."""
+
+    rate: int
+    clients: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class BenchBackend:
+    """The process as the API sees it."""
+
+    bus: Bus
+    store: DuckDbStore
+    runner: Runner
+    table: InstrumentTable
+    clock: ShiftedClock
+
+    def reader(self) -> Reader:
+        """Return a reader for the calling thread."""
+        return self.store.reader()
+
+    def instruments(self) -> tuple[Instrument, ...]:
+        """Return the instruments seen so far."""
+        return tuple(self.table)
+
+    def status(self) -> Status:
+        """Return the engine's counters."""
+        engine = self.runner.status(self.clock.now_ns())
+        return Status(version="bench", simulated=True, started=0, feeds=(), engine=engine)
+
+
+class _Times(msgspec.Struct):
+    ingest_time: str
+
+
+class _Message(msgspec.Struct):
+    type: str
+    commit: int = 0
+    trades: list[_Times] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What the clients saw: latencies (ns) of trades, and of messages their commit's number and time of arrival."""
+
+    latencies: Array
+    commits: Array
+    arrivals: Array
+
+
+async def follow(port: int, load: Load, number: int, clock: ShiftedClock) -> list[tuple[int, _Message]]:
+    """Be one client: return when which commit came."""
+    got: list[tuple[int, _Message]] = []
+    decode = msgspec.json.Decoder(_Message).decode
+    instrument = f"{SYMBOLS[number % len(SYMBOLS)]}.COINBASE"
+    request = {
+        "op": "subscribe",
+        "kinds": ["trades", "candles", "last"],
+        "intervals": ["1m"],
+        "instruments": [instrument],
+    }
+    async with connect(f"ws://127.0.0.1:{port}/api/v1/stream", proxy=None, max_size=None) as socket:
+        await socket.send(msgspec.json.encode(request).decode())
+        end = time.monotonic() + load.seconds
+        while time.monotonic() < end:
+            data = await socket.recv(decode=False)
+            received = clock.now_ns()
+            message = decode(data)
+            if message.type == "commit" and message.trades:
+                got.append((received, message))
+    return got
+
+
+def clients(port: int, load: Load, clock: ShiftedClock) -> Received:
+    """Run all clients, in a process of their own."""
+
+    async def all_of_them() -> list[tuple[int, _Message]]:
+        lists = await asyncio.gather(*(follow(port, load, number, clock) for number in range(load.clients)))
+        return [entry for got in lists for entry in got]
+
+    got = uvloop.run(all_of_them())
+    latencies = [
+        received - np.array([trade.ingest_time[:-1] for trade in message.trades], "M8[ns]").view(np.int64)
+        for received, message in got
+    ]
+    commits, arrivals = np.array([(message.commit, received) for received, message in got]).T
+    return Received(np.concatenate(latencies), commits, arrivals)
+
+
+async def feed(intake: Intake, frames: MatchFrames, rate: int, clock: ShiftedClock) -> None:
+    """Hand over frames at ``rate`` a second until cancelled, each stamped with the time it was handed over."""
+    started, sent = time.monotonic(), 0
+    while True:
+        due = int((time.monotonic() - started) * rate) - sent
+        if due > 0:
+            for payload in frames.next(due)[0]:
+                intake.frame(_CONNECTION, payload, clock.now_ns())
+            sent += due
+        await asyncio.sleep(_TICK_S)
+
+
+async def measure(path: Path, load: Load) -> list[Result]:
+    """Run the server and its clients and return the percentiles of their latency."""
+    frames = MatchFrames(trades_per_s=load.rate)
+    payloads, times = frames.next(1_000)
+    clock = ShiftedClock(time.time_ns() - times[-1])
+    with DuckDbStore.open(path, simulated=True) as store:
+        table, bus, intake = store.restore().instruments, MemoryBus(), Intake(40_000)
+        runner = Runner(Pipeline(table, venue, CandleConfig()), intake, store, bus, LiveClock(clock))
+        backend = BenchBackend(bus, store, runner, table, clock)
+        await runner.restore()
+        for payload, ingest in zip(payloads, times, strict=True):  # the kernels compile before the clock matters
+            intake.frame(_CONNECTION, payload, ingest)
+        running = asyncio.create_task(runner.run())
+        config = ApiConfig()
+        app = create_app(backend, static_dir=None, config=config)
+        server = uvicorn.Server(server_config(app, host="127.0.0.1", port=0, config=config))
+        serving = asyncio.create_task(server.serve())
+        published: dict[int, int] = {}
+        watching = asyncio.create_task(watch(bus, published, clock))
+        while not (server.started and published):  # noqa: ASYNC110 - the server has no event for it
+            await asyncio.sleep(_TICK_S)
+        feeding = asyncio.create_task(feed(intake, frames, load.rate, clock))
+        port = server.servers[0].sockets[0].getsockname()[1]
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            received = await asyncio.get_running_loop().run_in_executor(pool, clients, port, load, clock)
+        feeding.cancel()
+        server.should_exit = True
+        await serving
+        intake.close()
+        await running
+        watching.cancel()
+    return report(received, published, load)
+
+
+async def watch(bus: Bus, published: dict[int, int], clock: ShiftedClock) -> None:
+    """Note when each commit was published."""
+    async for commit in bus.subscribe(capacity=10_000, overflow=Overflow.BLOCK):
+        published[commit.number] = clock.now_ns()
+
+
+def report(received: Received, published: dict[int, int], load: Load) -> list[Result]:
+    """Return the percentiles in ms: from the frame, and from the commit on, which is the API's part."""
+    numbers = np.unique(received.commits)
+    fan_out = received.arrivals - np.array([published[number] for number in received.commits.tolist()])
+    note = (
+        f"{load.rate:,} trades/s, {load.clients} clients, {len(numbers) / load.seconds:.0f} commits/s, "
+        f"{len(received.latencies):,} trades received"
+    )
+    return [
+        Result(f"{name}, {label}", float(np.percentile(values, percent)) / 1e6, "ms", note if percent == 50 else "")
+        for name, values in (("frame -> client", received.latencies), ("commit -> client", fan_out))
+        for label, percent in (("p50", 50), ("p99", 99), ("worst", 100))
+    ]
+
+
+def run(load: Load | None = None) -> Sequence[Result]:
+    """Measure in a database of its own, removed afterwards."""
+    with tempfile.TemporaryDirectory() as directory:
+        return uvloop.run(measure(Path(directory) / "bench.duckdb", load or Load(10_000, 100, 10.0)))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rate", type=int, default=10_000)
+    parser.add_argument("--clients", type=int, default=100)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    chosen = parser.parse_args()
+    print_table("fan-out", run(Load(chosen.rate, chosen.clients, chosen.seconds)))

@@ -1,0 +1,132 @@
+"""kill -9 at random moments while a simulated venue streams: what was published is stored, once, and candles agree.
+
+The check knows nothing of the engine: it recomputes every candle from the stored trades in SQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+ROUNDS = int(os.environ.get("FULLTAPE_CRASH_ROUNDS", "50"))
+FULLTAPE = Path(sys.executable).with_name("fulltape")
+CONFIG = """
+[server]
+port = 0
+[store]
+path = "crash.duckdb"
+simulated = true
+[venues.coinbase]
+url = "{ws}"
+rest_url = "{rest}"
+instruments = ["BTC-USD", "ETH-USD", "DOGE-USD", "UNI-USD"]
+"""
+LENGTHS_S = {"1s": 1, "1m": 60, "2m": 120, "5m": 300, "15m": 900, "1h": 3_600, "4h": 14_400, "1d": 86_400}
+RECOMPUTED = """
+    SELECT instrument, time_bucket(to_seconds({seconds}), event_time) AS start,
+        arg_min(price, (event_time, trade_id::BIGINT)) AS open, max(price) AS high, min(price) AS low,
+        arg_max(price, (event_time, trade_id::BIGINT)) AS close, sum(size) AS volume, sum(price * size) AS quote_volume,
+        count(*) AS trades, coalesce(sum(size) FILTER (aggressor_side = 'BUY'), 0) AS taker_buy_volume
+    FROM trades GROUP BY ALL
+"""
+DIFFERENT = """
+    SELECT c.*, r.* FROM (SELECT * FROM candles WHERE interval = '{interval}' AND trades > 0) AS c
+    FULL JOIN ({recomputed}) AS r ON c.instrument = r.instrument AND c.start = r.start
+    WHERE (c.open, c.high, c.low, c.close, c.trades) IS DISTINCT FROM (r.open, r.high, r.low, r.close, r.trades)
+        OR abs(c.volume - r.volume) > 1e-9 * r.volume
+        OR abs(c.quote_volume - r.quote_volume) > 1e-9 * r.quote_volume
+        OR abs(c.taker_buy_volume - r.taker_buy_volume) > 1e-9 * r.volume
+"""
+
+
+def started(log: Path, pattern: str, process: subprocess.Popen[bytes]) -> re.Match[str]:
+    """Wait until a program has said that it runs."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if match := re.search(pattern, log.read_text(errors="replace"), re.DOTALL):
+            return match
+        assert process.poll() is None, log.read_text(errors="replace")
+        time.sleep(0.02)
+    pytest.fail(f"no {pattern!r} in a minute:\n{log.read_text(errors='replace')}")
+
+
+def start(folder: Path, name: str, *arguments: str) -> tuple[subprocess.Popen[bytes], Path]:
+    """Start ``fulltape`` with what it writes going to a file."""
+    log = folder / f"{name}.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen([FULLTAPE, *arguments], cwd=folder, stdout=out, stderr=subprocess.STDOUT)
+    return process, log
+
+
+@pytest.fixture
+def venue(tmp_path: Path) -> Iterator[Path]:
+    """A simulated venue that streams during the whole test, and a configuration that follows it."""
+    process, log = start(tmp_path, "sim", "sim", "--port", "0", "--seed", "11", "--trades-per-s", "400")
+    try:
+        match = started(log, r"WebSocket (ws://\S+).*REST\s+(http://\S+)", process)
+        config = tmp_path / "crash.toml"
+        config.write_text(CONFIG.format(ws=match[1], rest=match[2]))
+        yield config
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+async def published(address: str, process: subprocess.Popen[bytes], lifetime_s: float) -> set[tuple[str, str]]:
+    """Follow the stream, kill the process after ``lifetime_s``, and return every trade that was published."""
+    seen: set[tuple[str, str]] = set()
+    asyncio.get_running_loop().call_later(lifetime_s, process.send_signal, signal.SIGKILL)
+    try:
+        async with connect(address, max_size=None) as socket:
+            await socket.send(json.dumps({"op": "subscribe", "instruments": ["*"], "kinds": ["trades"]}))
+            async for message in socket:
+                for trade in json.loads(message).get("trades", ()):
+                    seen.add((trade["instrument"], trade["trade_id"]))
+    except (ConnectionClosed, OSError):
+        pass  # this is the kill
+    return seen
+
+
+def check(database: Path, seen: set[tuple[str, str]]) -> int:
+    """Reopen the database: nothing published is lost, nothing is double, candles are those of the trades."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        stored = connection.sql("SELECT instrument, trade_id FROM trades").fetchall()
+        assert len(set(stored)) == len(stored), "a trade is stored twice"
+        assert seen <= set(stored), f"{len(seen - set(stored))} published trades are lost"
+        for interval, seconds in LENGTHS_S.items():
+            query = DIFFERENT.format(interval=interval, recomputed=RECOMPUTED.format(seconds=seconds))
+            assert connection.sql(query).fetchall() == [], interval
+    return len(stored)
+
+
+def test_crash_loses_nothing(tmp_path: Path, venue: Path) -> None:
+    chance = random.Random(2026)
+    seen: set[tuple[str, str]] = set()
+    stored = 0
+    for number in range(ROUNDS):
+        process, log = start(tmp_path, f"up-{number}", "up", "--config", str(venue))
+        try:
+            port = started(log, r"http://127\.0\.0\.1:(\d+)", process)[1]
+            address = f"ws://127.0.0.1:{port}/api/v1/stream"
+            seen |= asyncio.run(published(address, process, chance.uniform(0.05, 2.5)))
+        finally:
+            process.kill()
+            process.wait()
+        stored = check(tmp_path / "crash.duckdb", seen)
+    assert stored >= len(seen) > 50 * ROUNDS
