@@ -72,9 +72,11 @@ class Venue:
             self.sim.tick()
 
     def jump(self, seconds: float) -> None:
-        """Let that time pass at once."""
+        """Let that time pass at once: the server catches up in a few ticks."""
         self._clock.set(self._clock.now_ns() + int(seconds * SECOND_NS))
         self.sim.tick()
+        while self.sim.market.now_ns + STEP_NS <= self._clock.now_ns():
+            self.sim.tick()
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:

@@ -21,16 +21,18 @@ from fulltape.errors import ConfigError, did_you_mean
 from fulltape.sim.coinbase import Feed, Session, Topic
 from fulltape.sim.coinbase_rest import CoinbaseRest
 from fulltape.sim.connection import ClientConnection
+from fulltape.sim.events import Event
 from fulltape.sim.faults import NO_FAULTS, Faults, FaultStream
 from fulltape.sim.instruments import choose
-from fulltape.sim.market import Market
+from fulltape.sim.market import STEP_NS, Market
 from fulltape.sim.web import SIMULATED, WebServer
 
 HOST = "127.0.0.1"
 TOKEN_VARIABLE = "FULLTAPE_SIM_TOKEN"
 VENUES = ("coinbase",)
 
-_MOST_PAST_TRADES = 200_000  # under a second of computing
+_MOST_PAST_TRADES = 50_000
+_MOST_AT_ONCE_NS = SECOND_NS // 4
 _MOST_BEHIND_NS = 10 * SECOND_NS
 _MOST_FROM_CLIENT = 64 * 1024
 
@@ -91,19 +93,17 @@ class SimServer:
         self.token = config.token or os.environ.get(TOKEN_VARIABLE, "") or secrets.token_urlsafe(16)
         self.ws_url = self.rest_url = ""
         self._clock = clock or SystemClock()
-        now_ns = self._clock.now_ns()
         history_s = min(config.history_s, _MOST_PAST_TRADES / config.trades_per_s)
         self.market = Market(
             config.seed,
-            now_ns - int(history_s * SECOND_NS),
+            self._clock.now_ns() - int(history_s * SECOND_NS),
             choose(config.symbols),
             trades_per_s=config.trades_per_s,
             past_days=config.past_days,
             kept_trades=config.kept_trades,
         )
-        while self.market.now_ns + SECOND_NS < now_ns:
-            self.market.advance(self.market.now_ns + SECOND_NS)  # in pieces: nobody wants the events
-        self.market.advance(now_ns)
+        while self.market.now_ns + STEP_NS <= self._clock.now_ns():
+            self._advance()  # nobody wants these events
         self._feed = Feed(self.market)
         self._faults = config.faults
         self._connections: dict[ClientConnection, None] = {}  # in order of arrival
@@ -161,18 +161,22 @@ class SimServer:
             connection.cut()
 
     def tick(self) -> None:
-        """Let the market reach the clock's time and send what happened.
+        """Let the market go on towards the clock's time and send what happened.
 
         After a pause of more than ten seconds, as of a laptop asleep, whole minutes that nobody saw are left out.
         """
         now_ns = self._clock.now_ns()
         if now_ns - self.market.now_ns > _MOST_BEHIND_NS:
             self.market.skip(now_ns)
-        events = self.market.advance(now_ns)
+        events = self._advance()
         wanted: set[Topic] = set().union(*(connection.session.topics for connection in self._connections))
         framed = self._feed.frames(events, wanted)
         for connection in tuple(self._connections):
             connection.deliver(framed, now_ns)
+
+    def _advance(self) -> list[Event]:
+        """Advance towards the clock's time, at most so far that clients and REST need not wait."""
+        return self.market.advance(min(self._clock.now_ns(), self.market.now_ns + _MOST_AT_ONCE_NS))
 
     def _accept(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
         if self._faults.refuse:
