@@ -28,7 +28,7 @@ class DashboardHook(BuildHookInterface[Any]):
         root = Path(self.root)
         sources, dist = root / "web", root / "src" / "fulltape" / "web" / "dist"
         if os.environ.get(SKIP_VARIABLE) == "1":
-            self.app.display_info(f"dashboard: left out, {SKIP_VARIABLE}=1")
+            self.app.display_info(f"dashboard: not built, {SKIP_VARIABLE}=1")
             return
         if not (sources / "package.json").is_file():
             raise RuntimeError(f"dashboard: {sources} is missing; build from the repository or a source archive")

@@ -118,7 +118,7 @@ def test_can_be_left_out(
     hook_module: ModuleType, tree: Path, commands: list[list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FULLTAPE_SKIP_WEB", "1")
-    assert build(hook_module, tree) == ["dashboard: left out, FULLTAPE_SKIP_WEB=1"]
+    assert build(hook_module, tree) == ["dashboard: not built, FULLTAPE_SKIP_WEB=1"]
     assert commands == []
 
 
