@@ -11,7 +11,8 @@ def last_of_each_key(batch: Batch) -> Batch:
     """Return the batch without rows that a later row of the same batch replaces, the rest in order."""
     if len(batch) < 2:
         return batch
-    keys = [_sortable(array) for array in key_arrays(batch)]
+    columns = [batch.schema.column(key) for key in batch.schema.key]
+    keys = [_sortable(batch[name]) for column in columns for name in column.names]
     order = np.lexsort(keys)  # stable: of equal keys the last row comes last
     is_last = np.zeros(len(batch), np.bool_)
     is_last[-1] = True
@@ -20,16 +21,6 @@ def last_of_each_key(batch: Batch) -> Batch:
     if is_last.all():
         return batch
     return batch.take(np.sort(order[is_last]))
-
-
-def key_names(batch: Batch) -> list[str]:
-    """Return the names of the arrays that make a batch's key: an id of 128 bits has two."""
-    return [name for column in batch.schema.key for name in batch.schema.column(column).names]
-
-
-def key_arrays(batch: Batch) -> list[Array]:
-    """Return the arrays that make a batch's key."""
-    return [batch[name] for name in key_names(batch)]
 
 
 def _sortable(array: Array) -> Array:

@@ -64,6 +64,11 @@ def tables_of(schema: Schema) -> tuple[str, ...]:
     return (schema.name, OPEN_CANDLES) if schema is CANDLES else (schema.name,)
 
 
+def sql_type(column: Column) -> str:
+    """Return the type in which the values of a column lie in its table."""
+    return _SQL_TYPES[column.physical]
+
+
 def rows_of(schema: Schema) -> str:
     """Return a FROM item with every stored row of a kind."""
     names = [table(name) for name in tables_of(schema)]
@@ -95,7 +100,7 @@ def create_statements() -> Iterator[str]:
 
 
 def _create_table(schema: Schema, name: str) -> str:
-    columns = [f"{quoted(n)} {_SQL_TYPES[c.physical]}" for c in schema.columns for n in c.names]
+    columns = [f"{quoted(n)} {sql_type(c)}" for c in schema.columns for n in c.names]
     return f"CREATE TABLE {table(name)}({', '.join(columns)}, {COMMIT} BIGINT)"
 
 
