@@ -42,6 +42,7 @@ from fulltape.venues.registry import venue
 
 _CONNECTION = Connection("COINBASE-1", "COINBASE", replay=True)
 _TICK_S = 0.01
+_SETTLE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,6 @@ class _Times(msgspec.Struct):
 
 
 class _Message(msgspec.Struct):
-    type: str
     commit: int = 0
     trades: list[_Times] = []
 
@@ -107,8 +107,10 @@ class Received:
     arrivals: Array
 
 
-async def follow(port: int, load: Load, number: int, clock: ShiftedClock) -> list[tuple[int, _Message]]:
-    """Be one client: return when which commit came."""
+async def follow(
+    port: int, load: Load, number: int, clock: ShiftedClock, connected: asyncio.Barrier
+) -> list[tuple[int, _Message]]:
+    """Be one client: return when which commit came, from a second after everybody is connected."""
     got: list[tuple[int, _Message]] = []
     decode = msgspec.json.Decoder(_Message).decode
     instrument = f"{SYMBOLS[number % len(SYMBOLS)]}.COINBASE"
@@ -120,12 +122,14 @@ async def follow(port: int, load: Load, number: int, clock: ShiftedClock) -> lis
     }
     async with connect(f"ws://127.0.0.1:{port}/api/v1/stream", proxy=None, max_size=None) as socket:
         await socket.send(msgspec.json.encode(request).decode())
-        end = time.monotonic() + load.seconds
-        while time.monotonic() < end:
+        await socket.recv()
+        await connected.wait()
+        begin = time.monotonic() + _SETTLE_S
+        while (now := time.monotonic()) < begin + load.seconds:
             data = await socket.recv(decode=False)
             received = clock.now_ns()
             message = decode(data)
-            if message.type == "commit" and message.trades:
+            if now > begin and message.trades:
                 got.append((received, message))
     return got
 
@@ -134,7 +138,8 @@ def clients(port: int, load: Load, clock: ShiftedClock) -> Received:
     """Run all clients, in a process of their own."""
 
     async def all_of_them() -> list[tuple[int, _Message]]:
-        lists = await asyncio.gather(*(follow(port, load, number, clock) for number in range(load.clients)))
+        connected = asyncio.Barrier(load.clients)
+        lists = await asyncio.gather(*(follow(port, load, n, clock, connected) for n in range(load.clients)))
         return [entry for got in lists for entry in got]
 
     got = uvloop.run(all_of_them())
