@@ -77,7 +77,7 @@ def _parse_common(characters: Array, start: int, end: int) -> int:
     is_usual = 1970 <= year <= 2261 and 1 <= month <= 12 and 1 <= day <= _days_in(year, month)
     if not is_usual or not 0 <= hour <= 23 or not 0 <= minute <= 59 or not 0 <= second <= 59 or fraction < 0:
         return NULL_INT
-    for _ in range(29 - max(length, 20) + (length == 20)):
+    for _ in range(30 - length):
         fraction *= 10
     seconds = ((_days_since_1970(year, month, day) * 24 + hour) * 60 + minute) * 60 + second
     return seconds * SECOND_NS + fraction
