@@ -258,6 +258,21 @@ async def test_a_client_that_does_not_read_is_cut_off(start_venue: VenueFactory)
         writer.close()
 
 
+async def test_a_client_that_vanishes_in_the_middle_is_forgotten_quietly(
+    venue: Venue, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with venue.client() as vanishing, venue.client() as other:
+        await subscribed(vanishing)
+        await subscribed(other)
+        vanishing.socket.transport.abort()
+        await asyncio.sleep(0)  # the abort itself; the server has not heard of it
+        venue.jump(5)
+        assert len(await other.drain()) > 50
+        venue.run(1)
+        assert venue.sim.connections == 1
+    assert caplog.records == []
+
+
 async def test_a_long_pause_is_a_hole_and_trading_goes_on(venue: Venue) -> None:
     async with venue.client() as client:
         last = await subscribed(client)

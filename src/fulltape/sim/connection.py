@@ -79,8 +79,11 @@ class ClientConnection(WSListener):  # type: ignore[misc]  # picows is compiled 
         transport = self._transport
         if transport is None:
             return
+        socket = transport.underlying_transport
         for frame in frames:
+            if socket.is_closing():  # the client may go away between two frames
+                return
             transport.send(WSMsgType.TEXT, frame)
-        if transport.underlying_transport.get_write_buffer_size() > self._write_limit:
+        if socket.get_write_buffer_size() > self._write_limit:
             transport.send(WSMsgType.TEXT, error("ErrSlowConsume"))
             self.cut()
