@@ -87,8 +87,8 @@ async def raw_server(talk: Talk, **options: Any) -> AsyncIterator[int]:
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
+        await asyncio.sleep(0.01)  # a connection accepted after closing would stay half made
         server.close()
-        await asyncio.sleep(0.01)  # what is being accepted becomes known
         for writer in writers:
             writer.transport.abort()
             with suppress(OSError):
