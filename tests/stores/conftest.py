@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,10 @@ def open_store(database: Path) -> OpenStore:
         return DuckDbStore.open(database, simulated=simulated)
 
     return open_store
+
+
+@pytest.fixture
+def store(open_store: OpenStore) -> Iterator[Store]:
+    """Return the test's database, new and open."""
+    with open_store() as store:
+        yield store
