@@ -7,10 +7,8 @@ import { fromHash, toHash, type Choice } from "./choice";
 import { perFrame } from "./frame";
 import { History } from "./history";
 import { EMPTY, type State } from "./state";
-import { Stream, type Connection } from "./stream";
+import { NOT_YET, Stream, isBroken, type Connection } from "./stream";
 import type { Interval, Subscription } from "./types";
-
-const NOT_YET: Connection = { phase: "connecting", heardAt: null, retryAt: null };
 
 export class Dashboard {
   /** Every instrument: last values, feeds. */
@@ -28,12 +26,10 @@ export class Dashboard {
   readonly isSimulated = $derived(
     this.overview.simulated || this.view.simulated || (this.overview.status?.simulated ?? false),
   );
-  /** The worse of the two connections. */
-  readonly connection = $derived(
-    this.overviewConnection.phase === "open" && this.choice.instrument !== ""
-      ? this.viewConnection
-      : this.overviewConnection,
-  );
+  /** The worse of the two connections. A view that has just been asked for is not worse. */
+  readonly connection = $derived(isBroken(this.viewConnection) ? this.viewConnection : this.overviewConnection);
+  /** What the server did not understand. Of an instrument that nobody has seen yet it need not understand anything. */
+  readonly refusal = $derived(this.overview.error || (this.instrument === undefined ? "" : this.view.error));
 
   readonly #overviewStream: Stream;
   #viewStream: Stream | null = null;

@@ -5,7 +5,7 @@ import { candlesBefore, coverageBetween } from "./rest";
 import { MAX_CANDLES, withFetchedCoverage, withOlder } from "./state";
 import type { Stream } from "./stream";
 
-/** After a failed request the reader's next scroll asks again, but not sooner than this. */
+/** A failed request is made again when the page is next drawn or scrolled, but not sooner than this. */
 const PAUSE_MS = 2_000;
 
 /** Fetches the past of one stream's candles. */
@@ -47,7 +47,7 @@ export class History {
   /** Fetch the ledger over the candles that came since the last call. */
   async loadCoverage(): Promise<void> {
     const oldest = this.#stream.state.candles[0]?.start;
-    if (oldest === this.#coveredFrom) return;
+    if (oldest === this.#coveredFrom || Date.now() < this.#notBefore) return;
     const known = this.#coveredFrom;
     this.#coveredFrom = oldest;
     if (oldest === undefined) return;
@@ -56,6 +56,7 @@ export class History {
       const rows = await coverageBetween(this.#choice.instrument, oldest, end, this.#abort.signal);
       this.#stream.update((state) => withFetchedCoverage(state, rows));
     } catch (error) {
+      this.#coveredFrom = known;
       this.#forgive(error);
     }
   }

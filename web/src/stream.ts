@@ -14,6 +14,15 @@ export interface Connection {
   readonly heardAt: number | null;
   /** When the next attempt begins while waiting, in ms since 1970. */
   readonly retryAt: number | null;
+  /** How many attempts in a row brought nothing. */
+  readonly failures: number;
+}
+
+export const NOT_YET: Connection = { phase: "connecting", heardAt: null, retryAt: null, failures: 0 };
+
+/** Return whether something is wrong, as opposed to not there yet. */
+export function isBroken({ phase, failures }: Connection): boolean {
+  return phase !== "open" && failures > 0;
 }
 
 export interface StreamOptions {
@@ -27,12 +36,11 @@ export interface StreamOptions {
 /** Live state of one subscription. To want something else, close it and open another. */
 export class Stream {
   state: State = EMPTY;
-  connection: Connection = { phase: "connecting", heardAt: null, retryAt: null };
+  connection: Connection = NOT_YET;
 
   readonly #options: Required<StreamOptions>;
   #socket: WebSocket | null = null;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #failures = 0;
   #isClosed = false;
 
   constructor(options: StreamOptions) {
@@ -59,7 +67,7 @@ export class Stream {
 
   #connect(): void {
     this.#drop();
-    this.#become("connecting");
+    this.#become({ phase: "connecting", retryAt: null });
     const socket = new WebSocket(this.#options.url);
     this.#socket = socket;
     socket.onopen = () => this.#subscribe(socket);
@@ -76,18 +84,17 @@ export class Stream {
 
   #receive(text: string): void {
     const message = JSON.parse(text) as Message;
-    this.#failures = 0;
     this.#expectWithin(SILENCE_MS);
-    this.connection = { phase: "open", heardAt: this.#options.now(), retryAt: null };
+    this.connection = { phase: "open", heardAt: this.#options.now(), retryAt: null, failures: 0 };
     this.update((state) => reduce(state, message));
   }
 
   #wait(): void {
     this.#drop();
-    const ceiling = Math.min(BACKOFF_CAP_MS, BACKOFF_FLOOR_MS * 2 ** this.#failures);
+    const { failures } = this.connection;
+    const ceiling = Math.min(BACKOFF_CAP_MS, BACKOFF_FLOOR_MS * 2 ** failures);
     const delay = ceiling * this.#options.random();
-    this.#failures += 1;
-    this.#become("waiting", this.#options.now() + delay);
+    this.#become({ phase: "waiting", retryAt: this.#options.now() + delay, failures: failures + 1 });
     this.#timer = setTimeout(() => this.#connect(), delay);
   }
 
@@ -106,8 +113,8 @@ export class Stream {
     this.#timer = setTimeout(() => this.#wait(), delay);
   }
 
-  #become(phase: Connection["phase"], retryAt: number | null = null): void {
-    this.connection = { phase, heardAt: this.connection.heardAt, retryAt };
+  #become(change: Partial<Connection>): void {
+    this.connection = { ...this.connection, ...change };
     if (!this.#isClosed) this.#options.onChange();
   }
 }

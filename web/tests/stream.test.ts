@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { Stream } from "../src/stream";
+import { Stream, isBroken } from "../src/stream";
 import type { Message, Subscription } from "../src/types";
 import { commit, snapshot, trade } from "./records";
 
@@ -57,7 +57,7 @@ it("subscribes, takes the snapshot and tells of it", () => {
   expect(Peer.newest.sent).toEqual([{ op: "subscribe", instruments: ["*"], kinds: ["trades"] }]);
   expect(stream.connection.phase).toBe("connecting");
   Peer.newest.say(snapshot(4, { trades: [trade(1)] }));
-  expect(stream.connection).toEqual({ phase: "open", heardAt: Date.now(), retryAt: null });
+  expect(stream.connection).toEqual({ phase: "open", heardAt: Date.now(), retryAt: null, failures: 0 });
   expect(stream.state.trades).toHaveLength(1);
   expect(changes).toBeGreaterThan(0);
 });
@@ -110,6 +110,18 @@ it("gives up a socket that says nothing, and never listens to it again", () => {
   expect(silent.isClosed).toBe(true);
   silent.say(commit(2, { trades: [trade(1)] }));
   expect(stream.state.commit).toBe(1);
+});
+
+it("is broken from the first failure until it is heard, not while it begins", () => {
+  const stream = open();
+  expect(isBroken(stream.connection)).toBe(false);
+  Peer.newest.onclose?.();
+  expect(isBroken(stream.connection)).toBe(true);
+  stream.retry();
+  expect(stream.connection.phase).toBe("connecting");
+  expect(isBroken(stream.connection)).toBe(true);
+  Peer.newest.say(snapshot(1));
+  expect(isBroken(stream.connection)).toBe(false);
 });
 
 it("stays closed", () => {
