@@ -103,6 +103,7 @@ class FakeBackend:
     number: int = 0
     reader_threads: set[int] = field(default_factory=set)
     readers_opened: int = 0
+    break_instruments: bool = False
     break_reader: Exception | None = None
 
     def reader(self) -> Reader:
@@ -113,6 +114,8 @@ class FakeBackend:
         return self.store.reader()
 
     def instruments(self) -> tuple[Instrument, ...]:
+        if self.break_instruments:
+            raise ZeroDivisionError
         return tuple(self.table)
 
     def status(self) -> Status:

@@ -370,3 +370,31 @@ async def test_the_server_stops_at_once_with_clients_connected(backend: FakeBack
         started = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - started < 3
     assert (await closed(socket))[0] in (1006, 1012)
+
+
+async def test_a_mistake_in_one_commit_closes_clients_not_the_server(backend: FakeBackend, server: Server) -> None:
+    async with server.stream() as socket:
+        await subscribe(socket, "trades")
+        await receive(socket, "snapshot")
+        bad = backend.build(trade(1))
+        bad.batches["trades"].columns["instrument"][:] = 99  # a code that nobody knows
+        await backend.bus.publish(bad)
+        assert (await closed(socket))[0] == 4500
+    assert (await server.get("/health")).status_code == 200
+
+
+async def test_a_hub_that_broke_is_told_by_health(backend: FakeBackend, server: Server) -> None:
+    backend.break_instruments = True
+    await backend.bus.publish(backend.build())
+    async with asyncio.timeout(10):
+        while (answer := await server.get("/health")).status_code == 200:
+            pass
+    assert answer.json()["bad"][0]["feed"] == "stream"
+
+
+async def test_when_the_bus_ends_clients_stay_connected(backend: FakeBackend, server: Server) -> None:
+    await backend.bus.close()
+    async with server.stream() as socket:
+        await subscribe(socket, "last")
+        assert (await receive(socket))["type"] == "snapshot"
+    assert (await server.get("/health")).status_code == 200

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,11 @@ from fulltape.api.readers import Readers
 from fulltape.api.rest.process import instruments, status
 from fulltape.api.rest.records import candles, coverage, last, quotes, trades
 from fulltape.api.services import Services
+from fulltape.api.sharing import Shared
+from fulltape.api.snapshots import Caught, StreamReader
 from fulltape.api.static import static_routes
 from fulltape.api.stream import stream
+from fulltape.api.subscription import Wants
 from fulltape.errors import did_you_mean
 
 
@@ -36,7 +39,12 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
     """
     catalogue = Catalogue(backend)
     readers = Readers(backend, config.reader_threads)
-    services = Services(backend, config, catalogue, readers, Hub(backend, catalogue, config))
+
+    def read_snapshot(wants: Wants) -> Awaitable[Caught]:
+        simulated = backend.status().simulated
+        return readers.run(lambda reader: StreamReader(reader, catalogue, config).snapshot(wants, simulated))
+
+    services = Services(backend, config, catalogue, readers, Hub(backend, catalogue, config), Shared(read_snapshot))
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:

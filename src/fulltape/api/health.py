@@ -28,8 +28,8 @@ _READY = {
 
 @get("/health", responses=_HEALTH, sync_to_thread=False, summary="Is everything well", tags=["operation"])
 def health(services: NamedDependency[Services]) -> Response[bytes]:
-    """200 while the engine runs and no feed is stale, down or refused; else 503 with their names."""
-    bad = bad_parts(services.backend.status())
+    """200 while engine and stream run and no feed is stale, down or refused; else 503 with their names."""
+    bad = bad_parts(services.backend.status(), services.hub.error)
     return json_response(encode(Health("bad", bad) if bad else Health("ok")), 503 if bad else 200)
 
 
@@ -46,9 +46,9 @@ async def ready(services: NamedDependency[Services]) -> Response[bytes]:
     return json_response(encode(Health("ok")))
 
 
-def bad_parts(status: Status) -> tuple[BadFeed, ...]:
-    """Return what does not do its work, the engine under the name ``engine``."""
-    bad = tuple(BadFeed(feed.name, feed.state, feed.detail) for feed in status.feeds if feed.state in _BAD)
-    if status.engine.error:
-        bad = (BadFeed("engine", "stopped", status.engine.error), *bad)
-    return bad
+def bad_parts(status: Status, stream_error: str) -> tuple[BadFeed, ...]:
+    """Return what does not do its work: ``engine`` and ``stream`` under these names, and feeds."""
+    stopped = (("engine", status.engine.error), ("stream", stream_error))
+    parts = [BadFeed(name, "stopped", error) for name, error in stopped if error]
+    feeds = [BadFeed(feed.name, feed.state, feed.detail) for feed in status.feeds if feed.state in _BAD]
+    return (*parts, *feeds)

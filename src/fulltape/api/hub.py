@@ -29,6 +29,8 @@ class Hub:
         self._catalogue = catalogue
         self._config = config
         self.clients: set[Client] = set()
+        self.error = ""
+        """Why the stream has stopped, or empty."""
         self.dropped = 0
         """Clients closed because they read too slowly."""
         self.refused = 0
@@ -43,7 +45,7 @@ class Hub:
         """Follow the bus while the block runs."""
         tasks = [asyncio.create_task(self._follow(self._subscribe())), asyncio.create_task(self._tick())]
         for task in tasks:
-            task.add_done_callback(_report)
+            task.add_done_callback(self._report)
         try:
             yield
         finally:
@@ -82,7 +84,7 @@ class Hub:
                 for client in self.clients:
                     client.offer_status(text)
 
-
-def _report(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        _log.critical("the stream has stopped", exc_info=error)
+    def _report(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.error = repr(error)
+            _log.critical("the stream has stopped", exc_info=error)

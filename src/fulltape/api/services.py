@@ -14,6 +14,9 @@ from fulltape.api.catalogue import Catalogue
 from fulltape.api.config import ApiConfig
 from fulltape.api.hub import Hub
 from fulltape.api.readers import Readers
+from fulltape.api.sharing import Shared
+from fulltape.api.snapshots import Caught
+from fulltape.api.subscription import Wants
 from fulltape.stores.base import Reader
 
 T = TypeVar("T")
@@ -28,6 +31,7 @@ class Services:
     catalogue: Catalogue
     readers: Readers
     hub: Hub
+    snapshots: Shared[Wants, Caught]
 
     @property
     def simulated(self) -> bool:

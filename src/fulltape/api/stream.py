@@ -17,7 +17,6 @@ from fulltape.api.snapshots import Caught, StreamReader
 from fulltape.api.subscription import Subscribe, Wants, decode_request, resolve
 from fulltape.errors import FulltapeError
 from fulltape.records import Commit
-from fulltape.stores.base import Reader
 
 TOO_SLOW = 4008
 """Close code for a client that does not read fast enough."""
@@ -88,8 +87,7 @@ async def _subscribe(client: Client, services: Services, request: Subscribe, wan
         if caught is None:
             if request.since is not None:
                 texts = (notice_text("reset", f"cannot resume after {request.since}: a snapshot follows"),)
-            simulated = services.simulated
-            caught = await services.read(lambda reader: _reader(services, reader).snapshot(wants, simulated))
+            caught = await services.snapshots.get(wants)
     except FulltapeError as error:
         client.stop()
         client.offer(notice_text("error", f"the store cannot answer: {error}"))
@@ -101,7 +99,9 @@ async def _resume(services: Services, wants: Wants, since: int) -> Caught | None
     """Return what was committed after ``since``, from memory if all of it is there, else from the store."""
     commits = services.backend.bus.since(since)
     if not commits or commits[0].number != since + 1:
-        return await services.read(lambda reader: _reader(services, reader).missed(wants, since))
+        return await services.read(
+            lambda reader: StreamReader(reader, services.catalogue, services.config).missed(wants, since)
+        )
     kinds = [schema.name for schema in wants.schemas]
     records = sum(len(commit.batches[kind]) for commit in commits for kind in kinds if kind in commit.batches)
     if records > services.config.resume_records:
@@ -113,7 +113,3 @@ def _encode(services: Services, commits: list[Commit], wants: Wants) -> Caught:
     table = services.catalogue.table()
     texts = [CommitMessage(commit, table).text(wants) for commit in commits]
     return Caught(commits[-1].number, tuple(text for text in texts if text is not None))
-
-
-def _reader(services: Services, reader: Reader) -> StreamReader:
-    return StreamReader(reader, services.catalogue, services.config)
