@@ -228,8 +228,9 @@ def test_a_lost_stream_is_said_and_resumed(reader: Reader) -> None:
 
     page.route_web_socket(re.compile("/api/v1/stream$"), between)
     page.reload()
-    expect(page.get_by_test_id("connection")).to_have_attribute("data-state", "open", timeout=20_000)
-    assert requests
+    expect(page.get_by_test_id(f"watch-{BTC}")).to_be_visible(timeout=20_000)
+    expect(page.get_by_test_id("tape").locator("tbody tr").first).to_be_visible(timeout=20_000)
+    assert len(requests) == 2
     assert all("since" not in json.loads(request) for request in requests)
 
     is_away = True

@@ -28,6 +28,8 @@ export class Dashboard {
   );
   /** The worse of the two connections. A view that has just been asked for is not worse. */
   readonly connection = $derived(isBroken(this.viewConnection) ? this.viewConnection : this.overviewConnection);
+  /** Since when the page may show what is no longer true, in ms since 1970; null before anything came. */
+  readonly heardAt = $derived(earlier(this.viewConnection.heardAt, this.overviewConnection.heardAt));
   /** What the server did not understand. Of an instrument that nobody has seen yet it need not understand anything. */
   readonly refusal = $derived(this.overview.error || (this.instrument === undefined ? "" : this.view.error));
 
@@ -126,4 +128,8 @@ export class Dashboard {
     history.replaceState(null, "", toHash({ ...this.choice, instrument: instruments[0]!.id }));
     this.followAddress();
   }
+}
+
+function earlier(a: number | null, b: number | null): number | null {
+  return a === null || b === null ? (a ?? b) : Math.min(a, b);
 }
