@@ -100,7 +100,11 @@ def test_a_damaged_file_is_refused(made: Path) -> None:
 
 def test_a_folder_that_does_not_exist_is_named(tmp_path: Path) -> None:
     assert f"the folder {tmp_path / 'no'} does not exist" in refusal(tmp_path / "no" / "x.duckdb")
-    assert "cannot be opened" in refusal(tmp_path) or "damaged" in refusal(tmp_path)
+
+
+def test_what_has_no_better_word_is_passed_on(tmp_path: Path) -> None:
+    (tmp_path / "loop.duckdb").symlink_to(tmp_path / "loop.duckdb")
+    assert "cannot be opened: " in refusal(tmp_path / "loop.duckdb")
 
 
 def test_a_name_that_the_database_needs_inside_is_refused(tmp_path: Path) -> None:

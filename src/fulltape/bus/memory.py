@@ -58,15 +58,13 @@ class MemorySubscription:
     def offer(self, commit: Commit) -> bool:
         """Take a commit if the policy allows that now; False means that the publisher must wait."""
         if len(self._waiting) >= self._capacity and not self._is_closed:
-            match self._overflow:
-                case Overflow.BLOCK:
-                    return False
-                case Overflow.DROP_OLDEST:
-                    self._waiting.popleft()
-                    self.dropped += 1
-                case Overflow.CLOSE:
-                    self.dropped += 1
-                    self.finish()
+            if self._overflow is Overflow.BLOCK:
+                return False
+            self.dropped += 1
+            if self._overflow is Overflow.DROP_OLDEST:
+                self._waiting.popleft()
+            else:
+                self.finish()
         if not self._is_closed:
             self._waiting.append(commit)
             self._changed.set()

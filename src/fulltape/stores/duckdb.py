@@ -108,5 +108,8 @@ class DuckDbStore:
             with suppress(duckdb.Error):  # after some failures DuckDB has rolled back by itself
                 self._cursor.rollback()
             if isinstance(error, duckdb.Error):
-                raise FatalError(f"{what} could not be written: {error}") from error
+                raise FatalError(
+                    f"{what} could not be written: {error}. What was committed before is safe: see that the disk has "
+                    "room and the file can be written, then start again"
+                ) from error
             raise

@@ -40,16 +40,15 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         raise ConfigError(f"{path}: no such database")
     if not read_only and not os.access(path.parent, os.W_OK):
         raise ConfigError(f"{path}: no permission to write in {path.parent}, where the log of the database lies too")
-    connection = duckdb.connect(
-        str(path),
-        read_only=read_only,
-        config={
-            "checkpoint_threshold": "16MB",
-            "enable_external_access": "false",
-            "autoload_known_extensions": "false",
-            "autoinstall_known_extensions": "false",
-        },
-    )
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "checkpoint_threshold": "16MB",
+        "enable_external_access": "false",
+        "autoload_known_extensions": "false",
+        "autoinstall_known_extensions": "false",
+    }
+    if not read_only:
+        config["memory_limit"] = "1GB"  # the cache of a process that runs for months; queries beyond it go to disk
+    connection = duckdb.connect(str(path), read_only=read_only, config=config)
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET lock_configuration = true")
     return connection

@@ -36,7 +36,8 @@ def check_suffix(path: Path) -> None:
 def write_whole(reader: pa.RecordBatchReader, path: Path) -> int:
     """Write all batches to a file in the format of its suffix and return the number of rows.
 
-    They go to a hidden file beside it, which takes the name once it is on disk. Raises ConfigError if it cannot.
+    They go to a hidden file beside it, which takes the name once it is on disk. Raises ConfigError if it cannot,
+    be it for the disk, the rows or a type that the format does not know.
     """
     check_suffix(path)
     partial = path.with_name(f".{path.name}.partial")
@@ -46,7 +47,7 @@ def write_whole(reader: pa.RecordBatchReader, path: Path) -> int:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-    except OSError as error:
+    except (OSError, pa.ArrowException) as error:
         raise ConfigError(f"{path}: cannot be written: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
