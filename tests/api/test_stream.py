@@ -238,6 +238,16 @@ async def test_a_resume_that_cannot_be_served_starts_anew(keep_commits: int, sin
             assert (snapshot["type"], ids(snapshot)) == ("snapshot", ["1", "2", "3", "4", "5"])
 
 
+async def test_what_others_missed_does_not_count(backend: FakeBackend) -> None:
+    async with serve(backend, resume_records=3) as server:
+        for number in range(1, 6):
+            await backend.commit(*(trade(number, instrument) for instrument in (BTC, ETH)))
+        async with server.stream() as socket:
+            await subscribe(socket, "trades", since=2)
+            message = await receive(socket)
+            assert (message["type"], ids(message)) == ("commit", ["3", "4", "5"])
+
+
 @pytest.mark.parametrize("seed", range(4))
 async def test_random_disconnects_leave_no_hole_and_no_double(seed: int, backend: FakeBackend) -> None:
     """Whatever a client saw, and wherever it was cut off: all of its messages together are all commits."""

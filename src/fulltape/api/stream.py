@@ -98,15 +98,17 @@ async def _subscribe(client: Client, services: Services, request: Subscribe, wan
 async def _resume(services: Services, wants: Wants, since: int) -> Caught | None:
     """Return what was committed after ``since``, from memory if all of it is there, else from the store."""
     commits = services.backend.bus.since(since)
-    if not commits or commits[0].number != since + 1:
-        return await services.read(
-            lambda reader: StreamReader(reader, services.catalogue, services.config).missed(wants, since)
-        )
+    if commits and commits[0].number == since + 1 and _records(commits, wants) <= services.config.resume_records:
+        return await services.read(lambda _: _encode(services, commits, wants))
+    return await services.read(
+        lambda reader: StreamReader(reader, services.catalogue, services.config).missed(wants, since)
+    )
+
+
+def _records(commits: list[Commit], wants: Wants) -> int:
+    """Return how many records of the wanted kinds there are, at least as many as the client wants."""
     kinds = [schema.name for schema in wants.schemas]
-    records = sum(len(commit.batches[kind]) for commit in commits for kind in kinds if kind in commit.batches)
-    if records > services.config.resume_records:
-        return None
-    return await services.read(lambda _: _encode(services, commits, wants))
+    return sum(len(commit.batches[kind]) for commit in commits for kind in kinds if kind in commit.batches)
 
 
 def _encode(services: Services, commits: list[Commit], wants: Wants) -> Caught:
