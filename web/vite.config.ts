@@ -30,7 +30,12 @@ function contentSecurityPolicy(): Plugin {
 export default defineConfig({
   plugins: [svelte(), contentSecurityPolicy()],
   base: "./",
-  build: { outDir: "../src/fulltape/web/dist", emptyOutDir: true, modulePreload: { polyfill: false }, license: { fileName: "licences.md" } },
+  build: {
+    outDir: "../src/fulltape/web/dist",
+    emptyOutDir: true,
+    modulePreload: { polyfill: false },
+    license: { fileName: "licences.md" },
+  },
   server: { proxy: { "/api": { target: "http://127.0.0.1:8000", ws: true } } },
   test: { include: ["tests/**/*.test.ts"] },
 });

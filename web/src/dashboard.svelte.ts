@@ -54,8 +54,11 @@ export class Dashboard {
   followAddress(): void {
     const choice = fromHash(location.hash);
     if (choice.instrument === this.choice.instrument && choice.interval === this.choice.interval) return;
+    // The tape of the same instrument stays until the new stream has its own.
+    const { trades } = choice.instrument === this.choice.instrument ? this.view : EMPTY;
     this.choice = choice;
     this.#openView();
+    this.view = { ...EMPTY, trades };
   }
 
   /** Choose the instrument `steps` further down the list. */
@@ -114,7 +117,8 @@ export class Dashboard {
     this.overview = this.#overviewStream.state;
     this.overviewConnection = this.#overviewStream.connection;
     if (this.#viewStream !== null) {
-      this.view = this.#viewStream.state;
+      const { state } = this.#viewStream;
+      if (state.commit !== null || state.error !== "") this.view = state;
       this.viewConnection = this.#viewStream.connection;
       void this.#history?.loadCoverage();
     }
