@@ -67,8 +67,8 @@ type: setup  ## mypy --strict
 golden: setup  ## rewrite the golden expectations; read the diff
 	$(BIN)/python -m pytest -m golden --rewrite-golden
 
-bench: setup  ## measure every stage and compare with the peers that are installed
-	$(BIN)/python bench/run.py $(ARGS)
+bench: setup  ## measure every stage; peers that are installed are measured in the same run
+	@for stage in decode candles store end_to_end fanout; do $(BIN)/python bench/$$stage.py || exit 1; done
 
 docs: setup  ## write docs/cli.md from the program
 	$(BIN)/python -m typer fulltape.cli.main utils docs --name fulltape --output docs/cli.md

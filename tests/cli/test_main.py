@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +46,14 @@ def test_a_reader_that_has_seen_enough_is_no_error(run: Run, monkeypatch: pytest
 
 def _broken(*_: object, **__: object) -> None:
     raise BrokenPipeError
+
+
+def test_the_reference_is_what_the_program_says(tmp_path: Path) -> None:
+    written = tmp_path / "cli.md"
+    arguments = ["fulltape.cli.main", "utils", "docs", "--name", "fulltape", "--output", str(written)]
+    subprocess.run([sys.executable, "-m", "typer", *arguments], check=True, capture_output=True, timeout=60)
+    reference = Path(__file__).parents[2] / "docs" / "cli.md"
+    assert reference.read_text() == written.read_text(), "run `make docs`"
 
 
 def test_asking_for_help_imports_nothing_heavy() -> None:
