@@ -47,6 +47,11 @@ def test_subscribes_with_products_in_one_place_only() -> None:
     assert json.loads(frame)["type"] == "unsubscribe"
 
 
+def test_heartbeats_always_come_along() -> None:
+    (frame,) = COINBASE.subscribe_frames(Subscription((Channel.TRADES,), ("BTC-USD",)), None, NOW)
+    assert json.loads(frame)["channels"] == ["matches", "heartbeat"]
+
+
 def test_status_needs_no_product() -> None:
     (frame,) = COINBASE.subscribe_frames(Subscription((Channel.STATUS,), ()), None, NOW)
     assert json.loads(frame) == {"type": "subscribe", "channels": ["status"]}
@@ -172,6 +177,23 @@ def test_a_symbol_that_becomes_known_is_taken_from_then_on() -> None:
     assert parser.parse([frame], [NOW]).rejects[0].reason == "unknown_instrument"
     known.table.add(COINBASE.instrument("BTC-USD"))
     assert len(parser.parse([frame], [NOW]).batches["trades"]) == 1
+
+
+def test_what_a_reject_shows_is_bounded() -> None:
+    parser = COINBASE.parser(Known(COINBASE, ()), Connection("C-1", "COINBASE"))
+    trade = {
+        "type": "match",
+        "trade_id": 1,
+        "side": "buy",
+        "size": 1,
+        "price": 1,
+        "product_id": "X" * 10_000,
+        "time": "",
+    }
+    frames = [json.dumps(trade).encode(), json.dumps({"type": "y" * 10_000}).encode()]
+    rejects = parser.parse(frames, [NOW, NOW]).rejects
+    assert [reject.reason for reject in rejects] == ["unknown_instrument", "unknown_type"]
+    assert all(len(reject.detail) < 110 for reject in rejects)
 
 
 def test_nesting_without_end_is_malformed() -> None:

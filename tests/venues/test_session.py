@@ -17,7 +17,7 @@ from websockets.http11 import Request, Response
 from fulltape.clock import SECOND_NS, ManualClock
 from fulltape.errors import ConfigError
 from fulltape.records.status import FeedState
-from fulltape.venues.base import Acknowledged, Channel, Refused, Subscription
+from fulltape.venues.base import Acknowledged, Channel, Credentials, Refused, Subscription
 from fulltape.venues.coinbase import Coinbase
 from fulltape.venues.session import Session, SessionConfig
 
@@ -77,11 +77,44 @@ async def test_subscribes_at_once_and_passes_text_and_binary_on_in_order(sink: L
         assert status.state is FeedState.LIVE
         assert (status.frames, status.bytes, status.simulated, status.last_frame_age_s) == (2, 14, False, 0.0)
         assert status.instruments == ("BTC-USD.COINBASE", "ETH-USD.COINBASE")
-    assert received == [{"type": "subscribe", "product_ids": ["BTC-USD", "ETH-USD"], "channels": ["matches", "ticker"]}]
+    assert received == [
+        {"type": "subscribe", "product_ids": ["BTC-USD", "ETH-USD"], "channels": ["matches", "ticker", "heartbeat"]}
+    ]
     assert sink.payloads == [b'{"n":1}', b'{"n":2}']
     assert [ingest for _, _, ingest in sink.frames] == [NOW, NOW]
     assert sink.order == ["connected", "frame", "frame", "disconnected"]
     assert sink.events[-1].detail == "stopped"
+
+
+class Talkative(Coinbase):
+    """A venue that wants several messages, and not too fast."""
+
+    def subscribe_frames(self, subscription: Subscription, credentials: Credentials | None, now_ns: int) -> list[bytes]:
+        return [b"one", b"two", b"three"]
+
+
+async def test_several_messages_keep_to_the_venues_pace(sink: ListSink) -> None:
+    received: list[tuple[float, str | bytes]] = []
+
+    async def handler(connection: ServerConnection) -> None:
+        async for message in connection:
+            received.append((asyncio.get_running_loop().time(), message))
+
+    async with venue_server(handler) as url:
+        config = SessionConfig(name="COINBASE-1", url=url, subscription=WANTED, close_timeout_s=0.3)
+        async with running(Session(Talkative(), config, sink, ManualClock(NOW), Random(1))):
+            await becomes(lambda: len(received) == 3)
+    assert [message for _, message in received] == ["one", "two", "three"]
+    assert received[2][0] - received[0][0] >= 1.5 / Talkative.spec.max_messages_per_s
+
+
+async def test_a_late_answer_of_a_connection_that_is_gone_changes_nothing(sink: ListSink) -> None:
+    async with venue_server(idle) as url:
+        session = session_to(url, sink, silence_s=0.1, backoff_base_s=30.0)
+        async with running(session):
+            await becomes(lambda: session.status().detail.startswith("silent") and "trying" in session.status().detail)
+            session.handle(CONFIRMED)
+            assert session.status().state is FeedState.STALE
 
 
 async def test_closes_cleanly_when_cancelled(sink: ListSink) -> None:

@@ -179,9 +179,7 @@ class Venue(Protocol):
 
     spec: VenueSpec
 
-    def subscribe_frames(
-        self, subscription: Subscription, credentials: Credentials | None, now_ns: int
-    ) -> list[bytes]:
+    def subscribe_frames(self, subscription: Subscription, credentials: Credentials | None, now_ns: int) -> list[bytes]:
         """Return the frames that subscribe, in order. Raises ConfigError for what the venue does not offer."""
         ...
 

@@ -107,9 +107,15 @@ class Coinbase:
     spec: VenueSpec = SPEC
 
     def subscribe_frames(self, subscription: Subscription, credentials: Credentials | None, now_ns: int) -> list[bytes]:
-        """Return one frame, signed if there is a key."""
+        """Return one frame, signed if there is a key.
+
+        Heartbeats always come along: without them a quiet market could not be told from a dead line.
+        """
         _check(subscription)
         message: dict[str, Any] = {"type": "subscribe", **_wanted(subscription)}
+        heartbeat = CHANNEL_NAMES[Channel.HEARTBEATS]
+        if subscription.symbols and heartbeat not in message["channels"]:
+            message["channels"].append(heartbeat)
         keyed = [channel for channel in subscription.channels if channel in _KEYED]
         if credentials is not None:
             message |= _signature(credentials, now_ns)

@@ -34,7 +34,7 @@ from fulltape.venues.coinbase_wire import (
     decode_carefully,
 )
 from fulltape.venues.levels import BookMessages, add_book
-from fulltape.venues.rows import UNKNOWN_CODE, Codes, Rows, is_plausible
+from fulltape.venues.rows import UNKNOWN_CODE, Codes, Rows, excerpt, is_plausible
 from fulltape.venues.times import parse_times
 
 
@@ -161,7 +161,7 @@ class CoinbaseParser:
             add_book(book, parsed)
             return
         for row in np.flatnonzero(~known).tolist():
-            parsed.rejects.append(Reject(int(frames[row]), "unknown_instrument", repr(messages[row].product_id)))
+            parsed.rejects.append(Reject(int(frames[row]), "unknown_instrument", excerpt(messages[row].product_id)))
         if known.any():
             followed = [messages[row] for row in np.flatnonzero(known).tolist()]
             self._take_book(followed, frames[known], received[known], parsed)

@@ -274,7 +274,7 @@ def decode_carefully(payload: bytes) -> Message | Unused:
     if kind in _UNUSED_TYPES:
         return Unused(kind)
     if kind not in _USED_TYPES:
-        raise MalformedFrame("unknown_type", kind)
+        raise MalformedFrame("unknown_type", kind[:100])
     try:
         return _decode_by_level(kind, payload)
     except UNDECODABLE:

@@ -18,6 +18,7 @@ UNKNOWN_CODE: Final = -1
 
 _EARLIEST_NS: Final = 1_230_940_800 * SECOND_NS  # 2009-01-03: no market here is older than the first block
 _AHEAD_NS: Final = 3_600 * SECOND_NS
+_EXCERPT: Final = 100
 
 
 class Codes(dict[str, int]):
@@ -103,9 +104,15 @@ class Rows:
     def _check(self, reason: str, is_good: Array, values: Sequence[Any]) -> None:
         if not is_good.all():
             for row in np.flatnonzero(~is_good).tolist():
-                self._bad.setdefault(row, Reject(int(self._frames[row]), reason, repr(values[row])))
+                self._bad.setdefault(row, Reject(int(self._frames[row]), reason, excerpt(values[row])))
 
 
 def is_plausible(event_times: Array, received: Array) -> Array:
     """Return which times can be true: not older than any market, not over an hour ahead of our clock."""
     return (event_times >= _EARLIEST_NS) & (event_times <= received + _AHEAD_NS)
+
+
+def excerpt(value: Any) -> str:
+    """Return the beginning of a value, to be shown as the detail of a reject."""
+    text = repr(value)
+    return text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}..."

@@ -73,6 +73,7 @@ class Session:
         self._backoff = Backoff(random, base_s=config.backoff_base_s, cap_s=config.backoff_cap_s)
         self._traffic = Traffic()
         self._simulated = False
+        self._is_open = False
         self._reconnects = 0
         self._confirmed: Acknowledged | None = None
         self._refusal: Refused | None = None
@@ -97,7 +98,12 @@ class Session:
             self._reconnects += 1
 
     def handle(self, control: Control) -> None:
-        """Take what the parser found in this connection's frames: what the venue confirmed or refused."""
+        """Take what the parser found in this connection's frames: what the venue confirmed or refused.
+
+        Without a connection nothing happens: frames are parsed a little later, and may be those of one that is gone.
+        """
+        if not self._is_open:
+            return
         if isinstance(control, Acknowledged):
             self._confirmed = control
         else:
@@ -143,6 +149,7 @@ class Session:
         listener = SocketListener(connection, self._sink, self._clock, self._traffic, config.max_frame_bytes)
         try:
             await self._connect(listener)
+            self._is_open = True
             self._enter(FeedState.CONNECTING, "connected, subscribing")
             await self._subscribe(listener)
             state, listener.reason = await self._watch(listener)
@@ -155,6 +162,7 @@ class Session:
             listener.reason = "stopped"
             raise
         finally:
+            self._is_open = False
             await listener.close(config.close_timeout_s)
 
     async def _connect(self, listener: SocketListener) -> None:

@@ -1,0 +1,31 @@
+"""The registry of venues."""
+
+from __future__ import annotations
+
+import pytest
+
+from fulltape.errors import ConfigError
+from fulltape.venues.registry import VENUES, venue, venue_of_host
+
+
+def test_finds_a_venue_in_any_case() -> None:
+    assert venue("coinbase") is venue("COINBASE") is VENUES["COINBASE"]
+
+
+def test_names_the_nearest_venue() -> None:
+    with pytest.raises(
+        ConfigError, match=r"unknown venue 'coinbsae' \(did you mean 'COINBASE'\?\); there are: .*COINBASE"
+    ):
+        venue("coinbsae")
+
+
+def test_every_venue_is_under_its_own_name_and_no_host_is_claimed_twice() -> None:
+    assert all(name == one.spec.name for name, one in VENUES.items())
+    hosts = [host for one in VENUES.values() for host in one.spec.hosts]
+    assert len(hosts) == len(set(hosts))
+
+
+def test_knows_the_hosts_of_old_recordings() -> None:
+    assert venue_of_host("ws-feed.pro.coinbase.com") is venue("COINBASE")
+    assert venue_of_host("WS-FEED.exchange.coinbase.com") is venue("COINBASE")
+    assert venue_of_host("example.org") is None
