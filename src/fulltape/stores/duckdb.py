@@ -7,6 +7,7 @@ changes goes through Arrow into one transaction.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -31,6 +32,7 @@ class DuckDbStore:
         self.identity = identity
         self._root = root
         self._root_lock = threading.Lock()
+        self._readers: weakref.WeakSet[DuckDbReader] = weakref.WeakSet()
         self._cursor = root.cursor()
         self._commit, _ = progress(self._cursor)
         self._writer = CommitWriter(self._cursor)
@@ -85,12 +87,17 @@ class DuckDbStore:
     def reader(self) -> DuckDbReader:
         """Return a reader for the calling thread; any thread may ask."""
         with self._root_lock:
-            return DuckDbReader(self._root.cursor())
+            reader = DuckDbReader(self._root.cursor())
+            self._readers.add(reader)
+            return reader
 
     def close(self) -> None:
-        """Flush and let go of the file. Readers end with it."""
-        self._cursor.close()
-        self._root.close()
+        """Flush and let go of the file. Readers end with it, in the middle of a query if need be."""
+        with self._root_lock:
+            for reader in tuple(self._readers):
+                reader.end()
+            self._cursor.close()
+            self._root.close()
 
     def __enter__(self) -> Self:
         return self

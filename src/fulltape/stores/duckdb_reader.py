@@ -26,30 +26,35 @@ class DuckDbReader:
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._cursor = cursor
         self._is_pinned = False
+        self._is_ended = False
+        self._in_use = threading.RLock()  # DuckDB refuses to close a cursor that another thread is using
 
     def read(self, selection: Selection) -> Batch:
         """Return the selected rows; rows at the same place come in the same order in every read."""
         query, parameters = select(selection)
-        return selection.schema.from_arrow(self._cursor.sql(query, params=parameters).to_arrow_table())
+        with self._in_use:
+            return selection.schema.from_arrow(self._cursor.sql(query, params=parameters).to_arrow_table())
 
     def last_commit(self) -> tuple[int, int]:
         """Return (number, clock) of the newest commit this reader sees; (0, 0) in an empty store."""
-        return progress(self._cursor)
+        with self._in_use:
+            return progress(self._cursor)
 
     @contextmanager
     def pinned(self) -> Iterator[None]:
         """Keep to one state of the store until the block ends; a block inside another changes nothing."""
-        if self._is_pinned:
-            yield
-            return
-        self._cursor.execute("BEGIN TRANSACTION READ ONLY")
-        self._is_pinned = True
-        try:
-            self.last_commit()  # a transaction sees the state at its first read
-            yield
-        finally:
-            self._is_pinned = False
-            self._cursor.rollback()
+        with self._in_use:
+            if self._is_pinned:
+                yield
+                return
+            self._cursor.execute("BEGIN TRANSACTION READ ONLY")
+            self._is_pinned = True
+            try:
+                progress(self._cursor)  # a transaction sees the state at its first read
+                yield
+            finally:
+                self._is_pinned = False
+                self._cursor.rollback()
 
     def sql(self, query: str, limits: SqlLimits | None = None) -> pa.Table:
         """Run one SELECT over the public views and return its rows.
@@ -82,12 +87,22 @@ class DuckDbReader:
     def table_sizes(self) -> dict[str, int]:
         """Return the number of rows of each table."""
         counts = ", ".join(f"(SELECT count(*) FROM {rows_of(schema)})" for schema in STORED)
-        (row,) = self._cursor.execute(f"SELECT {counts}").fetchall()
+        with self._in_use:
+            (row,) = self._cursor.execute(f"SELECT {counts}").fetchall()
         return dict(zip((schema.name for schema in STORED), row, strict=True))
 
     def close(self) -> None:
         """Give the cursor back."""
+        with self._in_use:
+            self._cursor.close()
+
+    def end(self) -> None:
+        """Close the reader from another thread, stopping what it is running."""
+        self._is_ended = True
+        while not self._in_use.acquire(timeout=0.02):
+            self._cursor.interrupt()  # has no effect on a query about to begin, so again until it ends
         self._cursor.close()
+        self._in_use.release()
 
     @contextmanager
     def _running(self, timeout_s: float | None) -> Iterator[None]:
@@ -102,7 +117,8 @@ class DuckDbReader:
                 finally:
                     timer.cancel()
         except duckdb.InterruptException as error:
-            raise ConfigError(f"stopped after {timeout_s:g} s: narrow the query, for example by time") from error
+            why = "the database is being closed" if self._is_ended else f"it ran for more than {timeout_s} s"
+            raise ConfigError(f"query stopped: {why}") from error
         except duckdb.Error as error:
             raise ConfigError(f"query refused: {error}") from error
 
