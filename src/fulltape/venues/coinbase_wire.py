@@ -49,7 +49,11 @@ _BOOK_SIDE: Final = {"buy": BID, "sell": ASK}
 
 
 class Match(msgspec.Struct, frozen=True, gc=False, tag="match"):
-    """A trade: ``{"type":"match","trade_id":10,"side":"sell","size":"5.2","price":"400.23", ...}``."""
+    """A trade; ``side`` is the maker's.
+
+    ``{"type":"match","trade_id":10,"sequence":50,"maker_order_id":"ac92…","taker_order_id":"132f…",
+    "time":"2014-11-07T08:19:27.028459Z","product_id":"BTC-USD","size":"5.23512","price":"400.23","side":"sell"}``
+    """
 
     trade_id: Id
     product_id: str
@@ -60,11 +64,17 @@ class Match(msgspec.Struct, frozen=True, gc=False, tag="match"):
 
 
 class LastMatch(Match, frozen=True, gc=False, tag="last_match"):
-    """The newest trade before the subscription."""
+    """The newest trade before the subscription; the same fields."""
 
 
 class TickerMessage(msgspec.Struct, frozen=True, gc=False, tag="ticker"):
-    """Sent by ticker and ticker_batch. ``side`` is the taker's."""
+    """Sent by ticker and ticker_batch; ``side`` is the taker's.
+
+    ``{"type":"ticker","sequence":37475248783,"product_id":"ETH-USD","price":"1285.22","open_24h":"1310.79",
+    "volume_24h":"245532.79","low_24h":"1280.52","high_24h":"1313.8","volume_30d":"9788783.6","best_bid":"1285.04",
+    "best_bid_size":"0.46","best_ask":"1285.27","best_ask_size":"1.56","side":"buy",
+    "time":"2022-10-19T23:28:22.061769Z","trade_id":370843401,"last_size":"11.46"}``
+    """
 
     product_id: str
     trade_id: Id
@@ -85,7 +95,10 @@ class TickerMessage(msgspec.Struct, frozen=True, gc=False, tag="ticker"):
 
 
 class HeartbeatMessage(msgspec.Struct, frozen=True, gc=False, tag="heartbeat"):
-    """Once a second and product."""
+    """Once a second and product.
+
+    ``{"type":"heartbeat","sequence":90,"last_trade_id":20,"product_id":"BTC-USD","time":"2014-11-07T08:19:28.464459Z"}``
+    """
 
     product_id: str
     sequence: Id
@@ -94,7 +107,7 @@ class HeartbeatMessage(msgspec.Struct, frozen=True, gc=False, tag="heartbeat"):
 
 
 class SnapshotMessage(msgspec.Struct, frozen=True, gc=False, tag="snapshot"):
-    """The whole book: ``"bids":[["400.23","5.2"], ...]``."""
+    """The whole book: ``{"type":"snapshot","product_id":"BTC-USD","bids":[["10101.10","0.45"]],"asks":[…]}``."""
 
     product_id: str
     bids: list[tuple[float, float]]
@@ -107,7 +120,11 @@ class SnapshotMessage(msgspec.Struct, frozen=True, gc=False, tag="snapshot"):
 
 
 class UpdateMessage(msgspec.Struct, frozen=True, gc=False, tag="l2update"):
-    """New sizes of levels: ``"changes":[["buy","400.23","0"], ...]``; 0 removes."""
+    """New sizes of levels; 0 removes one.
+
+    ``{"type":"l2update","product_id":"BTC-USD","time":"2022-08-04T15:25:05.010758Z",
+    "changes":[["buy","22356.270000","0.00000000"],["buy","22356.300000","1.00000000"]]}``
+    """
 
     product_id: str
     changes: list[Change]
@@ -119,7 +136,7 @@ class UpdateMessage(msgspec.Struct, frozen=True, gc=False, tag="l2update"):
 
 
 class RfqMessage(msgspec.Struct, frozen=True, gc=False, tag="rfq_match"):
-    """An off-book print."""
+    """An off-book print: ``{"type":"rfq_match","trade_id":30,…,"side":"sell"}``, else like a match."""
 
     product_id: str
     trade_id: Id
@@ -130,7 +147,12 @@ class RfqMessage(msgspec.Struct, frozen=True, gc=False, tag="rfq_match"):
 
 
 class AuctionMessage(msgspec.Struct, frozen=True, gc=False, tag="auction"):
-    """The state of an auction. The time is called ``timestamp`` here."""
+    """The state of an auction. The time is called ``timestamp`` here.
+
+    ``{"type":"auction","product_id":"LTC-USD","sequence":3262786978,"auction_state":"collection",
+    "best_bid_price":"333.98","best_bid_size":"4.39","best_ask_price":"333.99","best_ask_size":"25.23",
+    "open_price":"333.99","open_size":"0.193","can_open":"yes","timestamp":"2015-11-14T20:46:03.511254Z"}``
+    """
 
     product_id: str
     sequence: Id
@@ -181,7 +203,10 @@ class _ChannelList(msgspec.Struct, frozen=True):
 
 
 class SubscriptionsMessage(msgspec.Struct, frozen=True, gc=False, tag="subscriptions"):
-    """Everything that the connection now receives."""
+    """Everything that the connection now receives.
+
+    ``{"type":"subscriptions","channels":[{"name":"level2_50","product_ids":["BTC-USD"],"account_ids":null}]}``
+    """
 
     channels: list[_ChannelList]
 
@@ -192,7 +217,7 @@ class SubscriptionsMessage(msgspec.Struct, frozen=True, gc=False, tag="subscript
 
 
 class ErrorMessage(msgspec.Struct, frozen=True, gc=False, tag="error"):
-    """A refusal."""
+    """A refusal: ``{"type":"error","message":"Failed to subscribe","reason":"LOOM-USDC is delisted"}``."""
 
     message: str
     reason: str = ""
