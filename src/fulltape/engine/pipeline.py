@@ -8,7 +8,7 @@ The runner feeds it live, the replayer feeds it recordings, tests and benches fe
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -36,6 +36,7 @@ from fulltape.records import (
 )
 from fulltape.records.events import Event, Subscribed
 from fulltape.records.frames import Chunk, Connection, EventKind, SessionEvent
+from fulltape.records.interval import window_start
 from fulltape.venues.base import Acknowledged, Control, IdRule, Parsed, Parser, Symbols, Venue
 
 _MAX_RAW: Final = 64 * 1024
@@ -44,7 +45,7 @@ _STORED: Final = frozenset(schema.name for schema in STORED)
 
 
 class History(Protocol):
-    """What has been committed, for making stale candles again."""
+    """What has been committed, for correcting final candles."""
 
     def trades(self, instrument: int, start: int, end: int) -> Batch:
         """Return every committed trade of the instrument with start <= event_time < end."""
@@ -52,6 +53,10 @@ class History(Protocol):
 
     def candle(self, instrument: int, interval_s: int, start: int) -> tuple[int, int]:
         """Return (trades, revision) of the committed candle; (0, 0) if there is none."""
+        ...
+
+    def empty_candles(self, instrument: int, interval_s: int, start: int, end: int) -> Batch:
+        """Return the committed candles without trades that start in [start, end)."""
         ...
 
 
@@ -166,7 +171,9 @@ class Pipeline:
         self._sequence(work, clock)
         batches = {name: Batch.concat(parts) for name, parts in work.parts.items()}
         self._operate(batches, Step(batches, clock, work.events))
-        self._revise(batches, history)
+        # Of rows with one key the last counts: corrections of what is committed, this step's candles, revisions.
+        candles = [*self._reword(history), batches.get(CANDLES.name, CANDLES.empty()), *self._revise(batches, history)]
+        batches[CANDLES.name] = Batch.concat(candles)
         if work.dead:
             batches[DEAD_LETTERS.name] = _dead_letters(work.dead)
         stored = {name: batch for name, batch in batches.items() if name in _STORED and len(batch)}
@@ -256,7 +263,14 @@ class Pipeline:
                 have = batches.get(derived.schema.name)
                 batches[derived.schema.name] = derived if have is None else Batch.concat([have, derived])
 
-    def _revise(self, batches: dict[str, Batch], history: History) -> None:
+    def _reword(self, history: History) -> Iterator[Batch]:
+        """Correct the reason of committed candles without trades after the ledger learnt more of their time."""
+        for code, start, end in self._candles.take_doubtful():
+            for interval_s in self._candles.quiet_intervals_s:
+                empties = history.empty_candles(code, interval_s, window_start(start, interval_s), end)
+                yield self._candles.judge(empties)
+
+    def _revise(self, batches: Mapping[str, Batch], history: History) -> Iterator[Batch]:
         """Make final candles again that late trades fell into, from the stored trades and this step's."""
         by_instrument: dict[int, list[StaleWindow]] = {}
         for window in self._candles.take_stale():
@@ -274,7 +288,7 @@ class Pipeline:
             whole = derived["trades"] >= np.array([stored[key] for key in keys], np.int64)
             self.counters.late_trades += max(window.late for window in windows)
             self.counters.stale_kept += int((~whole).sum())
-            batches[CANDLES.name] = Batch.concat([batches[CANDLES.name], derived.take(whole)])
+            yield derived.take(whole)
 
 
 def _joined(parts: list[tuple[Batch, Array]], empty: Batch) -> tuple[Batch, Array]:

@@ -86,6 +86,11 @@ class CommittedHistory:
         found = self._read(Selection(CANDLES, (instrument,), interval_s, start, start + 1))
         return (int(found["trades"][0]), int(found["revision"][0])) if len(found) else (0, 0)
 
+    def empty_candles(self, instrument: int, interval_s: int, start: int, end: int) -> Batch:
+        """Return the committed candles without trades that start in [start, end)."""
+        found = self._read(Selection(CANDLES, (instrument,), interval_s, start, end))
+        return found.take(found["trades"] == 0)
+
     def close(self) -> None:
         """Give the reader back."""
         if self._reader is not None:
@@ -160,11 +165,16 @@ class Runner:
                 await self._settle()
                 if not outcome.is_empty or clock - self._reached >= config.commit_at_least_s * SECOND_NS:
                     self._write(outcome, clock)
-            await self._settle()
         finally:
-            self._engine.shutdown(wait=True)
-            self._history.close()
-            self._writer.shutdown(wait=True)
+            try:
+                await self._settle()
+            finally:
+                self._shut_down()
+
+    def _shut_down(self) -> None:
+        self._engine.shutdown(wait=True)
+        self._history.close()
+        self._writer.shutdown(wait=True)
 
     async def on_engine(self, work: Callable[[], T]) -> T:
         """Run ``work`` between two steps, in the pipeline's thread."""

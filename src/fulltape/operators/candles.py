@@ -17,12 +17,16 @@ from fulltape.clock import SECOND_NS
 from fulltape.errors import ConfigError
 from fulltape.operators import cascade
 from fulltape.operators.base import Step
-from fulltape.operators.outages import Outages
+from fulltape.operators.outages import Outages, Saved, Stretch
 from fulltape.records import CANDLES, COVERAGE, TRADES, Array, Batch, CandleSource, Origin
 from fulltape.records.interval import DEFAULT_INTERVALS, format_interval, parse_interval, window_start
 
 _ROOM = 4_096
 _NO_TRADES = TRADES.empty()
+_OTHER_CANDLES = (
+    "this database was begun with other candles (intervals {}, or another lateness_s): put [candles] and "
+    "engine.lateness_s back as they were, or begin a new database with --db"
+)
 
 
 class CandleConfig(msgspec.Struct, frozen=True):
@@ -56,6 +60,7 @@ class _Saved(msgspec.Struct, array_like=True):
     floats: bytes
     ints: bytes
     marks: bytes
+    outages: Saved = []
 
 
 class Candles:
@@ -68,26 +73,33 @@ class Candles:
         self._plan, self._lengths_s = plan_of(config)
         self._state = _new_state(self._plan, 0)
         self._scratch = _new_state(self._plan, 1)
+        room = max(_ROOM, cascade.preview_room(self._plan))
         self._out = cascade.Out(
-            np.empty((_ROOM, cascade.OUT_FLOATS), np.float64),
-            np.empty((_ROOM, cascade.OUT_INTS), np.int64),
+            np.empty((room, cascade.OUT_FLOATS), np.float64),
+            np.empty((room, cascade.OUT_INTS), np.int64),
             np.empty((0, 2), np.int64),
         )
         self._outages = Outages()
         self._stale: dict[tuple[int, int, int], int] = {}
+        self._doubtful: list[Stretch] = []
 
     @property
     def intervals_s(self) -> tuple[int, ...]:
         """The lengths (s) of the published intervals, finest first."""
-        return tuple(s for s, wanted in zip(self._lengths_s, self._plan[:, cascade.PUBLISHED], strict=True) if wanted)
+        return self._lengths_where(cascade.PUBLISHED)
+
+    @property
+    def quiet_intervals_s(self) -> tuple[int, ...]:
+        """The lengths (s) of the intervals whose empty windows are rows too, finest first."""
+        return self._lengths_where(cascade.EMPTIES)
 
     def apply(self, step: Step) -> list[Batch]:
         """Take one step and return the candles that became final or changed; the last row of a key counts."""
-        self._outages.apply(step.batches.get(COVERAGE.name))
+        self._note_outages(step.batches.get(COVERAGE.name))
         trades = step.batches.get(TRADES.name, _NO_TRADES)
         if len(trades):
             self._reserve(int(trades["instrument"].max()) + 1)
-        late, rows = self._run(_kernel_columns(trades), step.clock)
+        late, rows = self._run(kernel_columns(trades), step.clock)
         if len(late):
             self._note_late(trades, late)
         return [Batch.concat(rows)] if rows else []
@@ -97,14 +109,27 @@ class Candles:
         stale, self._stale = self._stale, {}
         return [StaleWindow(*key, late) for key, late in stale.items()]
 
+    def take_doubtful(self) -> list[Stretch]:
+        """Return where the ledger changed under final windows since the last call: `judge` the empty ones again."""
+        doubtful, self._doubtful = self._doubtful, []
+        return doubtful
+
+    def judge(self, empties: Batch) -> Batch:
+        """Return those of the given candles without trades that are empty for another reason than they say."""
+        ends = empties["start"] + empties["interval"].astype(np.int64) * SECOND_NS
+        windows = zip(*(a.tolist() for a in (empties["instrument"], empties["start"], ends)), strict=True)
+        reason = np.array([self._outages.reason(*window) for window in windows], np.uint8)
+        return Batch(CANDLES, {**empties.columns, "reason": reason}).take(reason != empties["reason"])
+
     def derive(self, windows: Sequence[StaleWindow], trades: Batch, revisions: Mapping[StaleWindow, int]) -> Batch:
         """Make final windows of one instrument again from all their trades.
 
         ``trades`` must hold every stored trade of the windows, in any order; others are ignored. The rows carry
         revision = ``revisions[window] + window.late``.
         """
-        order = np.lexsort((trades["trade_id"], trades["event_time"]))
-        trades = trades.take(order)
+        # A UUID tells no order: the time of arrival then does.
+        order = np.where(trades["trade_id_high"] == 0, trades["trade_id"], trades["ingest_time"])
+        trades = trades.take(np.lexsort((order, trades["event_time"])))
         parts: list[Batch] = []
         for window in windows:
             span = np.searchsorted(trades["event_time"], [window.start, window.start + window.interval_s * SECOND_NS])
@@ -125,17 +150,20 @@ class Candles:
         for code, data in states.items():
             saved = msgspec.msgpack.decode(data, type=_Saved)
             if saved.lengths_s != self._lengths_s or saved.cells != self._plan[0, cascade.CELLS]:
-                raise ConfigError("the stored candle state was made with other intervals or another lateness")
+                raise ConfigError(_OTHER_CANDLES.format(", ".join(map(format_interval, saved.lengths_s))))
             self._reserve(code + 1)
             for array, raw in zip(self._state, (saved.floats, saved.ints, saved.marks), strict=True):
                 array[code] = np.frombuffer(raw, array.dtype).reshape(array.shape[1:])
+            self._outages.restore(code, saved.outages)
 
     def forget(self, instruments: Iterable[int]) -> None:
         """Drop the state of instruments."""
-        for code in instruments:
-            if code < len(self._state.marks):
-                for array in self._state:
-                    array[code] = 0
+        codes = {code for code in instruments if code < len(self._state.marks)}
+        for array in self._state:
+            array[list(codes)] = 0
+        self._outages.forget(codes)
+        self._stale = {key: late for key, late in self._stale.items() if key[0] not in codes}
+        self._doubtful = [stretch for stretch in self._doubtful if stretch.instrument not in codes]
 
     def _run(self, trades: cascade.Trades, clock: int) -> tuple[Array, list[Batch]]:
         """Run the kernel to its end, draining its rows whenever their room is full."""
@@ -150,6 +178,14 @@ class Candles:
             if count:
                 rows.append(self._batch(count))
         return self._out.late[:lates].copy(), rows
+
+    def _note_outages(self, coverage: Batch | None) -> None:
+        for stretch in self._outages.apply(coverage):
+            self._reserve(stretch.instrument + 1)
+            marks = self._state.marks[stretch.instrument]
+            marks[cascade.CHANGED] = 1
+            if stretch.start < marks[cascade.BASE]:
+                self._doubtful.append(stretch._replace(end=min(stretch.end, int(marks[cascade.BASE]))))
 
     def _note_late(self, trades: Batch, late: Array) -> None:
         for position, final_until in late.tolist():
@@ -192,8 +228,10 @@ class Candles:
         """Run the same kernel over one window's trades, as one instrument that saw nothing else."""
         alone = Candles(CandleConfig((format_interval(window.interval_s),), "366d", 0, 0))
         alone._reserve(1)
-        columns = _kernel_columns(trades)._replace(
-            instrument=np.zeros(len(trades), np.int32), origin=np.full(len(trades), Origin.SNAPSHOT, np.uint8)
+        columns = kernel_columns(trades)._replace(
+            instrument=np.zeros(len(trades), np.int32),
+            ingest=np.zeros(len(trades), np.int64),
+            origin=np.full(len(trades), Origin.SNAPSHOT, np.uint8),
         )
         _, rows = alone._run(columns, 0)
         row = Batch.concat(rows).take(slice(-1, None))
@@ -207,9 +245,13 @@ class Candles:
             },
         )
 
+    def _lengths_where(self, column: int) -> tuple[int, ...]:
+        return tuple(s for s, wanted in zip(self._lengths_s, self._plan[:, column], strict=True) if wanted)
+
     def _save(self, code: int) -> bytes:
-        raw = [array[code].tobytes() for array in self._state]
-        return msgspec.msgpack.encode(_Saved(self._lengths_s, int(self._plan[0, cascade.CELLS]), *raw))
+        cells, outages = int(self._plan[0, cascade.CELLS]), self._outages.save(code)
+        floats, ints, marks = (array[code].tobytes() for array in self._state)
+        return msgspec.msgpack.encode(_Saved(self._lengths_s, cells, floats, ints, marks, outages))
 
     def _reserve(self, instruments: int) -> None:
         have = len(self._state.marks)
@@ -264,7 +306,7 @@ def _new_state(plan: Array, instruments: int) -> cascade.State:
     )
 
 
-def _kernel_columns(trades: Batch) -> cascade.Trades:
+def kernel_columns(trades: Batch) -> cascade.Trades:
     """Return the columns the kernel reads."""
     c = trades.columns
     return cascade.Trades(

@@ -22,6 +22,7 @@ from fulltape.kernel import inline, kernel
 from fulltape.records import AggressorSide, Array, Origin
 
 SNAPSHOT: Final = int(Origin.SNAPSHOT)
+REFILL: Final = int(Origin.REFILL)
 BOUGHT: Final = int(AggressorSide.BUY)
 FOREVER: Final = np.iinfo(np.int64).max
 
@@ -397,8 +398,7 @@ def _fold_trades(
         y, time, price, size = instrument[t], event_time[t], prices[t], sizes[t]
         order = low[t] if high[t] == 0 else 0  # a UUID tells no order: arrival then does
         bought = size if side[t] == BOUGHT else 0.0
-        # A trade that the venue sent on subscribing says nothing of its clock.
-        ingest = 0 if origin[t] == SNAPSHOT else ingest_time[t]
+        ingest = ingest_time[t]
         if not 0 <= time - marks[y, HEAD] < SECOND_NS or ingest - marks[y, OFFSET] >= marks[y, LIMIT]:
             row = _settle_clock(plan, f, n, marks, y, time, ingest, o, i, row)
             if row < 0:
@@ -414,7 +414,8 @@ def _fold_trades(
             c = _cell(plan, time)
             n[y, c, START] = time // SECOND_NS * SECOND_NS
             _add(f, n, y, c, time, order, price, size, bought)
-        if ingest > 0:
+        # A trade of the past, sent on subscribing or asked for, says nothing of the venue's clock.
+        if origin[t] != SNAPSHOT and origin[t] != REFILL:
             _follow_clock(marks, y, ingest - time)
     return len(event_time), row, lates
 
@@ -431,6 +432,12 @@ def _tick(plan: Array, f: Array, n: Array, marks: Array, clock: int, first: int,
 
 
 @kernel
+def preview_room(plan: Array) -> int:
+    """Return how many rows the preview of one instrument may take."""
+    return int(plan[0, CELLS] + len(plan) * (plan[0, CELLS] + 1))
+
+
+@kernel
 def _preview(
     plan: Array, f: Array, n: Array, marks: Array, g: Array, m: Array, first: int, o: Array, i: Array, row: int
 ) -> Any:
@@ -439,8 +446,7 @@ def _preview(
     The open seconds are folded upwards in a copy (g, m) of one instrument's cells, as final ones are in the cells.
     Returns (instrument, row).
     """
-    levels = len(plan)
-    room = plan[0, CELLS] + levels * (plan[0, CELLS] + 1)
+    room = preview_room(plan)
     for y in range(first, len(marks)):
         if marks[y, OPENED] == 0:
             continue

@@ -83,6 +83,7 @@ class Ledger:
         """Drop the stretches of instruments."""
         for code in instruments:
             self._open.pop(code, None)
+            self._changed.discard(code)
 
     def interrupted(self, time: int, evidence: str) -> None:
         """End every stretch that goes on at ``time``: fulltape itself was not there. The next step tells the rows."""

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+import numpy as np
+
 from fulltape.records import Batch, CoverageState, EmptyReason
 from fulltape.records.columns import NULL_INT
 
-_KEEP = 256
-_REASONS = {int(CoverageState.DOWN): EmptyReason.VENUE_DOWN, int(CoverageState.GAP): EmptyReason.GAP}
+_KEEP: Final = 256
+_FOREVER: Final = int(np.iinfo(np.int64).max)
+_REASONS: Final = {CoverageState.DOWN: EmptyReason.VENUE_DOWN, CoverageState.GAP: EmptyReason.GAP}
+
+Saved = list[tuple[int, str, int, int]]
+"""The outages of one instrument on disk: start, first missing id, end, reason."""
+
+
+class Stretch(NamedTuple):
+    """A stretch of time [start, end) (ns) of one instrument."""
+
+    instrument: int
+    start: int
+    end: int
 
 
 class Outages:
@@ -15,29 +32,55 @@ class Outages:
     def __init__(self) -> None:
         self._stretches: dict[int, dict[tuple[int, str], tuple[int, EmptyReason]]] = {}
 
-    def apply(self, coverage: Batch | None) -> None:
-        """Take changed ledger rows; a stretch that turned complete is forgotten."""
+    def apply(self, coverage: Batch | None) -> list[Stretch]:
+        """Take changed ledger rows and return the stretches over which the reason may now be another one."""
         if coverage is None:
-            return
+            return []
         names = ("instrument", "channel", "start", "end", "state", "first_missing")
+        changed = []
         for code, channel, start, end, state, first in zip(*(coverage[n].tolist() for n in names), strict=True):
-            if channel != "trades":
-                continue
-            known = self._stretches.setdefault(code, {})
-            reason = _REASONS.get(state)
-            if reason is None:
-                known.pop((start, first), None)
-                continue
-            known[start, first] = (end, reason)
-            if len(known) > _KEEP:
-                del known[next(iter(known))]
+            if channel == "trades":
+                until = _FOREVER if end == NULL_INT else end
+                reason = _REASONS.get(CoverageState(state))
+                old = self._replace(code, (start, first), None if reason is None else (until, reason))
+                if old is not None or reason is not None:
+                    changed.append(Stretch(code, start, max(until, old[0]) if old else until))
+        return changed
 
     def reason(self, instrument: int, start: int, end: int) -> EmptyReason:
         """Return why a window [start, end) without trades is empty; a hole outweighs an outage."""
         found = EmptyReason.QUIET
         for (begin, _), (until, reason) in self._stretches.get(instrument, {}).items():
-            if begin < end and (until == NULL_INT or until > start):
+            if begin < end and until > start:
                 if reason is EmptyReason.GAP:
                     return reason
                 found = reason
         return found
+
+    def save(self, instrument: int) -> Saved:
+        """Return an instrument's outages as they go into a snapshot."""
+        known = self._stretches.get(instrument, {})
+        return [(start, first, end, int(reason)) for (start, first), (end, reason) in known.items()]
+
+    def restore(self, instrument: int, saved: Saved) -> None:
+        """Take up an instrument's outages."""
+        self._stretches[instrument] = {(start, first): (end, EmptyReason(why)) for start, first, end, why in saved}
+
+    def forget(self, instruments: Iterable[int]) -> None:
+        """Drop the outages of instruments."""
+        for code in instruments:
+            self._stretches.pop(code, None)
+
+    def _replace(
+        self, code: int, key: tuple[int, str], new: tuple[int, EmptyReason] | None
+    ) -> tuple[int, EmptyReason] | None:
+        """Set or drop one stretch and return what it was before; beyond a bound the oldest is forgotten."""
+        known = self._stretches.setdefault(code, {})
+        old = known.get(key)
+        if new is None:
+            known.pop(key, None)
+        else:
+            known[key] = new
+            if len(known) > _KEEP:
+                del known[next(iter(known))]
+        return old
