@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -17,6 +18,7 @@ _NAN: Final = float("nan")
 _TRADE: Final = ("trade_id", "trade_id_high", "price", "size", "aggressor_side")
 _QUOTE: Final = ("bid", "bid_size", "ask", "ask_size")
 _DAY: Final = ("open_24h", "high_24h", "low_24h", "volume_24h")
+_KINDS: Final = ("trade", "quote", "day")
 
 
 @kernel
@@ -29,7 +31,11 @@ def newest_rows(instrument: Array, time: Array, order: Array, best: Array) -> No
 
 
 class Last:
-    """The current state of every instrument: newer event times win, whatever order they arrive in."""
+    """The current state of every instrument: newer event times win, whatever order they arrive in.
+
+    Of two trades at one time the higher id wins, of two quotes the one received later. Should even that be equal, a
+    trade or quote wins over a ticker, which only tells of it.
+    """
 
     name = "last"
 
@@ -41,13 +47,15 @@ class Last:
     def apply(self, step: Step) -> list[Batch]:
         """Take trades, quotes and tickers; return the instruments that changed."""
         for code, row in _newest(step.batches.get(TRADES.name), "trade_id"):
-            self._update(code, row, "trade_time", _TRADE)
+            self._update(code, row, "trade", row["trade_id"], _TRADE)
         for code, row in _newest(step.batches.get(QUOTES.name), "ingest_time"):
-            self._update(code, row, "quote_time", _QUOTE)
-        for code, row in _newest(step.batches.get(TICKERS.name), "trade_id"):
-            self._update(code, row, "trade_time", _TRADE)
-            self._update(code, row, "quote_time", _QUOTE)
-            self._update(code, row, "day_time", _DAY)
+            self._update(code, row, "quote", row["ingest_time"], _QUOTE)
+        tickers = step.batches.get(TICKERS.name)
+        for code, row in _newest(tickers, "trade_id"):
+            self._update(code, row, "trade", row["trade_id"], _TRADE, is_ticker=True)
+        for code, row in _newest(tickers, "ingest_time"):
+            self._update(code, row, "quote", row["ingest_time"], _QUOTE, is_ticker=True)
+            self._update(code, row, "day", row["ingest_time"], _DAY, is_ticker=True)
         if not self._changed:
             return []
         codes = sorted(self._changed)
@@ -68,18 +76,30 @@ class Last:
         """Drop the values of instruments."""
         for code in instruments:
             self._values.pop(code, None)
+            self._unsaved.discard(code)
 
-    def _update(self, code: int, row: Mapping[str, float], time: str, names: tuple[str, ...]) -> None:
-        """Take the named figures of ``row`` unless the ones held are newer."""
+    def _update(
+        self,
+        code: int,
+        row: Mapping[str, float],
+        kind: str,
+        order: float,
+        names: tuple[str, ...],
+        *,
+        is_ticker: bool = False,
+    ) -> None:
+        """Take the named figures of ``row`` unless the ones held are newer, or a ticker says nothing of them."""
         values = self._values.setdefault(code, _empty())
-        if row["event_time"] < values[time]:
+        held = (f"{kind}_time", f"{kind}_order", f"{kind}_rank")
+        newer = (row["event_time"], order, 0 if is_ticker else 1)
+        if newer < tuple(values[name] for name in held):
             return
-        if all(row[name] != row[name] for name in names):
+        if is_ticker and all(math.isnan(row[name]) for name in names):
             return
+        values.update(zip(held, newer, strict=True))
         values.update({name: row[name] for name in names})
-        values[time] = row["event_time"]
-        values["event_time"] = max(values["event_time"], row["event_time"])
-        values["ingest_time"] = max(values["ingest_time"], row["ingest_time"])
+        times = (row["event_time"], row["ingest_time"])
+        values["event_time"], values["ingest_time"] = max(times, (values["event_time"], values["ingest_time"]))
         self._changed.add(code)
         self._unsaved.add(code)
 
@@ -91,7 +111,7 @@ class Last:
 
 def _empty() -> dict[str, float]:
     figures = dict.fromkeys(("price", "size", *_QUOTE, *_DAY), _NAN)
-    times = dict.fromkeys(("trade_time", "quote_time", "day_time"), NULL_INT)
+    times = dict.fromkeys((f"{kind}_{part}" for kind in _KINDS for part in ("time", "order", "rank")), NULL_INT)
     return {
         **figures,
         **times,
