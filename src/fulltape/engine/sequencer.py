@@ -7,7 +7,7 @@ what does not follow (a jump, an old id, an instrument's first trade) is looked 
 * A jump opens a hole at once and reports it when it is still open after a grace of ingest time: trades that merely
   overtook each other are no hole.
 * A heartbeat that names a newer trade than the last one opens a hole at the end, under the same grace.
-* Ids that start again far below, with times that go on, are a venue's reset, not duplicates: nothing is dropped.
+* Ids that start again below while times go on by more than a minute are a venue's reset, not duplicates.
 
 When something is judged depends on ingest times in the data, never on how the data was cut into calls.
 """
@@ -42,8 +42,8 @@ RESUMING: Final = 2  # 1 after a disconnection, until a trade tells whether any 
 def scan(instrument: Array, ids: Array, time: Array, marks: Array, odd: Array, first: int, stop: int) -> int:
     """Advance the marks over trades whose id follows; the others are odd.
 
-    ``odd`` rows are (position, last id, its time, resuming). A jump forward moves the mark too: its row is odd, the
-    rows after it are not. Returns how many are odd.
+    ``odd`` rows are (position, last id, its time, resuming). A jump forward moves the mark too, and so does a reset:
+    its row is odd, the rows after it are not. Returns how many are odd.
     """
     count = 0
     for i in range(first, stop):
@@ -55,7 +55,7 @@ def scan(instrument: Array, ids: Array, time: Array, marks: Array, odd: Array, f
             odd[count, 2] = marks[y, LAST_TIME]
             odd[count, 3] = marks[y, RESUMING]
             count += 1
-        if ids[i] >= last:
+        if ids[i] >= last or time[i] > marks[y, LAST_TIME] + RESET_NS:
             marks[y, LAST_ID] = ids[i]
             marks[y, LAST_TIME] = max(marks[y, LAST_TIME], time[i])
             marks[y, RESUMING] = 0
@@ -210,31 +210,36 @@ class Sequencer:
         if trade_id == last_id + 1:
             return
         if trade_id > last_id:
-            self._jump(code, state, (last_id + 1, trade_id - 1), (last_time, time, ingest))
+            self._jump(run, code, (last_id + 1, trade_id - 1), (last_time, time, ingest))
+        elif trade_id < last_id and time > last_time + RESET_NS:
+            run.result.resets += 1
+            self._give_up(run, code, len(state.holes), ingest)
         else:
-            self._old(run, position, code, last_time)
+            self._old(run, position, code)
 
-    def _jump(self, code: int, state: _Instrument, ids: tuple[int, int], times: tuple[int, int, int]) -> None:
-        """Open a hole. Beyond a bound the oldest is no longer filled from the stream; the ledger keeps its row."""
-        state.holes.append(_Hole(*ids, *times, False, [ids]))
-        del state.holes[:-_KEPT_HOLES]
+    def _jump(self, run: _Run, code: int, ids: tuple[int, int], times: tuple[int, int, int]) -> None:
+        """Open a hole; there is a bound to how many are kept."""
+        holes = self._state(code).holes
+        holes.append(_Hole(*ids, *times, False, [ids]))
+        self._give_up(run, code, len(holes) - _KEPT_HOLES, holes[-1].noticed)
         self._pending.add(code)
 
-    def _old(self, run: _Run, position: int, code: int, last_time: int) -> None:
-        """Judge a trade whose id is not above the last one: it fills a hole, is a duplicate, or the ids were reset."""
-        names = ("trade_id", "event_time", "ingest_time")
-        trade_id, time, ingest = (int(run.trades[name][position]) for name in names)
+    def _give_up(self, run: _Run, code: int, count: int, ingest: int) -> None:
+        """Stop filling the oldest holes from the stream; the ledger keeps their rows."""
+        holes = self._state(code).holes
+        given_up = holes[: max(count, 0)]
+        run.result.events += [_told(code, hole, ingest) for hole in given_up if not hole.reported]
+        del holes[: len(given_up)]
+
+    def _old(self, run: _Run, position: int, code: int) -> None:
+        """Judge a trade whose id is not above the last one: it fills a hole or is a duplicate."""
+        trade_id, ingest = (int(run.trades[name][position]) for name in ("trade_id", "ingest_time"))
         state = self._state(code)
         hole = next((hole for hole in state.holes if hole.fill(trade_id)), None)
-        if hole is not None:
-            self._filled(run, code, state, hole, ingest)
-        elif trade_id > self._marks[code, LAST_ID] or time > last_time + RESET_NS:
-            # The ids began anew: this is the first trade of the new count, or one after it in the same scan.
-            run.result.resets += 1
-            self._marks[code] = trade_id, time, 0
-            state.holes.clear()
-        else:
+        if hole is None:
             run.dropped.append(position)
+        else:
+            self._filled(run, code, state, hole, ingest)
 
     def _filled(self, run: _Run, code: int, state: _Instrument, hole: _Hole, ingest: int) -> None:
         if hole.reported:
@@ -260,7 +265,7 @@ class Sequencer:
         """Report what is still missing when its grace is over."""
         for code in sorted(self._pending):
             state = self._state(code)
-            self._expire_tail(code, state, clock)
+            self._expire_tail(run, code, state, clock)
             for hole in state.holes:
                 if not hole.reported and clock >= hole.noticed + GRACE_NS:
                     hole.reported = True
@@ -269,15 +274,16 @@ class Sequencer:
             if state.tail == NULL_INT and all(hole.reported for hole in state.holes):
                 self._pending.discard(code)
 
-    def _expire_tail(self, code: int, state: _Instrument, clock: int) -> None:
+    def _expire_tail(self, run: _Run, code: int, state: _Instrument, clock: int) -> None:
         last_id, last_time, _ = self._marks[code].tolist()
         if state.tail == NULL_INT:
             return
         if state.tail <= last_id:
             state.tail = NULL_INT
         elif clock >= state.tail_noticed + GRACE_NS:
-            self._jump(code, state, (last_id + 1, state.tail), (last_time, state.tail_end, state.tail_noticed))
+            self._jump(run, code, (last_id + 1, state.tail), (last_time, state.tail_end, state.tail_noticed))
             self._marks[code, LAST_ID] = state.tail
+            self._marks[code, LAST_TIME] = max(last_time, state.tail_end)
             state.tail = NULL_INT
         else:
             return
