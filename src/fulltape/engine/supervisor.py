@@ -137,9 +137,10 @@ class Supervisor:
             await engine
         except FulltapeError as error:
             self._error = self._error or str(error)
-        await self.bus.close()
-        if self._parts.recorder is not None:
-            await asyncio.to_thread(self._parts.recorder.close)
+        finally:
+            await self.bus.close()
+            if self._parts.recorder is not None:
+                await asyncio.to_thread(self._parts.recorder.close)
 
     async def _keep(self, work: Callable[[], Awaitable[None]]) -> None:
         """Run ``work`` for ever: what ends it by surprise is logged, and it begins again."""
