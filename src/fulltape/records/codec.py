@@ -9,9 +9,12 @@ import msgspec
 import numpy as np
 
 from fulltape.clock import parse_rfc3339
-from fulltape.records.batch import Array, Batch, InstrumentCodes, Schema
+from fulltape.records.batch import Array, Batch, InstrumentCodes, Schema, split_id
 from fulltape.records.columns import NULL_INT, Column, Physical
+from fulltape.records.interval import parse_interval
 
+_EARLIEST = NULL_INT + 1
+_LATEST = np.iinfo(np.int64).max
 _encode = msgspec.json.Encoder().encode
 
 
@@ -42,22 +45,44 @@ def encode_rows(batch: Batch, codes: InstrumentCodes) -> list[bytes]:
 def decode_rows(schema: Schema, data: bytes, codes: InstrumentCodes) -> Batch:
     """Return the batch of a JSON array of records; the inverse of `encode`.
 
-    Raises msgspec.ValidationError naming the field that is wrong.
+    Raises msgspec.ValidationError naming the field that is wrong. Bytes that are no UTF-8 come back as U+FFFD.
     """
     rows = msgspec.json.decode(data, type=list[wire_type(schema)])  # type: ignore[misc]
-    return schema.from_rows([_from_wire(schema, row) for row in rows], codes)
+    return schema.from_rows([_from_wire(schema, row, i, codes) for i, row in enumerate(rows)], codes)
 
 
-def _from_wire(schema: Schema, row: msgspec.Struct) -> msgspec.Struct:
+def _from_wire(schema: Schema, row: msgspec.Struct, position: int, codes: InstrumentCodes) -> msgspec.Struct:
     values: list[Any] = []
     for column in schema.columns:
-        value = getattr(row, column.name)
-        if value is not None and column.physical is Physical.TIME:
-            value = parse_rfc3339(value)
-        elif value is not None and column.choices is not None:
-            value = column.choices[value]
-        values.append(value)
+        try:
+            values.append(_value_of(column, getattr(row, column.name), codes))
+        except (ValueError, KeyError) as error:
+            what = "unknown instrument" if isinstance(error, KeyError) else str(error)
+            raise msgspec.ValidationError(f"{what} - at `$[{position}].{column.name}`") from error
     return schema.record(*values)
+
+
+def _value_of(column: Column, value: Any, codes: InstrumentCodes) -> Any:
+    """Return the record's value of a wire value; ValueError or KeyError if it has no place in the column."""
+    if value is None:
+        return None
+    match column.physical:
+        case Physical.TIME:
+            value = parse_rfc3339(value)
+            if not _EARLIEST <= value <= _LATEST:
+                raise ValueError("a time that does not fit into 64 bits of nanoseconds")
+        case Physical.BYTES:
+            value = value.encode()
+        case Physical.ID128:
+            split_id(value)
+        case Physical.INTERVAL:
+            parse_interval(value)
+        case Physical.INSTRUMENT:
+            codes.code_of(value)
+        case Physical.ENUM:
+            assert column.choices is not None
+            value = column.choices[value]
+    return value
 
 
 def _wire_values(batch: Batch, column: Column, codes: InstrumentCodes) -> list[Any]:
