@@ -72,8 +72,10 @@ def parse_time(name: str, text: str | None) -> int | None:
         return None
     try:
         time_ns = parse_rfc3339(text[:-6] + text[-6:].replace(" ", "+"))
-    except (ValueError, OverflowError):
+    except ValueError:
         raise bad_request(f"{name}: not an RFC 3339 time such as 2026-11-20T00:00:00Z: {text!r}") from None
+    except OverflowError:  # its zone moves it out of the years 1 to 9999
+        time_ns = -_LAST_NS if text.startswith("0001") else _LAST_NS
     return max(-_LAST_NS, min(_LAST_NS, time_ns))
 
 
