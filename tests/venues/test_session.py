@@ -343,6 +343,7 @@ async def test_tls_is_spoken_or_nothing(sink: ListSink) -> None:
         async with running(session):
             await becomes(lambda: session.status().reconnects >= 1)
             assert session.status().state is FeedState.DOWN
+            assert not session.status().detail.partition("; trying")[0].endswith(": ")
     assert sink.order == []
 
 

@@ -61,6 +61,13 @@ class RestLimits(msgspec.Struct, frozen=True):
     burst: int
 
 
+class Keepalive(msgspec.Struct, frozen=True):
+    """What must be sent regularly for a connection to be kept open, and how often (s)."""
+
+    payload: bytes
+    every_s: float
+
+
 class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The constants of a venue. Durations are seconds."""
 
@@ -79,6 +86,9 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A connection that says nothing for so long is dead."""
     stale_s: float
     """An instrument without any frame for so long is stale, though its connection lives."""
+    keepalive: Keepalive | None = None
+    books_by_rest: bool = False
+    """Books begin with a snapshot asked for by `Venue.book_request`, not with one that the stream sends."""
     credential_variables: tuple[str, ...] = ()
     """Environment variables for key, secret and passphrase."""
 
@@ -144,7 +154,12 @@ class Symbols(Protocol):
 
 
 class Parser(Protocol):
-    """Frames of one connection in, columns out. One parser per connection: it may remember earlier frames."""
+    """Frames of one connection in, columns out. One parser per connection: it may remember earlier frames.
+
+    Where a venue's stream needs answers from its REST interface (``books_by_rest``), these come as frames too, in order
+    with the others: ``GET `` and the path with its query, a newline, the body. So recordings hold them and replays
+    need nothing else.
+    """
 
     def parse(self, payloads: Sequence[bytes], ingest_times: Sequence[int]) -> Parsed:
         """Turn frames into columns.

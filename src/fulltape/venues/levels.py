@@ -11,6 +11,7 @@ import numpy as np
 
 from fulltape.records import BOOK_DELTAS, Array, Batch, BookSide
 from fulltape.records.book import CLEAR, LAST, SNAPSHOT
+from fulltape.records.columns import NULL_INT
 from fulltape.venues.base import Parsed, Reject
 
 BID: Final = int(BookSide.BID)
@@ -24,7 +25,10 @@ _NO_LEVEL: Final[Level] = (BID, 0.0, 0.0)
 
 @dataclass(frozen=True, slots=True)
 class BookMessages:
-    """Messages of known instruments in order of arrival: one entry of each column per message."""
+    """Messages of known instruments in order of arrival: one entry of each column per message.
+
+    ``sequence``, ``previous`` and ``checksum`` are None where the venue gives none; see `fulltape.records.book`.
+    """
 
     frames: Array
     codes: Array
@@ -32,6 +36,9 @@ class BookMessages:
     received: Array
     is_snapshot: Array
     levels: Sequence[list[Level]]
+    sequence: Array | None = None
+    previous: Array | None = None
+    checksum: Array | None = None
 
 
 def add_book(messages: BookMessages, parsed: Parsed) -> None:
@@ -69,11 +76,16 @@ def add_book(messages: BookMessages, parsed: Parsed) -> None:
         "price": prices[kept],
         "size": sizes[kept],
         "flags": flags.astype(np.int64),
+        **{name: _proof(getattr(messages, name), owners) for name in ("sequence", "previous", "checksum")},
         "event_time": messages.event_times[owners],
         "ingest_time": messages.received[owners],
     }
     parsed.batches[BOOK_DELTAS.name] = Batch(BOOK_DELTAS, columns)
     parsed.frames[BOOK_DELTAS.name] = messages.frames[owners]
+
+
+def _proof(values: Array | None, owners: Array) -> Array:
+    return np.full(len(owners), NULL_INT, np.int64) if values is None else values[owners]
 
 
 def _reject_levels(messages: BookMessages, owners: Array, is_bad: Array, parsed: Parsed) -> None:

@@ -157,7 +157,7 @@ class Session:
         except TimeoutError:
             self._enter(FeedState.DOWN, f"no answer from {config.url} in {config.connect_timeout_s:g} s")
         except (OSError, WSError) as error:
-            self._enter(FeedState.DOWN, f"cannot connect to {config.url}: {error}")
+            self._enter(FeedState.DOWN, f"cannot connect to {config.url}: {str(error) or type(error).__name__}")
         except asyncio.CancelledError:
             listener.reason = "stopped"
             raise
@@ -173,6 +173,8 @@ class Session:
                 config.url,
                 websocket_handshake_timeout=config.connect_timeout_s,
                 max_frame_size=config.max_frame_bytes,
+                # The loop's own transports are as fast here, and do not fill the log when TLS is refused.
+                use_aiofastnet=False,
             )
         self._simulated = listener.connection.simulated
 
