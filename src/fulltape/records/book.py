@@ -19,13 +19,22 @@ CLEAR: Final = 4
 
 
 class BookDelta(msgspec.Struct, frozen=True):
-    """The new total size at one price; size 0 removes the level. ``flags`` adds SNAPSHOT, LAST and CLEAR."""
+    """The new total size at one price; size 0 removes the level. ``flags`` adds SNAPSHOT, LAST and CLEAR.
+
+    What a venue gives to prove that its messages are whole is the same on every row of a message, null if it gives
+    none: ``sequence`` is the book's number after the message, ``previous`` the number it must have reached before (a
+    message applies when previous <= reached < sequence, is old when sequence <= reached, and else leaves a hole),
+    ``checksum`` is the venue's over the book after the message.
+    """
 
     instrument: InstrumentId
     side: BookSide
     price: Price
     size: Size
     flags: int
+    sequence: int | None
+    previous: int | None
+    checksum: int | None
     event_time: TimeNs
     ingest_time: TimeNs
 
