@@ -337,6 +337,23 @@ async def test_a_server_that_never_shakes_hands_times_out(sink: ListSink) -> Non
     assert sink.order == []
 
 
+async def test_stops_at_once_while_the_venue_keeps_it_waiting(sink: ListSink) -> None:
+    asked, gone = asyncio.Event(), asyncio.Event()
+
+    async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        gone.set()
+
+    async with raw_server(mute) as port:
+        async with running(session_to(f"ws://127.0.0.1:{port}", sink)):
+            await asked.wait()
+        async with asyncio.timeout(1):
+            await gone.wait()
+    assert sink.order == []
+
+
 async def test_tls_is_spoken_or_nothing(sink: ListSink) -> None:
     async with raw_server(hang_up) as port:
         session = session_to(f"wss://127.0.0.1:{port}", sink)

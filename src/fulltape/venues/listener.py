@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from dataclasses import dataclass, replace
 
 from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSProtocolError, WSTransport
@@ -43,6 +44,11 @@ class SocketListener(WSListener):  # type: ignore[misc]
         self._transport: WSTransport | None = None
         self._fragments = bytearray()
         self._pause: asyncio.Task[None] | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the handshake was completed, even if the connection is gone since."""
+        return self._transport is not None
 
     @property
     def is_paused(self) -> bool:
@@ -131,3 +137,23 @@ class SocketListener(WSListener):  # type: ignore[misc]
         self._pause = None
         self.last_frame = self._loop.time()
         transport.underlying_transport.resume_reading()
+
+
+async def connect_socket(host: str, port: int) -> socket.socket:
+    """Return a socket connected to the first address of ``host`` that answers. Raises OSError if none does."""
+    loop = asyncio.get_running_loop()
+    failure = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+        one = socket.socket(family, kind, protocol)
+        one.setblocking(False)
+        try:
+            await loop.sock_connect(one, address)
+        except OSError as error:
+            one.close()
+            failure = error
+        except asyncio.CancelledError:
+            one.close()
+            raise
+        else:
+            return one
+    raise failure

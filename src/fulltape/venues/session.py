@@ -7,13 +7,15 @@ until it is cancelled. It knows no venue: what to send and what answers mean com
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket
 from collections.abc import Mapping
 from random import Random
 from typing import Final
 
 import msgspec
-from picows import WSError, ws_connect
+from picows import WSError, WSParsedURL, ws_connect
 
 from fulltape.clock import SECOND_NS, Clock
 from fulltape.errors import ConfigError
@@ -21,7 +23,7 @@ from fulltape.records.frames import Connection, FrameSink
 from fulltape.records.status import FeedState, FeedStatus
 from fulltape.venues.backoff import Backoff
 from fulltape.venues.base import Acknowledged, Control, Credentials, Refused, Subscription, Venue
-from fulltape.venues.listener import SocketListener, Traffic
+from fulltape.venues.listener import SocketListener, Traffic, connect_socket
 
 _log = logging.getLogger(__name__)
 _LEVELS: Final = {
@@ -167,15 +169,29 @@ class Session:
 
     async def _connect(self, listener: SocketListener) -> None:
         config = self._config
-        async with asyncio.timeout(config.connect_timeout_s):
-            await ws_connect(
-                lambda: listener,
-                config.url,
-                websocket_handshake_timeout=config.connect_timeout_s,
-                max_frame_size=config.max_frame_bytes,
-                # The loop's own transports are as fast here, and do not fill the log when TLS is refused.
-                use_aiofastnet=False,
-            )
+        opened: list[socket.socket] = []
+
+        async def open_socket(url: WSParsedURL) -> socket.socket:
+            opened.append(await connect_socket(url.host, url.port))
+            return opened[-1]
+
+        try:
+            async with asyncio.timeout(config.connect_timeout_s):
+                await ws_connect(
+                    lambda: listener,
+                    config.url,
+                    socket_factory=open_socket,
+                    websocket_handshake_timeout=config.connect_timeout_s,
+                    max_frame_size=config.max_frame_bytes,
+                    # The loop's own transports are as fast here, and do not fill the log when TLS is refused.
+                    use_aiofastnet=False,
+                )
+        except BaseException:
+            # Given up during the handshake, ws_connect leaves its connection open: end it from below.
+            for one in [] if listener.is_connected else opened:
+                with contextlib.suppress(OSError):
+                    one.shutdown(socket.SHUT_RDWR)
+            raise
         self._simulated = listener.connection.simulated
 
     async def _subscribe(self, listener: SocketListener) -> None:
