@@ -54,6 +54,9 @@ def test_the_sample_names_every_key_and_its_comments_load_too() -> None:
         ("[server]\nhost = 'example.org'", "[server] host: example.org is open"),
         ("[venues.coinbase]\nurl = 'http://x'", "[venues.coinbase] url: 'http://x' must begin with wss:// or ws://"),
         ("[venues.coinbase]\nrest_url = 'ftp://x'", "[venues.coinbase] rest_url: 'ftp://x' must begin with https://"),
+        ("[store.retention]\ntrade = 1", "[store.retention] trade: no such table (did you mean 'trades'?)"),
+        ("[store.retention]\n'quotes.1s' = 1", "[store.retention] quotes.1s: only candles can be limited by interval"),
+        ("[store.retention]\n'candles.1x' = 1", "[store.retention] candles.1x: unknown interval '1x'"),
         ("[venues.coinbse]", "[venues.coinbse]: unknown venue 'coinbse' (did you mean 'COINBASE'?)"),
         (
             "[venues.coinbase]\ninstruments = ['BTCUSD']",

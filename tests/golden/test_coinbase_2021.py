@@ -62,6 +62,7 @@ def test_every_trade_is_there_once_with_the_takers_side(
     for key, row in found.items():
         assert row["aggressor_side"] == TAKER[sent[key]["side"]]
         assert (row["price"], row["size"]) == (float(sent[key]["price"]), float(sent[key]["size"]))
+        assert row["event_time"] == sent[key]["time"].removesuffix("Z").ljust(29, "0") + "Z"
     assert Counter(row["origin"] for row in tables["trades"]) == {"REPLAY": expected["match_count"], "SNAPSHOT": 10}
 
 

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Self
 import msgspec
 
 from fulltape.errors import ConfigError, did_you_mean
+from fulltape.records import CANDLES, STORED
 from fulltape.records.interval import DEFAULT_INTERVALS, parse_interval
 from fulltape.venues.base import Channel, Credentials
 from fulltape.venues.registry import venue
@@ -147,6 +148,8 @@ class Config(msgspec.Struct, frozen=True):
                 parse_interval(interval)
             except ValueError as error:
                 raise ConfigError(f"[candles] {key}: {error}") from None
+        for name in self.store.retention:
+            _check_retained(name)
         for name, followed in self.venues.items():
             _check_venue(name, followed)
 
@@ -168,6 +171,20 @@ def credentials(variables: tuple[str, ...], environment: Mapping[str, str]) -> C
     if missing:
         raise ConfigError(f"the environment sets some keys but not {', '.join(missing)}: set all or none")
     return Credentials(*values)
+
+
+def _check_retained(name: str) -> None:
+    kind, dot, interval = name.partition(".")
+    kinds = [schema.name for schema in STORED]
+    if kind not in kinds:
+        raise ConfigError(f"[store.retention] {name}: no such table{did_you_mean(kind, kinds)}")
+    if dot and kind != CANDLES.name:
+        raise ConfigError(f"[store.retention] {name}: only candles can be limited by interval")
+    if dot:
+        try:
+            parse_interval(interval)
+        except ValueError as error:
+            raise ConfigError(f"[store.retention] {name}: {error}") from None
 
 
 def _check_venue(name: str, config: VenueConfig) -> None:
