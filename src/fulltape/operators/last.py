@@ -40,7 +40,7 @@ class Last:
     name = "last"
 
     def __init__(self) -> None:
-        self._values: dict[int, dict[str, float]] = {}
+        self._values: dict[int, dict[str, int | float]] = {}
         self._changed: set[int] = set()
         self._unsaved: set[int] = set()
 
@@ -70,7 +70,7 @@ class Last:
     def restore(self, states: Mapping[int, bytes]) -> None:
         """Take up where those states ended."""
         for code, data in states.items():
-            self._values[code] = msgspec.msgpack.decode(data, type=dict[str, float])
+            self._values[code] = msgspec.msgpack.decode(data, type=dict[str, int | float])
 
     def forget(self, instruments: Iterable[int]) -> None:
         """Drop the values of instruments."""
@@ -109,7 +109,7 @@ class Last:
         return LAST_VALUES.from_columns({"instrument": codes, **values})
 
 
-def _empty() -> dict[str, float]:
+def _empty() -> dict[str, int | float]:
     figures = dict.fromkeys(("price", "size", *_QUOTE, *_DAY), _NAN)
     times = dict.fromkeys((f"{kind}_{part}" for kind in _KINDS for part in ("time", "order", "rank")), NULL_INT)
     return {

@@ -1,0 +1,123 @@
+"""Last: newer wins, whatever order and step it comes in."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from tests.conformance.operators import Item, OperatorConformance, Tape
+from tests.conformance.samples import BTC, CODES, ETH, NOON, quote, ticker, trade
+
+from fulltape.operators.base import Operator, Step
+from fulltape.operators.last import Last
+from fulltape.records import QUOTES, TICKERS, TRADES, AggressorSide, Batch
+from fulltape.records import Last as LastRow
+
+
+def apply(operator: Last, *batches: Batch) -> list[LastRow]:
+    return [
+        row
+        for derived in operator.apply(Step({b.schema.name: b for b in batches}, NOON))
+        for row in derived.rows(CODES)
+    ]
+
+
+def trades(*rows: Any) -> Batch:
+    return TRADES.from_rows(rows, CODES)
+
+
+def quotes(*rows: Any) -> Batch:
+    return QUOTES.from_rows(rows, CODES)
+
+
+def tickers(*rows: Any) -> Batch:
+    return TICKERS.from_rows(rows, CODES)
+
+
+class TestConformance(OperatorConformance):
+    def operator(self) -> Operator:
+        return Last()
+
+    def tape(self, random: Random) -> Tape:
+        items = []
+        for i in range(120):
+            now = NOON + i // 2
+            common: dict[str, Any] = {
+                "instrument": random.choice([BTC.id, ETH.id]),
+                "event_time": now - random.choice([0, 0, 1, 2, 30]),
+                "ingest_time": now,
+            }
+            figures: dict[str, Any] = {"bid": random.choice([None, 1.0, 2.0]), "ask": random.choice([None, 3.0])}
+            trade_id = str(random.randint(1, 20))
+            items.append(
+                Item(
+                    now,
+                    random.choice(
+                        [
+                            trades(trade(trade_id, **common, price=float(trade_id))),
+                            quotes(quote(**common, **figures)),
+                            tickers(
+                                ticker(trade_id, **common, **figures, price=float(trade_id), open_24h=random.random())
+                            ),
+                        ]
+                    ),
+                )
+            )
+        return items
+
+
+def test_an_older_trade_changes_nothing() -> None:
+    last = Last()
+    (row,) = apply(last, trades(trade(2, NOON, price=2.0), trade(1, NOON - 1, price=1.0)))
+    assert (row.price, row.trade_id, row.trade_time) == (2.0, "2", NOON)
+    assert apply(last, trades(trade(1, NOON - 1, price=1.0))) == []
+
+
+def test_of_trades_at_one_time_the_higher_id_is_last() -> None:
+    together, apart = Last(), Last()
+    first, second = trade(6, price=6.0), trade(5, price=5.0)
+    (row,) = apply(together, trades(first, second))
+    apply(apart, trades(first))
+    assert apply(apart, trades(second)) == []
+    assert (row.trade_id, row.price) == ("6", 6.0)
+
+
+def test_a_ticker_fills_what_a_trade_does_not_say() -> None:
+    last = Last()
+    apply(last, trades(trade(5, size=0.25, aggressor_side=AggressorSide.BUY)))
+    (row,) = apply(last, tickers(ticker("5", bid=1.0, ask=2.0, open_24h=0.5)))
+    assert (row.size, row.aggressor_side, row.bid, row.ask, row.open_24h) == (0.25, AggressorSide.BUY, 1.0, 2.0, 0.5)
+    assert (row.high_24h, row.quote_time) == (None, NOON)
+
+
+def test_a_ticker_that_says_nothing_of_the_quote_leaves_it() -> None:
+    last = Last()
+    apply(last, quotes(quote(NOON)))
+    (row,) = apply(last, tickers(ticker("5", NOON + 1)))
+    assert (row.bid, row.ask, row.quote_time, row.trade_time) == (99.0, 101.0, NOON, NOON + 1)
+
+
+def test_an_emptied_book_has_no_quote() -> None:
+    last = Last()
+    apply(last, quotes(quote(NOON)))
+    (row,) = apply(last, quotes(quote(NOON + 1, bid=None, bid_size=None, ask=None, ask_size=None)))
+    assert (row.bid, row.bid_size, row.ask, row.ask_size, row.quote_time) == (None, None, None, None, NOON + 1)
+
+
+def test_times_are_those_of_the_newest_record() -> None:
+    last = Last()
+    (row,) = apply(last, trades(trade(1, NOON, ingest_time=NOON + 7)), quotes(quote(NOON - 5, ingest_time=NOON + 9)))
+    assert (row.event_time, row.ingest_time) == (NOON, NOON + 7)
+
+
+def test_only_what_changed_is_told_in_order_of_codes() -> None:
+    last = Last()
+    assert [row.instrument for row in apply(last, trades(trade(1, instrument=ETH.id), trade(1)))] == [BTC.id, ETH.id]
+    assert [row.instrument for row in apply(last, trades(trade(2, NOON + 1, instrument=ETH.id)))] == [ETH.id]
+
+
+def test_a_forgotten_instrument_is_in_no_snapshot() -> None:
+    last = Last()
+    apply(last, trades(trade(1), trade(1, instrument=ETH.id)))
+    last.forget([0])
+    assert list(last.snapshot()) == [1]
