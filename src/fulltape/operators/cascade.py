@@ -117,7 +117,7 @@ class Trades(NamedTuple):
 
 
 @inline
-def _two_sum(hi: Any, lo: Any, value: Any) -> Any:
+def two_sum(hi: Any, lo: Any, value: Any) -> Any:
     """Add ``value`` to the pair and return the new pair."""
     total = hi + value
     part = total - hi
@@ -143,9 +143,9 @@ def _add(f: Array, n: Array, y: int, c: int, time: int, order: int, price: float
             n[y, c, OPEN_TIME] = time
             n[y, c, OPEN_ID] = order
     n[y, c, TRADES] += 1
-    f[y, c, VOLUME], f[y, c, VOLUME + 1] = _two_sum(f[y, c, VOLUME], f[y, c, VOLUME + 1], size)
-    f[y, c, QUOTE], f[y, c, QUOTE + 1] = _two_sum(f[y, c, QUOTE], f[y, c, QUOTE + 1], price * size)
-    f[y, c, BUY], f[y, c, BUY + 1] = _two_sum(f[y, c, BUY], f[y, c, BUY + 1], bought)
+    f[y, c, VOLUME], f[y, c, VOLUME + 1] = two_sum(f[y, c, VOLUME], f[y, c, VOLUME + 1], size)
+    f[y, c, QUOTE], f[y, c, QUOTE + 1] = two_sum(f[y, c, QUOTE], f[y, c, QUOTE + 1], price * size)
+    f[y, c, BUY], f[y, c, BUY + 1] = two_sum(f[y, c, BUY], f[y, c, BUY + 1], bought)
 
 
 @inline
@@ -171,7 +171,7 @@ def _merge(f: Array, n: Array, y: int, c: int, d: int) -> None:
             n[y, c, OPEN_ID] = order
         n[y, c, TRADES] += n[y, d, TRADES]
         for j in range(VOLUME, FLOATS, 2):
-            f[y, c, j], f[y, c, j + 1] = _two_sum(f[y, c, j], f[y, c, j + 1], f[y, d, j])
+            f[y, c, j], f[y, c, j + 1] = two_sum(f[y, c, j], f[y, c, j + 1], f[y, d, j])
             f[y, c, j + 1] += f[y, d, j + 1]
 
 
