@@ -1,0 +1,107 @@
+"""Quotes: a row whenever the top of the book is another."""
+
+from __future__ import annotations
+
+from random import Random
+
+from tests.conformance.operators import Item, OperatorConformance, Tape
+from tests.conformance.samples import NOON
+
+from fulltape.operators.base import Operator, Step
+from fulltape.operators.quotes import Quotes
+from fulltape.records import BOOK_DELTAS, Batch, BookSide
+from fulltape.records.book import CLEAR, LAST, SNAPSHOT
+from fulltape.records.columns import NULL_INT
+
+BID, ASK = BookSide.BID, BookSide.ASK
+Row = tuple[int, float, float, int]
+"""Side, price, size, flags."""
+
+
+def message(*rows: Row, code: int = 0, time: int = NOON) -> Batch:
+    sides, prices, sizes, flags = zip(*rows, strict=True)
+    n = len(rows)
+    return BOOK_DELTAS.from_columns(
+        {
+            "instrument": [code] * n,
+            "side": sides,
+            "price": prices,
+            "size": sizes,
+            "flags": flags,
+            **dict.fromkeys(("sequence", "previous", "checksum"), [NULL_INT] * n),
+            "event_time": [time] * n,
+            "ingest_time": [time + 5] * n,
+        }
+    )
+
+
+def tops(quotes: Quotes, *messages: Batch) -> list[list[float]]:
+    """Return bid, bid size, ask, ask size of each row; 0 for null."""
+    found = quotes.apply(Step({"book_deltas": Batch.concat(messages)}, NOON))
+    names = ("bid", "bid_size", "ask", "ask_size")
+    return [
+        [0.0 if v != v else v for v in row] for b in found for row in zip(*(b[n].tolist() for n in names), strict=True)
+    ]
+
+
+BOOK = message((BID, 9.0, 1.0, SNAPSHOT), (BID, 8.0, 5.0, 0), (ASK, 11.0, 2.0, LAST))
+
+
+class TestConformance(OperatorConformance):
+    keeps_state = False
+
+    def operator(self) -> Operator:
+        return Quotes()
+
+    def tape(self, random: Random) -> Tape:
+        items = []
+        for i in range(200):
+            code, now = random.randint(0, 2), NOON + i
+            rows: list[Row] = [
+                (random.choice([BID, ASK]), float(random.randint(1, 9)), float(random.randint(0, 3)), 0)
+                for _ in range(random.randint(1, 4))
+            ]
+            if i % 40 == code:
+                rows[0] = (*rows[0][:3], SNAPSHOT)
+            rows[-1] = (*rows[-1][:3], rows[-1][3] | LAST)
+            items.append(Item(now + 5, message(*rows, code=code, time=now)))
+        return items
+
+
+def test_a_message_is_judged_when_it_is_complete() -> None:
+    quotes = Quotes()
+    assert tops(quotes, BOOK) == [[9.0, 1.0, 11.0, 2.0]]
+    assert tops(quotes, message((BID, 9.0, 0.0, 0), (BID, 10.0, 3.0, LAST))) == [[10.0, 3.0, 11.0, 2.0]]
+
+
+def test_a_change_below_the_top_is_no_quote() -> None:
+    quotes = Quotes()
+    assert tops(quotes, BOOK, message((BID, 8.0, 6.0, LAST)), message((BID, 9.0, 1.0, LAST))) == [[9.0, 1.0, 11.0, 2.0]]
+
+
+def test_deltas_before_a_snapshot_tell_nothing() -> None:
+    quotes = Quotes()
+    assert tops(quotes, message((BID, 9.0, 1.0, LAST))) == []
+    book = quotes.book(0)
+    assert book is not None
+    assert not book.is_valid
+    assert quotes.book(1) is None
+
+
+def test_an_empty_snapshot_and_a_one_sided_book() -> None:
+    quotes = Quotes()
+    empty = message((BID, 0.0, 0.0, SNAPSHOT | CLEAR | LAST))
+    one = message((BID, 7.0, 1.0, LAST))
+    assert tops(quotes, BOOK, empty, empty, one, one) == [[9.0, 1.0, 11.0, 2.0], [0.0] * 4, [7.0, 1.0, 0.0, 0.0]]
+
+
+def test_a_forgotten_book_waits_for_its_snapshot() -> None:
+    quotes = Quotes()
+    tops(quotes, BOOK)
+    quotes.forget([0])
+    assert tops(quotes, message((BID, 10.0, 1.0, LAST))) == []
+    assert tops(quotes, BOOK) == [[9.0, 1.0, 11.0, 2.0]]
+
+
+def test_without_book_messages_there_is_nothing_to_do() -> None:
+    assert Quotes().apply(Step({}, NOON)) == []
