@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import numpy as np
 from tests.conformance.operators import Item, OperatorConformance, Tape
 from tests.conformance.samples import NOON
 
@@ -39,9 +40,7 @@ def tops(quotes: Quotes, *messages: Batch) -> list[list[float]]:
     """Return bid, bid size, ask, ask size of each row; 0 for null."""
     found = quotes.apply(Step({"book_deltas": Batch.concat(messages)}, NOON))
     names = ("bid", "bid_size", "ask", "ask_size")
-    return [
-        [0.0 if v != v else v for v in row] for b in found for row in zip(*(b[n].tolist() for n in names), strict=True)
-    ]
+    return [row for batch in found for row in np.nan_to_num(np.stack([batch[n] for n in names], 1)).tolist()]
 
 
 BOOK = message((BID, 9.0, 1.0, SNAPSHOT), (BID, 8.0, 5.0, 0), (ASK, 11.0, 2.0, LAST))
