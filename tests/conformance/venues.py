@@ -162,7 +162,8 @@ class VenueConformance:
     def test_v11_the_constants_fit_together(self) -> None:
         spec = self.venue.spec
         assert venue_called(spec.name) is self.venue
-        for url in (spec.ws_url, spec.rest_url):
+        assert set(spec.channel_urls) <= spec.channels - set(spec.default_channels)
+        for url in (spec.ws_url, spec.rest_url, *spec.channel_urls.values()):
             host = urlsplit(url).hostname
             assert host in spec.hosts
             assert venue_of_host(host) is self.venue
@@ -178,7 +179,10 @@ class VenueConformance:
     def test_v12_an_instrument_is_named_from_its_symbol(self) -> None:
         for symbol in self.symbols:
             instrument = self.venue.instrument(symbol)
-            assert instrument.id == f"{instrument.base}-{instrument.quote}.{self.venue.spec.name}"
+            product, _, name = instrument.id.rpartition(".")
+            pair = f"{instrument.base}-{instrument.quote}"
+            assert name == self.venue.spec.name
+            assert product == pair or product.startswith(f"{pair}-")  # a contract on the pair: BTC-USDT-PERP
         for symbol in self.bad_symbols:
             with pytest.raises(ValueError, match=self.venue.spec.name):
                 self.venue.instrument(symbol)

@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from fulltape.clock import SECOND_NS
-from fulltape.records import HEARTBEATS, TICKERS
+from fulltape.records import BARS, HEARTBEATS, TICKERS
+from fulltape.records.batch import join_id
 from fulltape.venues.base import Parsed
 from fulltape.venues.rows import UNKNOWN_CODE, Codes, Rows, excerpt, is_plausible
 
@@ -85,3 +86,38 @@ def test_times_are_plausible_up_to_an_hour_ahead() -> None:
 def test_an_excerpt_is_short() -> None:
     assert excerpt("a") == "'a'"
     assert len(excerpt("a" * 1_000_000)) == 103
+
+
+def finished(rows: Rows) -> tuple[Parsed, list[tuple[int, str]]]:
+    parsed = Parsed()
+    rows.finish(parsed)
+    return parsed, [(reject.frame, reject.reason) for reject in parsed.rejects]
+
+
+def test_text_ids_are_digits_or_uuids() -> None:
+    ids = ["7", "39744121-c20e-44ba-8cc8-a6b8cdf72885", "x", "-1", str(2**63)]
+    rows = Rows(TICKERS, np.arange(5), np.full(5, NOW))
+    rows.text_ids("trade_id", ids)
+    rows.put("instrument", [0] * 5)
+    parsed, rejects = finished(rows)
+    assert rejects == [(2, "bad_trade_id"), (3, "bad_trade_id"), (4, "bad_trade_id")]
+    batch = parsed.batches["tickers"]
+    halves = zip(batch["trade_id"].tolist(), batch["trade_id_high"].tolist(), strict=True)
+    assert [join_id(*pair) for pair in halves] == ids[:2]
+
+
+def test_times_that_are_counts_are_taken_in_their_unit() -> None:
+    rows = Rows(BARS, np.arange(4), np.full(4, NOW))
+    rows.put("instrument", [0] * 4)
+    rows.counted_times([NOW // 1_000_000, 2**62, -1, 0], 1_000_000, "start")
+    parsed, rejects = finished(rows)
+    assert rejects == [(1, "bad_time"), (2, "bad_time"), (3, "bad_time")]
+    assert parsed.batches["bars"]["start"].tolist() == [NOW]
+    assert parsed.batches["bars"]["ingest_time"].tolist() == [NOW]
+
+
+def test_volumes_may_be_zero_but_not_missing() -> None:
+    rows = Rows(BARS, np.arange(4), np.full(4, NOW))
+    rows.put("instrument", [0] * 4)
+    rows.volumes("volume", [0.0, math.nan, -1.0, math.inf])
+    assert finished(rows)[1] == [(1, "bad_volume"), (2, "bad_volume"), (3, "bad_volume")]

@@ -25,10 +25,13 @@ class Channel(enum.StrEnum):
     """What can be subscribed to, under one name for every venue."""
 
     TRADES = "trades"
+    TRADES_ALL = "trades_all"  # every match on its own, of a venue whose `trades` merges those of one order
+    QUOTES = "quotes"
     TICKERS = "tickers"
     TICKERS_BATCHED = "tickers_batched"
     BOOK = "book"
     BOOK_FULL = "book_full"
+    BARS = "bars"  # of one minute
     HEARTBEATS = "heartbeats"
     RFQ = "rfq"
     AUCTIONS = "auctions"
@@ -86,6 +89,8 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A connection that says nothing for so long is dead."""
     stale_s: float
     """An instrument without any frame for so long is stale, though its connection lives."""
+    channel_urls: Mapping[Channel, str] = {}
+    """Channels that are served at another address than ``ws_url``: they need a connection of their own."""
     keepalive: Keepalive | None = None
     books_by_rest: bool = False
     """Books begin with a snapshot asked for by `Venue.book_request`, not with one that the stream sends."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from fulltape.clock import SECOND_NS
 from fulltape.records import Array, Batch, Schema
-from fulltape.records.columns import high
+from fulltape.records.batch import split_id
+from fulltape.records.columns import NULL_INT, high
 from fulltape.venues.base import Parsed, Reject, Symbols
 from fulltape.venues.times import parse_times
 
@@ -70,18 +71,36 @@ class Rows:
         self._columns[name] = np.array(numbers, np.int64)
         self._columns[high(name)] = np.zeros(len(numbers), np.int64)
 
-    def times(self, texts: Sequence[str]) -> None:
-        """Add ``event_time`` from RFC 3339 texts, and ``ingest_time``; a time that cannot be true is bad."""
-        times = parse_times(texts)
-        self._columns["event_time"] = times
-        self._columns["ingest_time"] = self._received
-        self._check("bad_time", is_plausible(times, self._received), texts)
+    def text_ids(self, name: str, texts: Sequence[str]) -> None:
+        """Add a column of ids that are decimal digits or UUIDs; any other text is bad."""
+        pairs = np.array([_split_or_none(text) for text in texts], np.int64).reshape(-1, 3)
+        self._columns[name], self._columns[high(name)] = pairs[:, 0].copy(), pairs[:, 1].copy()
+        self._check(f"bad_{name}", pairs[:, 2] == 0, texts)
+
+    def times(self, texts: Sequence[str], name: str = "event_time") -> None:
+        """Add ``name`` from RFC 3339 texts, and ``ingest_time``; a time that cannot be true is bad."""
+        self._take_times(name, parse_times(texts), texts)
+
+    def counted_times(self, counts: Sequence[int], unit_ns: int, name: str = "event_time") -> None:
+        """Add ``name`` from counts of ``unit_ns`` since 1970, and ``ingest_time``; a time that cannot be true is bad.
+
+        A count that int64 nanoseconds cannot hold is bad as well.
+        """
+        latest = np.iinfo(np.int64).max // unit_ns
+        times = [count * unit_ns if 0 <= count <= latest else NULL_INT for count in counts]
+        self._take_times(name, np.array(times, np.int64), counts)
 
     def positive(self, name: str, values: Sequence[float]) -> None:
         """Add a column of prices or sizes; whatever is not finite and above zero is bad."""
         column = np.array(values, np.float64)
         self._columns[name] = column
         self._check(f"bad_{name}", (column > 0) & (column < np.inf), values)
+
+    def volumes(self, name: str, values: Sequence[float]) -> None:
+        """Add a column of volumes; whatever is not finite or below zero is bad."""
+        column = np.array(values, np.float64)
+        self._columns[name] = column
+        self._check(f"bad_{name}", (column >= 0) & (column < np.inf), values)
 
     def figures(self, name: str, values: Sequence[float | None], *, zero_is_null: bool = False) -> None:
         """Add a column that may be null; negative and infinite figures are bad, NaN is null."""
@@ -101,10 +120,23 @@ class Rows:
             parsed.batches[self.schema.name] = batch
             parsed.frames[self.schema.name] = frames
 
+    def _take_times(self, name: str, times: Array, values: Sequence[Any]) -> None:
+        self._columns[name] = times
+        self._columns["ingest_time"] = self._received
+        self._check("bad_time", is_plausible(times, self._received), values)
+
     def _check(self, reason: str, is_good: Array, values: Sequence[Any]) -> None:
         if not is_good.all():
             for row in np.flatnonzero(~is_good).tolist():
                 self._bad.setdefault(row, Reject(int(self._frames[row]), reason, excerpt(values[row])))
+
+
+def _split_or_none(text: str) -> tuple[int, int, int]:
+    """Return the halves of an id and 0, or 1 where there is none."""
+    try:
+        return (*split_id(text), 0)
+    except ValueError:
+        return (0, 0, 1)
 
 
 def is_plausible(event_times: Array, received: Array) -> Array:

@@ -1,0 +1,98 @@
+"""What every venue does with pages of its history: decode them, refuse them whole, cut a range into bars."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from fulltape.clock import SECOND_NS
+from fulltape.errors import ConfigError, MalformedFrame
+from fulltape.records import BOOK_DELTAS, Batch, Schema
+from fulltape.records.columns import NULL_INT
+from fulltape.venues.base import Parsed, columns_of
+from fulltape.venues.levels import BookMessages, Level, add_book
+from fulltape.venues.rows import Rows, is_plausible
+
+T = TypeVar("T")
+
+
+def decode_page(body: bytes, kind: type[T]) -> T:
+    """Decode a REST answer; numeric text becomes numbers where ``kind`` says so. Raises MalformedFrame."""
+    try:
+        return msgspec.json.decode(body, type=kind, strict=False)
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise MalformedFrame("malformed_body", f"{error}; it begins {body[:80]!r}") from None
+
+
+def page_rows(schema: Schema, count: int, code: int, ingest_time: int) -> Rows:
+    """Return the beginning of ``count`` rows of one instrument, all received at ``ingest_time``."""
+    rows = Rows(schema, np.arange(count), np.full(count, ingest_time, np.int64))
+    rows.put("instrument", [code] * count)
+    return rows
+
+
+def finish_page(rows: Rows) -> Batch:
+    """Return all rows. A page with a bad row is refused whole (MalformedFrame): no hole may go unnoticed."""
+    parsed = Parsed()
+    rows.finish(parsed)
+    _refuse_rejects(parsed)
+    return columns_of(rows.schema, parsed)
+
+
+def bar_page(rows: Rows, interval_s: int, prices: Sequence[Sequence[float]], volumes: Sequence[float]) -> None:
+    """Add what bars have in common; ``prices`` are open, high, low and close, each a column."""
+    rows.put("interval", np.full(len(volumes), interval_s))
+    for name, values in zip(("open", "high", "low", "close"), prices, strict=True):
+        rows.positive(name, values)
+    rows.volumes("volume", volumes)
+
+
+def book_page(code: int, event_time: int, ingest_time: int, levels: list[Level], sequence: int | None = None) -> Batch:
+    """Return a whole book as deltas. An impossible time becomes ours; a bad level refuses the book (MalformedFrame)."""
+    received = np.array([ingest_time], np.int64)
+    times = np.array([event_time], np.int64)
+    messages = BookMessages(
+        frames=np.zeros(1, np.int64),
+        codes=np.array([code], np.int32),
+        event_times=np.where(is_plausible(times, received), times, received),
+        received=received,
+        is_snapshot=np.ones(1, np.bool_),
+        levels=[levels],
+        sequence=np.array([NULL_INT if sequence is None else sequence], np.int64),
+    )
+    parsed = Parsed()
+    add_book(messages, parsed)
+    _refuse_rejects(parsed)
+    return parsed.batches[BOOK_DELTAS.name]
+
+
+def bar_range(venue: str, interval_s: int, start_ns: int, end_ns: int, limits: tuple[Collection[int], int]) -> range:
+    """Return the starts (s) of the bars with start <= bar < end.
+
+    ``limits`` are the intervals (s) that the venue has and how many bars it gives at once. Raises ConfigError.
+    """
+    intervals, most = limits
+    if interval_s not in intervals:
+        raise ConfigError(f"{venue} has no bars of {interval_s} s, only of {', '.join(map(str, intervals))} s")
+    first = -(-start_ns // (interval_s * SECOND_NS)) * interval_s
+    starts = range(first, -(-end_ns // SECOND_NS), interval_s)
+    if not 1 <= len(starts) <= most:
+        raise ConfigError(f"{venue} gives 1 to {most} bars at once; {start_ns} to {end_ns} ns has another number")
+    return starts
+
+
+def to_float(value: Any) -> float:
+    """Return a figure that a venue sent as a number or as text, NaN for anything else."""
+    try:
+        return msgspec.convert(value, float, strict=False)
+    except (msgspec.ValidationError, ValueError):
+        return float("nan")
+
+
+def _refuse_rejects(parsed: Parsed) -> None:
+    if parsed.rejects:
+        first = parsed.rejects[0]
+        raise MalformedFrame(first.reason, f"row {first.frame}: {first.detail}")
