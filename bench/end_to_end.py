@@ -1,4 +1,4 @@
-"""Raw frames to committed rows: the real parser, sequencer, operators, DuckDB file and bus; only the socket is left out.
+"""Raw frames to committed rows: the real parser, sequencer, operators, DuckDB file and bus; no socket.
 
 `python -m bench.end_to_end --seconds 600` runs the ten minutes that show whether memory stays flat.
 """
@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
-
 from bench.frames import MatchFrames
 from bench.report import Result, print_table
+
 from fulltape.bus.memory import MemoryBus
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Pipeline
@@ -70,15 +70,17 @@ async def measure(path: Path, seconds: float) -> list[Result]:
     if stored != count + 1_000:
         raise AssertionError(f"{count + 1_000} frames went in, {stored} trades are stored")
     early = next(rss for spent, rss in watch if spent >= seconds / 4)
+    size = (await asyncio.to_thread(path.stat)).st_size
+    used_cores = f"{used / wall:.2f} cores"
     return [
         Result(
             "frames -> committed, all operators",
             count / wall,
             "trades/s",
-            f"{wall:.0f} s, {commits} commits, {used / wall:.2f} cores",
+            f"{wall:.0f} s, {commits} commits, {used_cores}",
         ),
         Result("memory at the end", watch[-1][1] / 2**20, "MiB", f"after a quarter {early / 2**20:,.0f} MiB"),
-        Result("database", path.stat().st_size / 2**20, "MiB", f"{path.stat().st_size / stored:.0f} bytes a trade"),
+        Result("database", size / 2**20, "MiB", f"{size / stored:.0f} bytes a trade"),
     ]
 
 

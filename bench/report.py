@@ -49,5 +49,6 @@ def print_table(title: str, results: Sequence[Result]) -> None:
     for result in results:
         base = rates.get(result.against)
         ratio = f"{result.rate / base:.2f} x {result.against}" if base else ""
-        table.add_row(result.name, f"{result.rate:,.6g} {result.unit}", ratio, result.note)
+        figure = f"{result.rate:,.0f}" if result.rate >= 100 else f"{result.rate:.3g}"
+        table.add_row(result.name, f"{figure} {result.unit}", ratio, result.note)
     Console(width=150).print(table)

@@ -15,7 +15,7 @@ import numpy as np
 
 from fulltape.clock import SECOND_NS
 from fulltape.errors import ConfigError
-from fulltape.operators import cascade
+from fulltape.operators import cascade, cells
 from fulltape.operators.base import Step
 from fulltape.operators.outages import Outages, Saved, Stretch
 from fulltape.records import CANDLES, COVERAGE, TRADES, Array, Batch, CandleSource, Origin
@@ -71,12 +71,12 @@ class Candles:
     def __init__(self, config: CandleConfig | None = None) -> None:
         config = config or CandleConfig()
         self._plan, self._lengths_s = plan_of(config)
-        self._state = _new_state(self._plan, 0)
-        self._scratch = _new_state(self._plan, 1)
+        self._state = new_state(self._plan, 0)
+        self._scratch = new_state(self._plan, 1)
         room = max(_ROOM, cascade.preview_room(self._plan))
         self._out = cascade.Out(
-            np.empty((room, cascade.OUT_FLOATS), np.float64),
-            np.empty((room, cascade.OUT_INTS), np.int64),
+            np.empty((room, cells.OUT_FLOATS), np.float64),
+            np.empty((room, cells.OUT_INTS), np.int64),
             np.empty((0, 2), np.int64),
         )
         self._outages = Outages()
@@ -249,14 +249,14 @@ class Candles:
         return tuple(s for s, wanted in zip(self._lengths_s, self._plan[:, column], strict=True) if wanted)
 
     def _save(self, code: int) -> bytes:
-        cells, outages = int(self._plan[0, cascade.CELLS]), self._outages.save(code)
+        seconds, outages = int(self._plan[0, cascade.CELLS]), self._outages.save(code)
         floats, ints, marks = (array[code].tobytes() for array in self._state)
-        return msgspec.msgpack.encode(_Saved(self._lengths_s, cells, floats, ints, marks, outages))
+        return msgspec.msgpack.encode(_Saved(self._lengths_s, seconds, floats, ints, marks, outages))
 
     def _reserve(self, instruments: int) -> None:
         have = len(self._state.marks)
         if instruments > have:
-            fresh = _new_state(self._plan, max(instruments, 2 * have) - have)
+            fresh = new_state(self._plan, max(instruments, 2 * have) - have)
             pairs = zip(self._state, fresh, strict=True)
             self._state = cascade.State(*(np.concatenate(pair) for pair in pairs))
 
@@ -296,12 +296,13 @@ def _parent(lengths: tuple[int, ...], offsets: list[int], level: int) -> int:
     return 0
 
 
-def _new_state(plan: Array, instruments: int) -> cascade.State:
+def new_state(plan: Array, instruments: int) -> cascade.State:
+    """Return the kernel's state of instruments that have seen nothing."""
     levels = len(plan)
-    cells = int(plan[0, cascade.CELLS]) + levels - 1
+    per_instrument = int(plan[0, cascade.CELLS]) + levels - 1
     return cascade.State(
-        np.zeros((instruments, cells, cascade.FLOATS), np.float64),
-        np.zeros((instruments, cells, cascade.INTS), np.int64),
+        np.zeros((instruments, per_instrument, cells.FLOATS), np.float64),
+        np.zeros((instruments, per_instrument, cells.INTS), np.int64),
         np.zeros((instruments, cascade.MARKS + levels), np.int64),
     )
 

@@ -4,11 +4,8 @@ A trade touches only the one-second cell it falls into. A cell that is final fol
 when it closes into the next, and so on. Three properties hold for any order of arrival and any split into calls:
 
 * open and close go by (event_time, trade_id), not by arrival;
-* volumes are summed as unevaluated pairs (hi, lo) by Knuth's two-sum [1], which keeps about 106 bits: the rounded
-  sum does not depend on the order, so a candle rolled up from candles equals the one made from the trades;
+* sums are kept as pairs and rounded once (`fulltape.operators.cells`), so they do not depend on the order either;
 * whether a trade is late depends on the trades before it and on its own ingest time, never on the call it is in.
-
-[1] D. E. Knuth, The Art of Computer Programming, vol. 2, section 4.2.2, theorem B.
 """
 
 from __future__ import annotations
@@ -19,31 +16,13 @@ import numpy as np
 
 from fulltape.clock import SECOND_NS
 from fulltape.kernel import inline, kernel
+from fulltape.operators.cells import FLOATS, INTS, START, TRADES, add, emit, emit_empty, merge
 from fulltape.records import AggressorSide, Array, Origin
 
 SNAPSHOT: Final = int(Origin.SNAPSHOT)
 REFILL: Final = int(Origin.REFILL)
 BOUGHT: Final = int(AggressorSide.BUY)
 FOREVER: Final = np.iinfo(np.int64).max
-
-# Columns of a cell's floats.
-OPEN: Final = 0
-HIGH: Final = 1
-LOW: Final = 2
-CLOSE: Final = 3
-VOLUME: Final = 4  # hi, lo at the next column
-QUOTE: Final = 6  # hi, lo
-BUY: Final = 8  # hi, lo
-FLOATS: Final = 10
-
-# Columns of a cell's integers.
-START: Final = 0
-TRADES: Final = 1
-OPEN_TIME: Final = 2
-OPEN_ID: Final = 3
-CLOSE_TIME: Final = 4
-CLOSE_ID: Final = 5
-INTS: Final = 6
 
 # Columns of an instrument's marks.
 HEAD: Final = 0  # the newest second (ns) that has a trade
@@ -64,11 +43,6 @@ FOLD: Final = 0
 TICK: Final = 1
 PREVIEW: Final = 2
 DONE: Final = 3
-
-# Columns of an emitted row.
-OUT_FLOATS: Final = 8  # open high low close volume quote_volume vwap taker_buy_volume
-OUT_INTS: Final = 5  # instrument, level, start, trades, is_final
-
 
 # Columns of the plan: one row a level, finest first; level 0 is one second.
 LENGTH: Final = 0  # ns
@@ -112,99 +86,6 @@ class Trades(NamedTuple):
     origin: Array
 
 
-# Kernels take arrays one by one and indices into them. A tuple of arrays, or a view of one, costs numba a reference
-# count for each array and call, which made the cascade three times slower.
-
-
-@inline
-def two_sum(hi: Any, lo: Any, value: Any) -> Any:
-    """Add ``value`` to the pair and return the new pair."""
-    total = hi + value
-    part = total - hi
-    return total, lo + ((hi - (total - part)) + (value - part))
-
-
-@inline
-def _add(f: Array, n: Array, y: int, c: int, time: int, order: int, price: float, size: float, bought: float) -> None:
-    """Add one trade to cell ``c``, whose START is set."""
-    if n[y, c, TRADES] == 0:
-        f[y, c, OPEN] = f[y, c, HIGH] = f[y, c, LOW] = f[y, c, CLOSE] = price
-        n[y, c, OPEN_TIME] = n[y, c, CLOSE_TIME] = time
-        n[y, c, OPEN_ID] = n[y, c, CLOSE_ID] = order
-    else:
-        f[y, c, HIGH] = max(f[y, c, HIGH], price)
-        f[y, c, LOW] = min(f[y, c, LOW], price)
-        if time > n[y, c, CLOSE_TIME] or (time == n[y, c, CLOSE_TIME] and order >= n[y, c, CLOSE_ID]):
-            f[y, c, CLOSE] = price
-            n[y, c, CLOSE_TIME] = time
-            n[y, c, CLOSE_ID] = order
-        elif time < n[y, c, OPEN_TIME] or (time == n[y, c, OPEN_TIME] and order < n[y, c, OPEN_ID]):
-            f[y, c, OPEN] = price
-            n[y, c, OPEN_TIME] = time
-            n[y, c, OPEN_ID] = order
-    n[y, c, TRADES] += 1
-    f[y, c, VOLUME], f[y, c, VOLUME + 1] = two_sum(f[y, c, VOLUME], f[y, c, VOLUME + 1], size)
-    f[y, c, QUOTE], f[y, c, QUOTE + 1] = two_sum(f[y, c, QUOTE], f[y, c, QUOTE + 1], price * size)
-    f[y, c, BUY], f[y, c, BUY + 1] = two_sum(f[y, c, BUY], f[y, c, BUY + 1], bought)
-
-
-@inline
-def _merge(f: Array, n: Array, y: int, c: int, d: int) -> None:
-    """Add cell ``d`` to cell ``c``, whose window holds that of ``d``."""
-    if n[y, c, TRADES] == 0:
-        for j in range(FLOATS):
-            f[y, c, j] = f[y, d, j]
-        for j in range(TRADES, INTS):
-            n[y, c, j] = n[y, d, j]
-    else:
-        f[y, c, HIGH] = max(f[y, c, HIGH], f[y, d, HIGH])
-        f[y, c, LOW] = min(f[y, c, LOW], f[y, d, LOW])
-        time, order = n[y, d, CLOSE_TIME], n[y, d, CLOSE_ID]
-        if time > n[y, c, CLOSE_TIME] or (time == n[y, c, CLOSE_TIME] and order >= n[y, c, CLOSE_ID]):
-            f[y, c, CLOSE] = f[y, d, CLOSE]
-            n[y, c, CLOSE_TIME] = time
-            n[y, c, CLOSE_ID] = order
-        time, order = n[y, d, OPEN_TIME], n[y, d, OPEN_ID]
-        if time < n[y, c, OPEN_TIME] or (time == n[y, c, OPEN_TIME] and order < n[y, c, OPEN_ID]):
-            f[y, c, OPEN] = f[y, d, OPEN]
-            n[y, c, OPEN_TIME] = time
-            n[y, c, OPEN_ID] = order
-        n[y, c, TRADES] += n[y, d, TRADES]
-        for j in range(VOLUME, FLOATS, 2):
-            f[y, c, j], f[y, c, j + 1] = two_sum(f[y, c, j], f[y, c, j + 1], f[y, d, j])
-            f[y, c, j + 1] += f[y, d, j + 1]
-
-
-@inline
-def _emit(o: Array, i: Array, row: int, y: int, level: int, f: Array, n: Array, z: int, c: int, final: int) -> None:
-    """Write cell ``c`` of position ``z`` as row ``row`` of instrument ``y``."""
-    volume = f[z, c, VOLUME] + f[z, c, VOLUME + 1]
-    quote = f[z, c, QUOTE] + f[z, c, QUOTE + 1]
-    for j in range(4):
-        o[row, j] = f[z, c, j]
-    o[row, 4] = volume
-    o[row, 5] = quote
-    o[row, 6] = quote / volume
-    o[row, 7] = f[z, c, BUY] + f[z, c, BUY + 1]
-    i[row, 0] = y
-    i[row, 1] = level
-    i[row, 2] = n[z, c, START]
-    i[row, 3] = n[z, c, TRADES]
-    i[row, 4] = final
-
-
-@inline
-def _emit_empty(o: Array, i: Array, row: int, y: int, level: int, start: int) -> None:
-    """Write the row of a final window without trades."""
-    o[row, 0] = o[row, 1] = o[row, 2] = o[row, 3] = o[row, 6] = np.nan
-    o[row, 4] = o[row, 5] = o[row, 7] = 0.0
-    i[row, 0] = y
-    i[row, 1] = level
-    i[row, 2] = start
-    i[row, 3] = 0
-    i[row, 4] = 1
-
-
 @inline
 def _start_of(plan: Array, level: int, time: int) -> int:
     """Return the start (ns) of the level's window that holds ``time``."""
@@ -226,7 +107,7 @@ def _fold(plan: Array, f: Array, n: Array, y: int, level: int, c: int) -> None:
             into = plan[0, CELLS] + k - 1
             if n[y, into, TRADES] == 0:
                 n[y, into, START] = _start_of(plan, k, n[y, c, START])
-            _merge(f, n, y, into, c)
+            merge(f, n, y, into, c)
     for j in range(FLOATS):
         f[y, c, j] = 0.0
     n[y, c, TRADES] = 0
@@ -247,12 +128,12 @@ def _close_until(plan: Array, f: Array, n: Array, marks: Array, y: int, time: in
             start = marks[y, MARKS + k]
             if n[y, c, TRADES] > 0 and n[y, c, START] == start:
                 if plan[k, PUBLISHED]:
-                    _emit(o, i, row, y, k, f, n, y, c, 1)
+                    emit(o, i, row, y, k, f, n, y, c, 1)
                     row += 1
                 _fold(plan, f, n, y, k, c)
                 marks[y, MARKS + k] = start + length
             elif plan[k, EMPTIES]:
-                _emit_empty(o, i, row, y, k, start)
+                emit_empty(o, i, row, y, k, start)
                 row += 1
                 marks[y, MARKS + k] = start + length
             elif n[y, c, TRADES] > 0:
@@ -278,7 +159,7 @@ def _advance(plan: Array, f: Array, n: Array, marks: Array, y: int, until: int, 
             if row >= len(i):
                 return -1 - row
             if plan[0, PUBLISHED]:
-                _emit(o, i, row, y, 0, f, n, y, c, 1)
+                emit(o, i, row, y, 0, f, n, y, c, 1)
                 row += 1
             _fold(plan, f, n, y, 0, c)
             marks[y, CHANGED] = 1
@@ -330,7 +211,7 @@ def _add_late(
         if _is_open(plan, marks, y, k, time) and not _is_open(plan, marks, y, plan[k, PARENT], time):
             c = plan[0, CELLS] + k - 1
             n[y, c, START] = _start_of(plan, k, time)
-            _add(f, n, y, c, time, order, price, size, bought)
+            add(f, n, y, c, time, order, price, size, bought)
 
 
 @inline
@@ -372,7 +253,7 @@ def _follow_clock(marks: Array, y: int, offset: int) -> None:
 
 
 @kernel
-def _fold_trades(
+def fold_trades(
     plan: Array,
     f: Array,
     n: Array,
@@ -413,7 +294,7 @@ def _fold_trades(
         else:
             c = _cell(plan, time)
             n[y, c, START] = time // SECOND_NS * SECOND_NS
-            _add(f, n, y, c, time, order, price, size, bought)
+            add(f, n, y, c, time, order, price, size, bought)
         # A trade of the past, sent on subscribing or asked for, says nothing of the venue's clock.
         if origin[t] != SNAPSHOT and origin[t] != REFILL:
             _follow_clock(marks, y, ingest - time)
@@ -462,7 +343,7 @@ def _preview(
             if m[0, c, TRADES] > 0:
                 row = _preview_until(plan, g, m, y, second, o, i, row)
                 if plan[0, PUBLISHED]:
-                    _emit(o, i, row, y, 0, g, m, 0, c, 0)
+                    emit(o, i, row, y, 0, g, m, 0, c, 0)
                     row += 1
                 _fold(plan, g, m, 0, 0, c)
         row = _preview_until(plan, g, m, y, FOREVER, o, i, row)
@@ -477,7 +358,7 @@ def _preview_until(plan: Array, g: Array, m: Array, y: int, time: int, o: Array,
         c = plan[0, CELLS] + k - 1
         if m[0, c, TRADES] > 0 and m[0, c, START] <= time - plan[k, LENGTH]:
             if plan[k, PUBLISHED]:
-                _emit(o, i, row, y, k, g, m, 0, c, 0)
+                emit(o, i, row, y, k, g, m, 0, c, 0)
                 row += 1
             _fold(plan, g, m, 0, k, c)
     return row
@@ -496,7 +377,7 @@ def run(
     f, n, marks = state.floats, state.ints, state.marks
     o, i, late = out.floats, out.ints, out.late
     if stage == FOLD:
-        first, row, lates = _fold_trades(
+        first, row, lates = fold_trades(
             plan, f, n, marks, trades.instrument, trades.time, trades.low, trades.high, trades.price, trades.size,
             trades.side, trades.ingest, trades.origin, first, o, i, late, lates,
         )  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 
 from fulltape.clock import SECOND_NS
 from fulltape.kernel import kernel
-from fulltape.operators.cascade import two_sum
+from fulltape.operators.cells import two_sum
 from fulltape.records import BARS, CANDLES, Array, Batch, EmptyReason
 from fulltape.records.columns import NULL_INT
 from fulltape.records.interval import format_interval, window_start
