@@ -59,9 +59,8 @@ def kernel(batch: int, count: int) -> Callable[[], int]:
     parts = [kernel_columns(data.take(slice(first, first + batch))) for first in range(0, count, batch)]
 
     plan, _ = plan_of(CandleConfig(INTERVALS))
-    rows = cascade.Out(
-        np.empty((4_096, cells.OUT_FLOATS)), np.empty((4_096, cells.OUT_INTS), np.int64), _no_late(batch)
-    )
+    floats, ints = np.empty((4_096, cells.OUT_FLOATS)), np.empty((4_096, cells.OUT_INTS), np.int64)
+    rows = cascade.Out(floats, ints, np.empty((batch, 2), np.int64))
 
     def work() -> int:
         state = new_state(plan, 20)
