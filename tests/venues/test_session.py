@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator, Callable
 from random import Random
 
+import msgspec
 import pytest
 from tests.venues.server import ListSink, raw_server, shake_hands, venue_server
 from websockets.asyncio.server import ServerConnection
@@ -17,7 +18,7 @@ from websockets.http11 import Request, Response
 from fulltape.clock import SECOND_NS, ManualClock
 from fulltape.errors import ConfigError
 from fulltape.records.status import FeedState
-from fulltape.venues.base import Acknowledged, Channel, Credentials, Refused, Subscription
+from fulltape.venues.base import Acknowledged, Channel, Credentials, Keepalive, Refused, Subscription
 from fulltape.venues.coinbase import Coinbase
 from fulltape.venues.session import Session, SessionConfig
 
@@ -391,3 +392,20 @@ async def test_refuses_a_subscription_without_its_key_before_connecting(sink: Li
     )
     with pytest.raises(ConfigError, match="FULLTAPE_COINBASE_KEY"):
         Session(Coinbase(), config, sink, ManualClock(NOW), Random(1))
+
+
+async def test_sends_what_keeps_the_connection_open(sink: ListSink) -> None:
+    class Pinged(Coinbase):
+        spec = msgspec.structs.replace(Coinbase.spec, keepalive=Keepalive(b'{"op":"ping"}', 0.05))
+
+    received: list[str | bytes] = []
+
+    async def handler(connection: ServerConnection) -> None:
+        async for message in connection:
+            received.append(message)
+
+    async with venue_server(handler) as url:
+        config = SessionConfig(name="COINBASE-1", url=url, subscription=WANTED, silence_s=0.4)
+        async with running(Session(Pinged(), config, sink, ManualClock(NOW), Random(1))):
+            await becomes(lambda: received.count('{"op":"ping"}') >= 2)
+    assert "subscribe" in str(received[0])

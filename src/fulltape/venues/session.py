@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 from collections.abc import Mapping
 from random import Random
@@ -207,7 +208,12 @@ class Session:
         loop = asyncio.get_running_loop()
         tick_s = min(0.25, self._config.silence_s / 4, self._config.acknowledge_timeout_s / 4)
         asked = loop.time()
+        keepalive = self._venue.spec.keepalive
+        due = math.inf if keepalive is None else asked + keepalive.every_s
         while not listener.ended.is_set():
+            if keepalive is not None and loop.time() >= due:
+                listener.send(keepalive.payload)
+                due += keepalive.every_s
             if listener.is_paused:
                 asked = loop.time()  # the answer may wait in the sink
             elif (verdict := self._judge(loop.time() - listener.last_frame, loop.time() - asked)) is not None:
