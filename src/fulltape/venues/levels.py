@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Final
+from typing import Any, Final, NamedTuple
 
+import msgspec
 import numpy as np
 
 from fulltape.records import BOOK_DELTAS, Array, Batch, BookSide
 from fulltape.records.book import CLEAR, LAST, SNAPSHOT
 from fulltape.records.columns import NULL_INT
 from fulltape.venues.base import Parsed, Reject
+from fulltape.venues.rows import UNKNOWN_CODE, Codes, excerpt, is_plausible
 
 BID: Final = int(BookSide.BID)
 ASK: Final = int(BookSide.ASK)
@@ -39,6 +42,61 @@ class BookMessages:
     sequence: Array | None = None
     previous: Array | None = None
     checksum: Array | None = None
+
+
+def both_sides(bids: Sequence[tuple[float, float]], asks: Sequence[tuple[float, float]]) -> list[Level]:
+    """Return the levels of two lists of price and size, bids first."""
+    return [(BID, *level) for level in bids] + [(ASK, *level) for level in asks]
+
+
+class BookMessage(NamedTuple):
+    """One message of one instrument: ``event_time`` in ns, the rest as in `BookMessages`."""
+
+    venue_symbol: str
+    is_snapshot: bool
+    event_time: int
+    levels: list[Level]
+    sequence: int | None = None
+    previous: int | None = None
+    checksum: int | None = None
+
+
+def add_book_messages(
+    messages: Sequence[BookMessage], codes: Codes, frames: Array, received: Array, parsed: Parsed
+) -> None:
+    """Put messages into ``parsed`` as book deltas, those of unknown instruments as rejects.
+
+    A message is never given up for its time, its levels are true all the same: an impossible one becomes ours.
+    """
+    known = codes.column([message.venue_symbol for message in messages])
+    for row in np.flatnonzero(known == UNKNOWN_CODE).tolist():
+        parsed.rejects.append(Reject(int(frames[row]), "unknown_instrument", excerpt(messages[row].venue_symbol)))
+    kept = np.flatnonzero(known != UNKNOWN_CODE)
+    if not len(kept):
+        return
+    frames, received, followed = frames[kept], received[kept], [messages[row] for row in kept.tolist()]
+    times = np.array([message.event_time for message in followed], np.int64)
+    columns = BookMessages(
+        frames=frames,
+        codes=known[kept],
+        event_times=np.where(is_plausible(times, received), times, received),
+        received=received,
+        is_snapshot=np.array([message.is_snapshot for message in followed], np.bool_),
+        levels=[message.levels for message in followed],
+        sequence=_nullable([message.sequence for message in followed]),
+        previous=_nullable([message.previous for message in followed]),
+        checksum=_nullable([message.checksum for message in followed]),
+    )
+    add_book(columns, parsed)
+
+
+def price_and_size(level: Any) -> tuple[float, float]:
+    """Return the first two figures of a level as it came, NaN for what is no number."""
+    try:
+        price, size = level[:2]
+        return msgspec.convert((price, size), tuple[float, float], strict=False)
+    except (msgspec.ValidationError, TypeError, ValueError):
+        return (math.nan, math.nan)
 
 
 def add_book(messages: BookMessages, parsed: Parsed) -> None:
@@ -82,6 +140,10 @@ def add_book(messages: BookMessages, parsed: Parsed) -> None:
     }
     parsed.batches[BOOK_DELTAS.name] = Batch(BOOK_DELTAS, columns)
     parsed.frames[BOOK_DELTAS.name] = messages.frames[owners]
+
+
+def _nullable(values: Sequence[int | None]) -> Array:
+    return np.array([NULL_INT if value is None else value for value in values], np.int64)
 
 
 def _proof(values: Array | None, owners: Array) -> Array:

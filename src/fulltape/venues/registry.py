@@ -8,11 +8,15 @@ from typing import Final
 
 from fulltape.errors import ConfigError, did_you_mean
 from fulltape.venues.base import Venue
+from fulltape.venues.binance import Binance
 from fulltape.venues.coinbase import Coinbase
+from fulltape.venues.okx import Okx
 
 VENUES: Final[Mapping[str, Venue]] = MappingProxyType(
     {
+        "BINANCE": Binance(),
         "COINBASE": Coinbase(),
+        "OKX": Okx(),
     }
 )
 """Every venue by its name."""
