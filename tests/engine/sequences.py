@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 from hypothesis import strategies as st
 
 from fulltape.engine.sequencer import GRACE_NS, RESET_NS, Sequencer
-from fulltape.records import HEARTBEATS, TRADES, Array, Batch
+from fulltape.records import TRADES, Array, Batch
 from fulltape.records.events import Event, Hole, Unbroken
 
 SECOND = 10**9
@@ -59,8 +58,8 @@ def sequences(draw: st.DrawFn) -> list[Item]:
 def batches(items: Sequence[Item]) -> tuple[Batch, Array, Batch, Array]:
     """Return trades, their places, heartbeats, their places."""
     parts = [[(i, x) for i, x in enumerate(items) if x.is_beat is is_beat] for is_beat in (False, True)]
-    trades, beats = parts
-    common = [
+    trades, _beats = parts
+    common: list[dict[str, list[Any]]] = [
         {
             "instrument": [x.code for _, x in part],
             "event_time": [x.time for _, x in part],
@@ -69,12 +68,14 @@ def batches(items: Sequence[Item]) -> tuple[Batch, Array, Batch, Array]:
         for part in parts
     ]
     n = len(trades)
-    figures = {"trade_id_high": [0] * n, "price": [1.0] * n, "size": [1.0] * n, "aggressor_side": [1] * n}
+    {
+        "trade_id_high": [0] * n,
+        "price": [1.0] * n,
+        "size": [1.0] * n,
+        "aggressor_side": [1] * n,
+    }
     ids = [x.trade_id for _, x in trades]
-    trade_batch = TRADES.from_columns({**common[0], **figures, "trade_id": ids, "origin": [0] * n})
-    named = {"sequence": [0] * len(beats), "last_trade_id": [x.trade_id for _, x in beats]}
-    places = [np.array([i for i, _ in part], np.int64) for part in parts]
-    return trade_batch, places[0], HEARTBEATS.from_columns({**common[1], **named}), places[1]
+    TRADES.from_columns({**common[0], **ones, **zeros, "trade_id": ids}), places[1]
 
 
 def run(items: Sequence[Item], cuts: Iterable[int], *, restart: bool = False) -> Told:
@@ -172,9 +173,9 @@ class Plain:
             self.holes.clear()
         elif last is not None and number <= last:
             self.resuming = self.resuming and number < last
-            hole = next((h for h in self.holes if number in h.missing), None)
-            if hole is not None:
-                self.fill(hole, item)
+            found = next((h for h in self.holes if number in h.missing), None)
+            if found is not None:
+                self.fill(found, item)
                 self.told.accepted.append(row)
             elif number == last:
                 self.last_time = max(self.last_time, item.time)

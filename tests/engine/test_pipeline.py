@@ -1,0 +1,207 @@
+"""The pipeline: frames in, the content of a commit out."""
+
+from __future__ import annotations
+
+import pytest
+from tests.engine.machine import COINBASE, MINUTES, NOON, SECOND, Machine, beat, chunk, confirmed, down, match, up
+
+from fulltape.engine import pipeline as module
+from fulltape.errors import ConfigError
+from fulltape.operators.candles import CandleConfig
+from fulltape.records import TRADES, AggressorSide, CoverageState, EmptyReason, Instrument, Origin
+from fulltape.venues.base import Acknowledged, Channel
+
+MINUTE = 60 * SECOND
+BTC = "BTC-USD.COINBASE"
+
+
+def test_a_frame_becomes_a_trade_a_candle_and_the_last_price() -> None:
+    machine = Machine()
+    outcome = machine.step(chunk(match(7, price="101.5")))
+    (trade,) = machine.rows("trades")
+    (last,) = machine.rows("last")
+    assert (trade.instrument, trade.trade_id, trade.price, trade.size) == (BTC, "7", 101.5, 0.5)
+    assert (trade.aggressor_side, trade.origin) == (AggressorSide.BUY, Origin.LIVE)
+    assert machine.candles()[BTC, "1m", NOON].close == last.price == 101.5
+    assert [row.id for row in outcome.instruments.values()] == [BTC]
+    assert outcome.seen == {"COINBASE-1": {"BTC-USD": NOON}}
+    assert outcome.snapshots["candles"].keys() == outcome.snapshots["sequencer"].keys() == {0}
+
+
+def test_nothing_makes_an_empty_outcome() -> None:
+    assert Machine().step().is_empty
+
+
+def test_duplicates_are_counted_and_gone() -> None:
+    machine = Machine()
+    machine.step(chunk(match(7), match(8), match(7)))
+    machine.step(chunk(match(8)))
+    assert [trade.trade_id for trade in machine.rows("trades")] == ["7", "8"]
+    assert machine.pipeline.counters.duplicates == 2
+    assert machine.pipeline.counters.frames == 4
+
+
+def test_bad_frames_end_in_dead_letters_with_their_bytes() -> None:
+    machine = Machine()
+    bad = [b"{not json", b"\xff\xfe", match(1, price="-1"), match(2, symbol="no such thing"), match(3)]
+    machine.step(chunk(*bad))
+    letters = machine.rows("dead_letters")
+    assert [letter.raw for letter in letters] == bad[:4]
+    assert [letter.reason for letter in letters][:2] == ["malformed_json", "malformed_json"]
+    assert {letter.connection for letter in letters} == {"COINBASE-1"}
+    assert sum(machine.pipeline.counters.rejected.values()) == 4
+    assert [trade.trade_id for trade in machine.rows("trades")] == ["3"]
+
+
+def test_a_flood_of_bad_frames_is_counted_in_full_and_kept_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MAX_DEAD_LETTERS", 10)
+    machine = Machine()
+    machine.step(chunk(*[b"{"] * 8), chunk(*[b"{"] * 8))
+    machine.step(chunk(b"{"))
+    assert len(machine.rows("dead_letters")) == 11
+    assert machine.pipeline.counters.rejected["malformed_json"] == 17
+
+
+def test_a_huge_bad_frame_is_kept_in_part() -> None:
+    machine = Machine()
+    machine.step(chunk(b"x" * 100_000))
+    (letter,) = machine.rows("dead_letters")
+    assert len(letter.raw) == 65_536
+    assert "the first 65536 of 100000 bytes" in letter.detail
+
+
+def test_on_a_followed_connection_other_instruments_are_unknown() -> None:
+    machine = Machine()
+    machine.pipeline.follow("COINBASE-1", COINBASE, ["BTC-USD"])
+    machine.step(chunk(match(1), match(1, symbol="ETH-USD")))
+    assert [trade.instrument for trade in machine.rows("trades")] == [BTC]
+    assert [letter.reason for letter in machine.rows("dead_letters")] == ["unknown_instrument"]
+
+
+def test_a_symbol_that_is_none_is_refused_when_followed() -> None:
+    with pytest.raises(ConfigError):
+        Machine().pipeline.follow("COINBASE-1", COINBASE, ["no such thing"])
+
+
+def test_steps_are_learnt_of_instruments_that_are_followed_only() -> None:
+    machine = Machine()
+    machine.step(chunk(match(1)))
+    news = [
+        Instrument(f"{base}-USD.COINBASE", "COINBASE", f"{base}-USD", base, "USD", 0.01, 1e-8)
+        for base in ("BTC", "ETH")
+    ]
+    machine.pipeline.learn(news)
+    assert machine.step().instruments == {0: news[0]}
+    assert len(machine.table) == 1
+
+
+def test_controls_go_to_the_session_whose_frames_they_came_in() -> None:
+    machine = Machine()
+    outcome = machine.step(chunk(confirmed("BTC-USD")))
+    ((name, control),) = outcome.controls
+    assert name == "COINBASE-1"
+    assert isinstance(control, Acknowledged)
+    assert control.channels[Channel.TRADES] == {"BTC-USD"}
+    assert [row.state for row in machine.rows("coverage")] == [CoverageState.COMPLETE]
+
+
+def test_a_heartbeat_is_judged_by_the_trades_before_it() -> None:
+    machine = Machine()
+    machine.step(chunk(match(7), beat(8), match(8)), clock=NOON)
+    machine.step(clock=NOON + 10 * SECOND)
+    assert machine.pipeline.open_holes() == (0, 0)
+    machine.step(chunk(beat(10), at=NOON + 11 * SECOND), clock=NOON + 20 * SECOND)
+    assert machine.pipeline.open_holes() == (1, 2)
+    assert [(row.first_missing, row.missing) for row in machine.rows("coverage")] == [("9", 2)]
+
+
+def test_a_reconnection_without_loss_is_proven() -> None:
+    machine = Machine()
+    machine.step(up(), chunk(confirmed(), match(7)))
+    machine.step(down(NOON + 5 * SECOND), up(NOON + 6 * SECOND), clock=NOON + 6 * SECOND)
+    later = NOON + 7 * SECOND
+    machine.step(chunk(match(7, type="last_match"), confirmed(), match(8, later), at=later), clock=later)
+    states = [(row.start - NOON, row.state) for row in machine.rows("coverage")]
+    assert states == [(0, CoverageState.COMPLETE), (5 * SECOND, CoverageState.COMPLETE), (7 * SECOND, 0)]
+    assert [trade.trade_id for trade in machine.rows("trades")] == ["7", "8"]
+
+
+def test_a_late_trade_makes_a_revision_of_what_is_committed() -> None:
+    machine = Machine()
+    machine.step(chunk(match(7, price="5")))
+    machine.step(chunk(match(8, NOON + 5 * MINUTE), at=NOON + 5 * MINUTE), clock=NOON + 5 * MINUTE)
+    machine.step(chunk(match(9, NOON + 1, price="9"), at=NOON + 5 * MINUTE), clock=NOON + 5 * MINUTE)
+    candle = machine.candles()[BTC, "1m", NOON]
+    assert (candle.open, candle.close, candle.trades, candle.revision, candle.is_final) == (5.0, 9.0, 2, 1, True)
+    assert machine.pipeline.counters.late_trades == 1
+
+
+def test_a_trade_too_late_for_every_window_stops_nothing() -> None:
+    machine = Machine()
+    machine.step(chunk(match(7)))
+    machine.step(clock=NOON + 10 * MINUTE)
+    machine.step(chunk(match(8, NOON + 1), at=NOON + 10 * MINUTE), clock=NOON + 10 * MINUTE)
+    assert machine.candles()[BTC, "1m", NOON].trades == 2
+
+
+def test_a_candle_whose_trades_are_gone_is_left_as_it_was() -> None:
+    machine = Machine()
+    machine.step(chunk(match(7, price="5"), match(8, NOON + 5 * MINUTE)))
+    before = machine.candles()[BTC, "1m", NOON]
+    machine.batches["trades"] = []
+    machine.step(chunk(match(9, NOON + 1, price="9"), at=NOON + 5 * MINUTE), clock=NOON + 5 * MINUTE)
+    assert machine.candles()[BTC, "1m", NOON] == before
+    assert machine.pipeline.counters.stale_kept == 1
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_an_empty_window_inside_a_hole_says_so_however_the_frames_are_cut(steps: int) -> None:
+    later = NOON + 5 * MINUTE
+    items = [chunk(match(7)), chunk(match(9, later), at=later), chunk(match(10, later), at=later + 10 * SECOND)]
+    machine = Machine()
+    for first in range(0, 3, 4 - steps):
+        part = items[first : first + 4 - steps]
+        machine.step(*part, clock=part[-1].ingest_times[-1])
+    assert machine.candles()[BTC, "1m", NOON + 2 * MINUTE].reason is EmptyReason.GAP
+    machine.step(chunk(match(8, NOON + 1), at=later + 11 * SECOND), clock=later + 11 * SECOND)
+    assert machine.candles()[BTC, "1m", NOON + 2 * MINUTE].reason is EmptyReason.QUIET
+
+
+def test_a_restart_goes_on_where_the_last_step_ended() -> None:
+    late = NOON + 3 * MINUTE
+    first = [chunk(confirmed(), match(7), match(9))]
+    second = [chunk(match(8, NOON + 1), match(10, late), at=late)]
+    through, before = Machine(), Machine()
+    through.step(*first)
+    through.step(*second, clock=late)
+    before.step(*first)
+    after = before.restarted(NOON)
+    after.step(*second, clock=late)
+    assert after.rows("trades") == through.rows("trades")
+    assert [c.trades for c in after.candles().values()] == [c.trades for c in through.candles().values()]
+    down_row = next(row for row in after.rows("coverage") if row.state is CoverageState.DOWN)
+    assert (down_row.start, down_row.evidence) == (NOON, "fulltape was not running")
+    assert after.candles()[BTC, "1m", NOON + MINUTE].reason is EmptyReason.VENUE_DOWN
+
+
+def test_a_restart_knows_the_outages_from_before() -> None:
+    machine = Machine()
+    machine.step(up(), chunk(confirmed(), match(7)), down(NOON + SECOND))
+    after = machine.restarted(NOON + 2 * SECOND)
+    after.step(chunk(match(8, NOON + 3 * MINUTE), at=NOON + 3 * MINUTE), clock=NOON + 3 * MINUTE)
+    assert after.candles()[BTC, "1m", NOON + MINUTE].reason is EmptyReason.VENUE_DOWN
+
+
+def test_other_intervals_than_before_are_refused() -> None:
+    machine = Machine()
+    machine.step(chunk(match(7)))
+    with pytest.raises(ConfigError, match="begun with other candles"):
+        Machine(CandleConfig(("1m", "5m"))).pipeline.restore(machine.snapshots, NOON)
+    Machine(MINUTES).pipeline.restore({}, NOON)
+
+
+def test_a_new_connection_has_a_new_parser_and_its_own_place_in_order() -> None:
+    machine = Machine()
+    outcome = machine.step(chunk(match(1)), down(), up(), chunk(match(2), match(3)), clock=NOON)
+    assert [trade.trade_id for trade in machine.rows("trades")] == ["1", "2", "3"]
+    assert len(outcome.batches[TRADES.name]) == 3
