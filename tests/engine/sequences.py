@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 from hypothesis import strategies as st
 
 from fulltape.engine.sequencer import GRACE_NS, RESET_NS, Sequencer
-from fulltape.records import TRADES, Array, Batch
+from fulltape.records import HEARTBEATS, TRADES, Array, Batch
 from fulltape.records.events import Event, Hole, Unbroken
 
 SECOND = 10**9
@@ -57,25 +58,22 @@ def sequences(draw: st.DrawFn) -> list[Item]:
 
 def batches(items: Sequence[Item]) -> tuple[Batch, Array, Batch, Array]:
     """Return trades, their places, heartbeats, their places."""
-    parts = [[(i, x) for i, x in enumerate(items) if x.is_beat is is_beat] for is_beat in (False, True)]
-    trades, _beats = parts
-    common: list[dict[str, list[Any]]] = [
-        {
-            "instrument": [x.code for _, x in part],
-            "event_time": [x.time for _, x in part],
-            "ingest_time": [x.ingest for _, x in part],
-        }
-        for part in parts
-    ]
-    n = len(trades)
-    {
-        "trade_id_high": [0] * n,
-        "price": [1.0] * n,
-        "size": [1.0] * n,
-        "aggressor_side": [1] * n,
+    trades, beats = ([(i, x) for i, x in enumerate(items) if x.is_beat is is_beat] for is_beat in (False, True))
+    ones = {name: [1] * len(trades) for name in ("price", "size", "aggressor_side")}
+    zeros = {name: [0] * len(trades) for name in ("trade_id_high", "origin")}
+    columns = {**_columns(trades, "trade_id"), **ones, **zeros}
+    beat_columns = {**_columns(beats, "last_trade_id"), "sequence": [0] * len(beats)}
+    places = [np.array([i for i, _ in part], np.int64) for part in (trades, beats)]
+    return TRADES.from_columns(columns), places[0], HEARTBEATS.from_columns(beat_columns), places[1]
+
+
+def _columns(part: Sequence[tuple[int, Item]], id_name: str) -> dict[str, list[Any]]:
+    return {
+        "instrument": [x.code for _, x in part],
+        id_name: [x.trade_id for _, x in part],
+        "event_time": [x.time for _, x in part],
+        "ingest_time": [x.ingest for _, x in part],
     }
-    ids = [x.trade_id for _, x in trades]
-    TRADES.from_columns({**common[0], **ones, **zeros, "trade_id": ids}), places[1]
 
 
 def run(items: Sequence[Item], cuts: Iterable[int], *, restart: bool = False) -> Told:
