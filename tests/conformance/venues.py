@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fulltape.errors import ConfigError, MalformedFrame
@@ -34,6 +34,7 @@ from fulltape.venues.registry import venue_of_host
 DIRTY_NUMBERS = ("NaN", "-Infinity", "0.-10000", "-1", "0", 1e999, 2**70)
 DIRTY_VALUES: tuple[Any, ...] = (*DIRTY_NUMBERS, "", None, True, [], {}, "0001-01-01T00:00:00Z")
 NOT_DATA = (b"", b"<html><body>maintenance</body></html>", b"null", b"{}", b'{"message":"NotFound"}', b"[{}]", b"[[1]]")
+INHERITED = (HealthCheck.differing_executors,)  # each venue's class runs the same cases
 NOW_NS = 1_700_000_000_000_000_000
 
 
@@ -84,7 +85,7 @@ class VenueConformance:
         assert origin["kind"] in ("live", "venue-docs", "synthetic")
         assert {"date", "licence", "note"} <= origin.keys()
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60, deadline=None, suppress_health_check=INHERITED)
     @given(st.data())
     def test_v03_calls_may_cut_the_frames_anywhere(self, data: st.DataObject) -> None:
         frames = data.draw(st.permutations(self.golden_frames()))
@@ -95,7 +96,7 @@ class VenueConformance:
         frames = self.golden_frames()
         assert sorted(self.parse(frames, *range(len(frames)))) == sorted(self.parse(frames))
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100, deadline=None, suppress_health_check=INHERITED)
     @given(st.lists(st.binary(max_size=60) | st.text(max_size=60).map(str.encode), max_size=5))
     def test_v05_any_bytes_become_records_or_rejects(self, garbage: list[bytes]) -> None:
         frames = self.golden_frames()
@@ -103,9 +104,11 @@ class VenueConformance:
         facts = [json.loads(fact) for fact in self.parse(mixed)]
         spoilt = {fact["frame"] for fact in facts if "reject" in fact}
         first = len(frames) // 2
-        assert set(range(first, first + len(garbage))) <= spoilt
+        # Bytes can happen to be a frame that is ignored, such as "pong".
+        ignored = _count_ignored(facts) - _count_ignored(map(json.loads, self.parse(frames)))
+        assert len(spoilt.intersection(range(first, first + len(garbage)))) + ignored == len(garbage)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=200, deadline=None, suppress_health_check=INHERITED)
     @given(st.data())
     def test_v06_dirty_values_never_come_through(self, data: st.DataObject) -> None:
         payload, ingest = data.draw(st.sampled_from(self.golden_frames()))
@@ -216,6 +219,10 @@ class VenueConformance:
         ):
             with pytest.raises(MalformedFrame):
                 parse()
+
+
+def _count_ignored(facts: Iterable[dict[str, Any]]) -> int:
+    return sum("ignored" in fact for fact in facts)
 
 
 def facts_of(parsed: Parsed, known: Known, offset: int) -> list[str]:

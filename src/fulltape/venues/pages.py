@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -42,14 +42,6 @@ def finish_page(rows: Rows) -> Batch:
     return columns_of(rows.schema, parsed)
 
 
-def bar_page(rows: Rows, interval_s: int, prices: Sequence[Sequence[float]], volumes: Sequence[float]) -> None:
-    """Add what bars have in common; ``prices`` are open, high, low and close, each a column."""
-    rows.put("interval", np.full(len(volumes), interval_s))
-    for name, values in zip(("open", "high", "low", "close"), prices, strict=True):
-        rows.positive(name, values)
-    rows.volumes("volume", volumes)
-
-
 def book_page(code: int, event_time: int, ingest_time: int, levels: list[Level], sequence: int | None = None) -> Batch:
     """Return a whole book as deltas. An impossible time becomes ours; a bad level refuses the book (MalformedFrame)."""
     received = np.array([ingest_time], np.int64)
@@ -82,14 +74,6 @@ def bar_range(venue: str, interval_s: int, start_ns: int, end_ns: int, limits: t
     if not 1 <= len(starts) <= most:
         raise ConfigError(f"{venue} gives 1 to {most} bars at once; {start_ns} to {end_ns} ns has another number")
     return starts
-
-
-def to_float(value: Any) -> float:
-    """Return a figure that a venue sent as a number or as text, NaN for anything else."""
-    try:
-        return msgspec.convert(value, float, strict=False)
-    except (msgspec.ValidationError, ValueError):
-        return float("nan")
 
 
 def _refuse_rejects(parsed: Parsed) -> None:
