@@ -5,7 +5,7 @@ https://developers.binance.com/docs/binance-spot-api-docs/web-socket-streams
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Generic, Literal, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -47,6 +47,8 @@ STREAMS: Final = {
 """What follows ``btcusdt@`` in the name of a stream."""
 CHANNELS: Final = {stream: channel for channel, stream in STREAMS.items()}
 """The channels by what follows ``btcusdt@``."""
+CHANNEL_OF_BYTES: Final = {stream.encode(): channel for stream, channel in CHANNELS.items()}
+"""The same, by the bytes of a frame."""
 DEPTH_PATH: Final = "/api/v3/depth"
 SHUTDOWN: Final = "!serverShutdown"
 """The stream that announces that the venue is about to close the connection."""
@@ -58,9 +60,17 @@ TAKER: Final = {True: int(AggressorSide.SELL), False: int(AggressorSide.BUY)}
 _MICROSECONDS_FROM: Final = 10**14  # as ms the year 5138, as us the year 1973
 _TOO_BUSY: Final = -1003
 
+Data = TypeVar("Data")
+Interval = Literal["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w"]
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Epoch = Annotated[int, msgspec.Meta(ge=0, le=9 * 10**15)]
 """A time since 1970: ms, or us from a connection with ``timeUnit=MICROSECOND``."""
+
+
+class Of(msgspec.Struct, Generic[Data], frozen=True, gc=False):
+    """A frame of a combined stream: ``{"stream":"btcusdt@trade","data":{…}}``."""
+
+    data: Data
 
 
 class TradeMessage(
@@ -160,7 +170,7 @@ class Kline(
 
     symbol: str
     start: Epoch
-    interval: str
+    interval: Interval
     open: float
     high: float
     low: float
@@ -223,11 +233,15 @@ class Envelope(msgspec.Struct, frozen=True):
     """Any frame: data of a stream, the answer to a request (``{"result":null,"id":1}``), or an error."""
 
     stream: str = ""
-    data: msgspec.Raw = msgspec.Raw(b"")
     result: msgspec.Raw = msgspec.Raw(b"")
     code: int | None = None
     msg: str = ""
     error: Problem | None = None
+
+    @property
+    def kind(self) -> str:
+        """What follows ``btcusdt@`` in the name of the stream."""
+        return self.stream.partition("@")[2]
 
     def problem(self) -> Problem | None:
         """Return the error that it is, if it is one; both of its forms occur."""
@@ -245,7 +259,7 @@ def to_epoch_ms(time_ns: int) -> str:
 
 
 _decode_depth = msgspec.json.Decoder(Depth, strict=False).decode
-_decode_names = msgspec.json.Decoder(list[str] | None).decode
+_decode_result = msgspec.json.Decoder(list[str] | bool | None).decode
 _decode_problem = msgspec.json.Decoder(Problem).decode
 
 
@@ -281,15 +295,17 @@ def refusal(body: bytes) -> MalformedFrame | None:
 
 
 def decode_subscriptions(raw: msgspec.Raw) -> Acknowledged | None:
-    """Return what a list of streams confirms, None for the bare ``null`` that answers a subscription.
+    """Return what a list of streams confirms, None for the bare value that answers any other request.
 
     Streams that fulltape never asks for are left out. Raises MalformedFrame.
     """
+    if not bytes(raw):
+        raise MalformedFrame("unknown_type", "neither data of a stream nor an answer")
     try:
-        names = _decode_names(raw)
+        names = _decode_result(raw)
     except UNDECODABLE as error:
         raise MalformedFrame("bad_field", str(error)) from None
-    if names is None:
+    if not isinstance(names, list):
         return None
     symbols: dict[Channel, set[str]] = {}
     for name in names:
