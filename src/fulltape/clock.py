@@ -56,14 +56,18 @@ def parse_rfc3339(text: str) -> int:
     if match is None:
         raise ValueError(f"not an RFC 3339 time: {text!r}")
     year, month, day, hour, minute, second = (int(match[i]) for i in range(1, 7))
-    zone = match[8]
-    whole = dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC)
-    if zone not in "Zz":
-        offset = dt.timedelta(hours=int(zone[1:3]), minutes=int(zone[4:6]))
-        whole = whole - offset if zone[0] == "+" else whole + offset
-    since = whole - _EPOCH
+    since = dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC) - _EPOCH
+    seconds = since.days * 86_400 + since.seconds - _offset_s(match[8])
     fraction = int((match[7] or "").ljust(9, "0"))
-    return (since.days * 86_400 + since.seconds) * SECOND_NS + fraction
+    return seconds * SECOND_NS + fraction
+
+
+def _offset_s(zone: str) -> int:
+    """Return the seconds by which ``+05:30`` is ahead of UTC."""
+    if zone in "Zz":
+        return 0
+    offset = int(zone[1:3]) * 3_600 + int(zone[4:6]) * 60
+    return offset if zone[0] == "+" else -offset
 
 
 def format_rfc3339(time_ns: int) -> str:

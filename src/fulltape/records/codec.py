@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -13,8 +13,8 @@ from fulltape.records.batch import Array, Batch, InstrumentCodes, Schema, split_
 from fulltape.records.columns import NULL_INT, Column, Physical
 from fulltape.records.interval import parse_interval
 
-_EARLIEST = NULL_INT + 1
-_LATEST = np.iinfo(np.int64).max
+_LEAST: Final = NULL_INT + 1
+_MOST: Final = int(np.iinfo(np.int64).max)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -67,10 +67,10 @@ def _value_of(column: Column, value: Any, codes: InstrumentCodes) -> Any:
     if value is None:
         return None
     match column.physical:
-        case Physical.TIME:
-            value = parse_rfc3339(value)
-            if not _EARLIEST <= value <= _LATEST:
-                raise ValueError("a time that does not fit into 64 bits of nanoseconds")
+        case Physical.TIME | Physical.INT:
+            value = parse_rfc3339(value) if column.physical is Physical.TIME else value
+            if not _LEAST <= value <= _MOST:
+                raise ValueError("a number or time that does not fit into 64 bits")
         case Physical.BYTES:
             value = value.encode()
         case Physical.ID128:

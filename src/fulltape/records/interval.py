@@ -17,7 +17,7 @@ DEFAULT_INTERVALS: Final = ("1s", "1m", "2m", "5m", "15m", "1h", "4h", "1d")
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _WEEK_S: Final = 604_800
 _MONDAY_NS: Final = 4 * 86_400 * SECOND_NS  # 1970-01-05 was a Monday
-_TEXT: Final = re.compile(r"([1-9]\d{0,5})([smhdw])\Z")
+_TEXT: Final = re.compile(r"([1-9]\d{0,5})([smhdw])\Z", re.ASCII)
 
 
 def parse_interval(text: str) -> int:
