@@ -29,14 +29,14 @@ class Recording(NamedTuple):
         return [json.loads(payload) for payload in self.payloads]
 
 
-def load(name: str) -> Recording:
+def load(name: str, direction: str = "recv") -> Recording:
     path = SHARED / "captures" / name
     if not path.exists():
         pytest.skip(f"shared data is not here: {path}")
     with gzip.open(path) as file:
         lines = [msgspec.json.decode(line) for line in file]
-    received = [line for line in lines if line["dir"] == "recv"]
-    expected = json.loads((SHARED / "expected.json").read_text())[f"captures/{name}"]
+    received = [line for line in lines if line["dir"] == direction]
+    expected = json.loads((SHARED / "expected.json").read_text()).get(f"captures/{name}", {})
     return Recording(
         [line["data"].encode() for line in received], [int(line["ts"] * 1e9) for line in received], expected
     )

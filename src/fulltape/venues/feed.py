@@ -86,9 +86,20 @@ class Confirmed:
         return Acknowledged({channel: frozenset(symbols) for channel, symbols in self._channels.items()})
 
 
-def ignore(kind: str, parsed: Parsed) -> None:
-    """Count a frame of a type that is known and not used."""
-    parsed.ignored[kind] = parsed.ignored.get(kind, 0) + 1
+def decode_frame(decode: Callable[[bytes], T], payload: bytes) -> T:
+    """Return what ``decode`` makes of a frame. Raises MalformedFrame."""
+    try:
+        return decode(payload)
+    except msgspec.ValidationError as error:
+        raise MalformedFrame("bad_field", str(error)) from None
+    except UNDECODABLE as error:
+        raise MalformedFrame("malformed_json", str(error)) from None
+
+
+def ignore(kind: str, parsed: Parsed, count: int = 1) -> None:
+    """Count frames, or rows, of a type that is known and not used."""
+    if count:
+        parsed.ignored[kind] = parsed.ignored.get(kind, 0) + count
 
 
 class RowsDecoder:

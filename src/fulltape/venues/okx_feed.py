@@ -17,7 +17,7 @@ from fulltape.records.columns import NULL_INT
 from fulltape.records.frames import Connection
 from fulltape.records.instrument import instrument_id, is_instrument_id
 from fulltape.venues.base import Channel, Control, Parsed, Refused, Symbols
-from fulltape.venues.feed import UNDECODABLE, Confirmed, FeedParser, RowsDecoder, Taker, ignore
+from fulltape.venues.feed import UNDECODABLE, Confirmed, FeedParser, RowsDecoder, Taker, decode_frame, ignore
 from fulltape.venues.levels import ASK, BID, BookMessage, Level, add_book_messages, price_and_size
 from fulltape.venues.rows import Codes, Rows
 
@@ -190,10 +190,7 @@ class OkxParser(FeedParser):
         if payload == b"pong":
             ignore("pong", parsed)
             return None
-        try:
-            message = _decode_frame(payload)
-        except UNDECODABLE as error:
-            raise MalformedFrame("malformed_json", str(error)) from None
+        message = decode_frame(_decode_frame, payload)
         if message.event:
             self._read_event(frame, message, parsed)
             return None
@@ -238,8 +235,7 @@ class OkxParser(FeedParser):
             return "trades", [(row, self._origin(arg)) for row in rows]
         if channel == "candle1m":
             finished = [(arg.inst_id, row) for row in rows if row[8] == "1"]
-            for _ in range(len(rows) - len(finished)):
-                ignore("unfinished_bar", parsed)
+            ignore("unfinished_bar", parsed, len(rows) - len(finished))
             return channel, finished
         return channel, rows
 

@@ -9,12 +9,14 @@ from typing import Final
 from fulltape.errors import ConfigError, did_you_mean
 from fulltape.venues.base import Venue
 from fulltape.venues.binance import Binance
+from fulltape.venues.bitmex import Bitmex
 from fulltape.venues.coinbase import Coinbase
 from fulltape.venues.okx import Okx
 
 VENUES: Final[Mapping[str, Venue]] = MappingProxyType(
     {
         "BINANCE": Binance(),
+        "BITMEX": Bitmex(),
         "COINBASE": Coinbase(),
         "OKX": Okx(),
     }
