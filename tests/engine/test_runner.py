@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -51,6 +52,18 @@ class FullDisk:
         if commit.number >= self._from:
             raise FatalError("the disk is full: make room and start again")
         self._store.commit(commit)
+
+
+class SlowDisk(FullDisk):
+    """A store whose commits wait until they are let go."""
+
+    def __init__(self, store: DuckDbStore) -> None:
+        super().__init__(store, 1_000)
+        self.go = threading.Event()
+
+    def commit(self, commit: Commit) -> None:
+        assert self.go.wait(10)
+        super().commit(commit)
 
 
 class Run:
@@ -184,6 +197,19 @@ async def test_the_lag_is_the_age_of_the_oldest_frame_that_waits(store: DuckDbSt
     assert run.runner.status(NOON + 3 * SECOND).lag_s == 3.0
     assert run.runner.status(NOON - 3 * SECOND).lag_s == 0.0
     await run.feed([])
+
+
+async def test_a_frame_waits_until_it_is_committed(store: DuckDbStore) -> None:
+    slow = SlowDisk(store)
+    run = Run(slow)  # type: ignore[arg-type]
+    feeding = asyncio.create_task(run.feed(STEPS[:2]))
+    await run.heard.wait()
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert run.runner.status(NOON + 3 * SECOND).lag_s == 3.0
+    slow.go.set()
+    assert [commit.number for commit in await feeding] == [1, 2]
+    assert run.runner.status(NOON + 3 * SECOND).lag_s == 0.0
 
 
 async def test_retention_runs_between_commits(store: DuckDbStore) -> None:

@@ -135,7 +135,8 @@ class Runner:
         self._number = 0
         self._reached = 0
         self._commit_s = 0.0
-        self._oldest: int | None = None
+        self._oldest_stepped: int | None = None
+        self._oldest_written: int | None = None
 
     async def restore(self) -> int:
         """Take up where the store's last commit ended; return its number, 0 in a new database.
@@ -158,13 +159,14 @@ class Runner:
                 )
                 if not items and self._intake.is_closed:
                     break
-                self._oldest = next((item.ingest_times[0] for item in items if isinstance(item, Chunk)), None)
+                self._oldest_stepped = next((item.ingest_times[0] for item in items if isinstance(item, Chunk)), None)
                 clock = max(self._clock.reached(items), self._reached)
                 outcome = await loop.run_in_executor(self._engine, self.pipeline.step, items, clock, self._history)
                 self._heard(outcome)
                 await self._settle()
                 if not outcome.is_empty or clock - self._reached >= config.commit_at_least_s * SECOND_NS:
                     self._write(outcome, clock)
+                self._oldest_stepped = None
         finally:
             try:
                 await self._settle()
@@ -192,7 +194,8 @@ class Runner:
         """Return the engine's counters."""
         counters = self.pipeline.counters
         holes, missing = self.pipeline.open_holes()
-        oldest = self._oldest if self._oldest is not None else self._intake.oldest
+        waiting = (self._oldest_written, self._oldest_stepped, self._intake.oldest)
+        oldest = next((time for time in waiting if time is not None), None)
         return EngineStatus(
             commit=self._number,
             clock=self._reached,
@@ -214,13 +217,14 @@ class Runner:
         """Hand a commit to the writer; `_settle` waits for it."""
         self._number += 1
         self._reached = clock
+        self._oldest_written = self._oldest_stepped
         commit = Commit(self._number, clock, outcome.batches, outcome.snapshots, outcome.instruments)
         self._history.writing = self._writer.submit(self._timed_commit, commit)
         self._publishing = asyncio.create_task(self._publish(self._history.writing, commit))
 
     async def _publish(self, writing: Future[None], commit: Commit) -> None:
         await asyncio.wrap_future(writing)
-        self._oldest = None
+        self._oldest_written = None
         await self._bus.publish(commit)
 
     async def _settle(self) -> None:
