@@ -47,7 +47,7 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         "autoinstall_known_extensions": "false",
     }
     if not read_only:
-        config["memory_limit"] = "1GB"  # the cache of a process that runs for months; queries beyond it go to disk
+        config["memory_limit"] = "256MB"  # the cache of a process that runs for months; queries beyond it go to disk
     connection = duckdb.connect(str(path), read_only=read_only, config=config)
     connection.execute("SET python_enable_replacements = false")
     connection.execute("SET lock_configuration = true")
