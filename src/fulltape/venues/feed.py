@@ -96,6 +96,18 @@ def decode_frame(decode: Callable[[bytes], T], payload: bytes) -> T:
         raise MalformedFrame("malformed_json", str(error)) from None
 
 
+def split_answer(payload: bytes) -> tuple[str, bytes]:
+    """Return path with query, and body, of a frame that is a REST answer. Raises MalformedFrame."""
+    head, newline, body = payload.partition(b"\n")
+    try:
+        target = head.decode("ascii")
+    except UnicodeDecodeError:
+        target = ""
+    if not newline or not target.startswith("GET /"):
+        raise MalformedFrame("malformed_answer", excerpt(head))
+    return target.removeprefix("GET "), body
+
+
 def ignore(kind: str, parsed: Parsed, count: int = 1) -> None:
     """Count frames, or rows, of a type that is known and not used."""
     if count:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
+from urllib.parse import urlsplit
 
 from fulltape.errors import ConfigError, did_you_mean
 from fulltape.venues.base import Venue
 from fulltape.venues.binance import Binance
 from fulltape.venues.bitmex import Bitmex
+from fulltape.venues.bitstamp import Bitstamp
+from fulltape.venues.bybit import LINEAR, SPOT, Bybit
 from fulltape.venues.coinbase import Coinbase
 from fulltape.venues.okx import Okx
 
@@ -17,6 +20,9 @@ VENUES: Final[Mapping[str, Venue]] = MappingProxyType(
     {
         "BINANCE": Binance(),
         "BITMEX": Bitmex(),
+        "BYBIT": Bybit(SPOT, "spot"),
+        "BYBITLINEAR": Bybit(LINEAR, "linear"),
+        "BITSTAMP": Bitstamp(),
         "COINBASE": Coinbase(),
         "OKX": Okx(),
     }
@@ -34,8 +40,15 @@ def venue(name: str) -> Venue:
 
 
 def venue_of_host(host: str) -> Venue | None:
-    """Return the venue that answers at ``host``, as recordings name it, or None."""
+    """Return the venue that answers at ``host``, as recordings name it, or None; of several the first."""
+    return next((one for one in VENUES.values() if host.lower() in one.spec.hosts), None)
+
+
+def venue_of_url(url: str) -> Venue | None:
+    """Return the venue at ``url``, or None. Where venues share a host, the path of their feeds tells which it is."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
     for candidate in VENUES.values():
-        if host.lower() in candidate.spec.hosts:
+        if host in candidate.spec.hosts and parts.path == urlsplit(candidate.spec.ws_url).path:
             return candidate
-    return None
+    return venue_of_host(host)
