@@ -29,7 +29,7 @@ from fulltape.records.codec import to_dicts
 from fulltape.records.frames import Connection
 from fulltape.venues.base import Acknowledged, Channel, Credentials, Parsed, Subscription, Venue
 from fulltape.venues.registry import venue as venue_called
-from fulltape.venues.registry import venue_of_host
+from fulltape.venues.registry import venue_of_url
 
 DIRTY_NUMBERS = ("NaN", "-Infinity", "0.-10000", "-1", "0", 1e999, 2**70)
 DIRTY_VALUES: tuple[Any, ...] = (*DIRTY_NUMBERS, "", None, True, [], {}, "0001-01-01T00:00:00Z")
@@ -167,9 +167,12 @@ class VenueConformance:
         assert venue_called(spec.name) is self.venue
         assert set(spec.channel_urls) <= spec.channels - set(spec.default_channels)
         for url in (spec.ws_url, spec.rest_url, *spec.channel_urls.values()):
-            host = urlsplit(url).hostname
-            assert host in spec.hosts
-            assert venue_of_host(host) is self.venue
+            assert urlsplit(url).hostname in spec.hosts
+        for url in (spec.ws_url, *spec.channel_urls.values()):
+            assert venue_of_url(url) is self.venue
+        at_rest_url = venue_of_url(spec.rest_url)  # markets of one exchange may share it
+        assert at_rest_url is not None
+        assert at_rest_url.spec.rest_url == spec.rest_url
         assert urlsplit(spec.ws_url).scheme == "wss"
         assert urlsplit(spec.rest_url).scheme == "https"
         assert spec.keyed_channels <= spec.channels

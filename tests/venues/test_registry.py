@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 
 from fulltape.errors import ConfigError
-from fulltape.venues.registry import VENUES, venue, venue_of_host
+from fulltape.venues.registry import VENUES, venue, venue_of_host, venue_of_url
 
 
 def test_finds_a_venue_in_any_case() -> None:
@@ -19,13 +21,21 @@ def test_names_the_nearest_venue() -> None:
         venue("coinbsae")
 
 
-def test_every_venue_is_under_its_own_name_and_no_host_is_claimed_twice() -> None:
+def test_every_venue_is_under_its_own_name_and_no_place_is_claimed_twice() -> None:
     assert all(name == one.spec.name for name, one in VENUES.items())
-    hosts = [host for one in VENUES.values() for host in one.spec.hosts]
-    assert len(hosts) == len(set(hosts))
+    places = [(host, urlsplit(one.spec.ws_url).path) for one in VENUES.values() for host in one.spec.hosts]
+    assert len(places) == len(set(places))
 
 
 def test_knows_the_hosts_of_old_recordings() -> None:
     assert venue_of_host("ws-feed.pro.coinbase.com") is venue("COINBASE")
     assert venue_of_host("WS-FEED.exchange.coinbase.com") is venue("COINBASE")
     assert venue_of_host("example.org") is None
+
+
+def test_tells_markets_of_one_host_by_the_path() -> None:
+    assert venue_of_url("wss://stream.bybit.com/v5/public/linear") is venue("BYBITLINEAR")
+    assert venue_of_url("wss://stream.bybit.com/v5/public/spot") is venue("BYBIT")
+    assert venue_of_url("https://api.bybit.com/v5/market/kline?category=spot") is venue("BYBIT")
+    assert venue_of_url("wss://ws-feed.exchange.coinbase.com/any") is venue("COINBASE")
+    assert venue_of_url("") is None

@@ -31,7 +31,7 @@ from fulltape.records import Instrument
 from fulltape.stores.base import Reader, Retention, Store
 from fulltape.stores.duckdb import DuckDbStore
 from fulltape.venues.base import Subscription, Venue
-from fulltape.venues.registry import venue, venue_of_host
+from fulltape.venues.registry import venue, venue_of_url
 from fulltape.venues.rest import RestClient
 from fulltape.venues.session import SessionConfig
 
@@ -123,7 +123,7 @@ def recorded_instruments(line: Line) -> list[Instrument]:
 
 
 def _venue_of_url(url: str) -> str | None:
-    found = venue_of_host(urlsplit(url).hostname or "")
+    found = venue_of_url(url)
     return found.spec.name if found else None
 
 

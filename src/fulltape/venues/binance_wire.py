@@ -33,10 +33,8 @@ BAR_INTERVALS: Final = {
     28_800: "8h",
     43_200: "12h",
     86_400: "1d",
-    259_200: "3d",
-    604_800: "1w",
 }
-"""The venue's names of bar lengths, by seconds; a month (``1M``) has no fixed length."""
+"""The venue's names of bar lengths, by seconds; ``3d``, ``1w`` and ``1M`` do not divide a day."""
 STREAMS: Final = {
     Channel.TRADES: "trade",
     Channel.QUOTES: "bookTicker",
@@ -61,7 +59,7 @@ _MICROSECONDS_FROM: Final = 10**14  # as ms the year 5138, as us the year 1973
 _TOO_BUSY: Final = -1003
 
 Data = TypeVar("Data")
-Interval = Literal["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w"]
+Interval = Literal["1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d"]
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Epoch = Annotated[int, msgspec.Meta(ge=0, le=9 * 10**15)]
 """A time since 1970: ms, or us from a connection with ``timeUnit=MICROSECOND``."""
