@@ -175,7 +175,7 @@ class Plain:
             if found is not None:
                 self.fill(found, item)
                 self.told.accepted.append(row)
-            elif number == last:
+            if number == last:
                 self.last_time = max(self.last_time, item.time)
             return
         elif last is not None and number > last + 1:
