@@ -153,7 +153,7 @@ class BinanceParser:
         rows.positive("low", [bar.low for bar in bars])
         rows.positive("close", [bar.close for bar in bars])
         rows.volumes("volume", [bar.volume for bar in bars])
-        rows.figures("vwap", [bar.quote_volume / bar.volume if bar.volume else None for bar in bars])
+        rows.figures("vwap", [bar.quote_volume / bar.volume if bar.volume else None for bar in bars], zero_is_null=True)
         rows.put("trades", [bar.trades for bar in bars])
         rows.counted_times([to_ns(bar.start) for bar in bars], 1, "start")
         rows.finish(parsed)

@@ -239,7 +239,7 @@ class Bybit:
         for place, name in enumerate(("open", "high", "low", "close"), start=1):
             rows.positive(name, [bar[place] for bar in bars])
         rows.volumes("volume", [bar[5] for bar in bars])
-        rows.figures("vwap", [bar[6] / bar[5] if bar[5] else None for bar in bars])
+        rows.figures("vwap", [bar[6] / bar[5] if bar[5] else None for bar in bars], zero_is_null=True)
         rows.put("trades", np.full(len(bars), NULL_INT))
         return finish_page(rows)
 

@@ -203,7 +203,9 @@ class BybitParser(FeedParser):
         for name in ("open", "high", "low", "close"):
             rows.positive(name, [getattr(bar.row, name) for bar in bars])
         rows.volumes("volume", [bar.row.volume for bar in bars])
-        rows.figures("vwap", [bar.row.turnover / bar.row.volume if bar.row.volume else None for bar in bars])
+        rows.figures(
+            "vwap", [bar.row.turnover / bar.row.volume if bar.row.volume else None for bar in bars], zero_is_null=True
+        )
         rows.put("trades", np.full(len(bars), NULL_INT))
         rows.counted_times([bar.row.start for bar in bars], MILLISECOND_NS, "start")
         rows.finish(parsed)
