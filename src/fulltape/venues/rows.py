@@ -13,6 +13,7 @@ from fulltape.records.batch import split_id
 from fulltape.records.columns import NULL_INT, high
 from fulltape.venues.base import Parsed, Reject, Symbols
 from fulltape.venues.times import parse_times
+from fulltape.venues.uuids import split_uuids
 
 UNKNOWN_CODE: Final = -1
 """The code of a symbol that nobody asked for."""
@@ -73,6 +74,10 @@ class Rows:
 
     def text_ids(self, name: str, texts: Sequence[str]) -> None:
         """Add a column of ids that are decimal digits or UUIDs; any other text is bad."""
+        halves = split_uuids(texts)
+        if halves is not None:
+            self._columns[name], self._columns[high(name)] = halves
+            return
         pairs = np.array([_split_or_none(text) for text in texts], np.int64).reshape(-1, 3)
         self._columns[name], self._columns[high(name)] = pairs[:, 0].copy(), pairs[:, 1].copy()
         self._check(f"bad_{name}", pairs[:, 2] == 0, texts)
