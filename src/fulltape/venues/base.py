@@ -94,6 +94,8 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     keepalive: Keepalive | None = None
     books_by_rest: bool = False
     """Books begin with a snapshot asked for by `Venue.book_request`, not with one that the stream sends."""
+    book_depth: int | None = None
+    """Levels a side that the venue keeps up to date: it does not tell what falls out of them. None: all."""
     credential_variables: tuple[str, ...] = ()
     """Environment variables for key, secret and passphrase."""
 

@@ -14,6 +14,7 @@ from fulltape.venues.bitmex import Bitmex
 from fulltape.venues.bitstamp import Bitstamp
 from fulltape.venues.bybit import LINEAR, SPOT, Bybit
 from fulltape.venues.coinbase import Coinbase
+from fulltape.venues.kraken import Kraken
 from fulltape.venues.okx import Okx
 
 VENUES: Final[Mapping[str, Venue]] = MappingProxyType(
@@ -24,6 +25,7 @@ VENUES: Final[Mapping[str, Venue]] = MappingProxyType(
         "BYBITLINEAR": Bybit(LINEAR, "linear"),
         "BITSTAMP": Bitstamp(),
         "COINBASE": Coinbase(),
+        "KRAKEN": Kraken(),
         "OKX": Okx(),
     }
 )

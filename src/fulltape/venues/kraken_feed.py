@@ -1,0 +1,293 @@
+"""Kraken's WebSocket v2 messages and the parser that turns them into columns.
+
+https://docs.kraken.com/api/docs/websocket-v2/trade. Prices and sizes are numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+import numpy as np
+
+from fulltape.errors import MalformedFrame
+from fulltape.records import BARS, TICKERS, TRADES, AggressorSide, Array, Instrument, Origin, instrument_id
+from fulltape.records.columns import NULL_INT
+from fulltape.records.frames import Connection
+from fulltape.records.instrument import is_instrument_id
+from fulltape.venues.base import Channel, Parsed, Refused, Symbols
+from fulltape.venues.feed import Confirmed, FeedParser, RowsDecoder, Taker, decode_frame, ignore
+from fulltape.venues.levels import ASK, BID, BookMessage, Level, add_book_messages
+from fulltape.venues.rows import Codes, Rows
+from fulltape.venues.times import parse_times
+
+NAME: Final = "KRAKEN"
+CHANNEL_NAMES: Final = {
+    Channel.TRADES: "trade",
+    Channel.TICKERS: "ticker",
+    Channel.BOOK: "book",
+    Channel.BARS: "ohlc",
+    Channel.STATUS: "instrument",
+}
+"""The venue's names of channels."""
+
+TAKER: Final = {"buy": int(AggressorSide.BUY), "sell": int(AggressorSide.SELL)}
+_CHANNELS: Final = {name: channel for channel, name in CHANNEL_NAMES.items()}
+_PASSING_ERRORS: Final = ("msg rate", "Too many", "unavailable", "Busy")
+_BAR_S: Final = 60
+
+Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class TradeRow(msgspec.Struct, frozen=True, gc=False):
+    """A trade; ``side`` is the taker's.
+
+    ``{"symbol":"MATIC/USD","side":"sell","price":0.5117,"qty":40.0,"ord_type":"market","trade_id":4665906,
+    "timestamp":"2023-09-25T07:49:37.708706Z"}``
+    """
+
+    symbol: str
+    side: Literal["buy", "sell"]
+    price: float
+    qty: float
+    trade_id: Id
+    timestamp: str
+
+
+class TickerRow(msgspec.Struct, frozen=True, gc=False):
+    """``{"symbol":"ALGO/USD","bid":0.10025,"bid_qty":740.0,"ask":0.10036,"ask_qty":1361.4,"last":0.10035,…}``."""
+
+    symbol: str
+    last: float
+    bid: float | None = None
+    bid_qty: float | None = None
+    ask: float | None = None
+    ask_qty: float | None = None
+    volume: float | None = None
+    low: float | None = None
+    high: float | None = None
+    timestamp: str = ""
+
+
+class LevelRow(msgspec.Struct, frozen=True, gc=False):
+    """``{"price":0.5666,"qty":4831.75496356}``; quantity 0 removes the level."""
+
+    price: float
+    qty: float
+
+
+class BookRow(msgspec.Struct, frozen=True):
+    """Levels of a book, and the CRC32 over the best ten of each side after them.
+
+    ``{"symbol":"MATIC/USD","bids":[{"price":0.5666,"qty":4831.75}],"asks":[],"checksum":2439117997,"timestamp":"…"}``
+    """
+
+    symbol: str
+    bids: list[LevelRow]
+    asks: list[LevelRow]
+    checksum: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+    timestamp: str = ""
+
+    def levels(self) -> list[Level]:
+        """Return all levels, bids first."""
+        sides = ((BID, self.bids), (ASK, self.asks))
+        return [(side, level.price, level.qty) for side, levels in sides for level in levels]
+
+
+class BarRow(msgspec.Struct, frozen=True, gc=False):
+    """The bar that is being made: ``{"symbol":"…","open":…,"interval_begin":"2023-10-04T16:25:00.000000000Z",…}``."""
+
+    symbol: str
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    trades: Id
+    interval_begin: str
+    vwap: float | None = None
+
+
+class PairRow(msgspec.Struct, frozen=True):
+    """``{"symbol":"BTC/USD","base":"BTC","quote":"USD","status":"online","price_increment":0.1,…}``."""
+
+    symbol: str
+    base: str
+    quote: str
+    status: str
+    price_increment: float
+    qty_increment: float
+
+    def instrument(self) -> Instrument:
+        """Return it in fulltape's terms."""
+        name = instrument_id(self.base, self.quote, NAME)
+        steps = (self.price_increment, self.qty_increment)
+        return Instrument(name, NAME, self.symbol, self.base, self.quote, *steps, self.status)
+
+
+class _Pairs(msgspec.Struct, frozen=True):
+    pairs: list[PairRow]
+
+
+class _Result(msgspec.Struct, frozen=True):
+    channel: str = ""
+    symbol: str = ""
+
+
+class _Frame(msgspec.Struct, frozen=True):
+    channel: str = ""
+    type: Literal["", "snapshot", "update"] = ""
+    data: msgspec.Raw = msgspec.Raw()
+    method: str = ""
+    result: _Result = _Result()
+    success: bool = False
+    error: str = ""
+    symbol: str = ""
+
+
+_decode_frame = msgspec.json.Decoder(_Frame).decode
+_decode_pairs = msgspec.json.Decoder(_Pairs).decode
+_ROWS: Final[Mapping[str, RowsDecoder]] = {
+    "trade": RowsDecoder(TradeRow),
+    "ticker": RowsDecoder(TickerRow),
+    "book": RowsDecoder(BookRow),
+    "ohlc": RowsDecoder(BarRow),
+}
+
+
+class KrakenParser(FeedParser):
+    """Turns the frames of one connection into columns. Remembers confirmations and each instrument's current bar."""
+
+    def __init__(self, symbols: Symbols, connection: Connection) -> None:
+        self._codes = Codes(symbols)
+        self._live = int(Origin.REPLAY if connection.replay else Origin.LIVE)
+        self._confirmed = Confirmed()
+        self._bars: dict[str, BarRow] = {}
+        self._takers: Mapping[str, Taker] = {
+            "trade": self._take_trades,
+            "ticker": self._take_tickers,
+            "book": self._take_books,
+            "ohlc": self._take_bars,
+        }
+
+    @property
+    def takers(self) -> Mapping[str, Taker]:
+        """Who takes which channel."""
+        return self._takers
+
+    def read(self, frame: int, payload: bytes, parsed: Parsed) -> tuple[str, Sequence[Any]] | None:
+        """Return a frame's channel and its rows."""
+        message = decode_frame(_decode_frame, payload)
+        if message.method or message.error:
+            self._read_answer(frame, message, parsed)
+        elif message.channel in ("heartbeat", "status"):
+            ignore(message.channel, parsed)
+        elif message.channel == "instrument":
+            _read_pairs(message, parsed)
+        elif message.channel not in _ROWS:
+            raise MalformedFrame("unknown_type", (message.channel or payload[:100].decode(errors="replace"))[:100])
+        elif not message.type:
+            raise MalformedFrame("bad_field", f"rows of {message.channel} of no type")
+        else:
+            return message.channel, self._rows(frame, message, parsed)
+        return None
+
+    def _read_answer(self, frame: int, message: _Frame, parsed: Parsed) -> None:
+        channel, symbol = _CHANNELS.get(message.result.channel), message.result.symbol
+        if message.error:
+            is_final = not any(sign in message.error for sign in _PASSING_ERRORS)
+            parsed.controls.append((frame, Refused(f"{message.symbol} {message.error}".strip(), is_final)))
+        elif message.method == "pong":
+            ignore("pong", parsed)
+        elif message.method not in ("subscribe", "unsubscribe"):
+            raise MalformedFrame("unknown_type", message.method[:100])
+        elif channel is None or not message.success:
+            raise MalformedFrame("bad_field", f"an answer to {message.method} that says nothing")
+        else:
+            change = self._confirmed.add if message.method == "subscribe" else self._confirmed.remove
+            parsed.controls.append((frame, change(channel, [symbol] if symbol else [])))
+
+    def _rows(self, frame: int, message: _Frame, parsed: Parsed) -> Sequence[Any]:
+        rows = _ROWS[message.channel].decode(message.data, frame, parsed)
+        is_snapshot = message.type == "snapshot"
+        if message.channel == "trade":
+            origin = int(Origin.SNAPSHOT) if is_snapshot else self._live
+            return [(row, origin) for row in rows]
+        if message.channel == "book":
+            return [(row, is_snapshot) for row in rows]
+        if message.channel == "ohlc":
+            finished = [held for row in rows if (held := self._finished_by(row)) is not None]
+            ignore("unfinished_bar", parsed, len(rows) - len(finished))
+            return finished
+        return rows
+
+    def _finished_by(self, row: BarRow) -> BarRow | None:
+        """Return the bar that ``row`` shows to be finished: the venue repeats a bar until the next one begins."""
+        held = self._bars.get(row.symbol)
+        if held is None or row.interval_begin >= held.interval_begin:
+            self._bars[row.symbol] = row
+        return held if held is not None and row.interval_begin > held.interval_begin else None
+
+    def _take_trades(self, pairs: list[tuple[TradeRow, int]], frames: Array, received: Array, parsed: Parsed) -> None:
+        trades = [trade for trade, _ in pairs]
+        rows = Rows(TRADES, frames, received)
+        rows.instruments(self._codes, [trade.symbol for trade in trades])
+        rows.ids("trade_id", [trade.trade_id for trade in trades])
+        rows.positive("price", [trade.price for trade in trades])
+        rows.positive("size", [trade.qty for trade in trades])
+        rows.put("aggressor_side", [TAKER[trade.side] for trade in trades])
+        rows.times([trade.timestamp for trade in trades])
+        rows.put("origin", [origin for _, origin in pairs])
+        rows.finish(parsed)
+
+    def _take_tickers(self, tickers: list[TickerRow], frames: Array, received: Array, parsed: Parsed) -> None:
+        nothing = np.full(len(tickers), np.nan).tolist()
+        rows = Rows(TICKERS, frames, received)
+        rows.instruments(self._codes, [ticker.symbol for ticker in tickers])
+        rows.put("sequence", np.full(len(tickers), NULL_INT))
+        rows.ids("trade_id", [0] * len(tickers))
+        rows.positive("price", [ticker.last for ticker in tickers])
+        rows.figures("size", nothing)
+        rows.put("aggressor_side", np.full(len(tickers), int(AggressorSide.UNKNOWN)))
+        rows.figures("bid", [ticker.bid for ticker in tickers], zero_is_null=True)
+        rows.figures("bid_size", [ticker.bid_qty for ticker in tickers])
+        rows.figures("ask", [ticker.ask for ticker in tickers], zero_is_null=True)
+        rows.figures("ask_size", [ticker.ask_qty for ticker in tickers])
+        rows.figures("open_24h", nothing)
+        rows.figures("high_24h", [ticker.high for ticker in tickers], zero_is_null=True)
+        rows.figures("low_24h", [ticker.low for ticker in tickers], zero_is_null=True)
+        rows.figures("volume_24h", [ticker.volume for ticker in tickers])
+        rows.figures("volume_30d", nothing)
+        texts = [ticker.timestamp for ticker in tickers]
+        times = np.where([not text for text in texts], received, parse_times(texts))
+        rows.counted_times(times.tolist(), 1)
+        rows.finish(parsed)
+
+    def _take_books(self, pairs: list[tuple[BookRow, bool]], frames: Array, received: Array, parsed: Parsed) -> None:
+        times = parse_times([book.timestamp for book, _ in pairs]).tolist()
+        messages = [
+            BookMessage(book.symbol, is_snapshot, time, book.levels(), checksum=book.checksum)
+            for (book, is_snapshot), time in zip(pairs, times, strict=True)
+        ]
+        add_book_messages(messages, self._codes, frames, received, parsed)
+
+    def _take_bars(self, bars: list[BarRow], frames: Array, received: Array, parsed: Parsed) -> None:
+        rows = Rows(BARS, frames, received)
+        rows.instruments(self._codes, [bar.symbol for bar in bars])
+        rows.put("interval", np.full(len(bars), _BAR_S))
+        rows.times([bar.interval_begin for bar in bars], "start")
+        for name in ("open", "high", "low", "close"):
+            rows.positive(name, [getattr(bar, name) for bar in bars])
+        rows.volumes("volume", [bar.volume for bar in bars])
+        rows.figures("vwap", [bar.vwap for bar in bars], zero_is_null=True)
+        rows.put("trades", [bar.trades for bar in bars])
+        rows.finish(parsed)
+
+
+def _read_pairs(message: _Frame, parsed: Parsed) -> None:
+    pairs = decode_frame(_decode_pairs, bytes(message.data)).pairs
+    found = [pair.instrument() for pair in pairs]
+    good = [instrument for instrument in found if is_instrument_id(instrument.id)]
+    ignore("odd_instrument", parsed, len(found) - len(good))
+    parsed.instruments.extend(good)
