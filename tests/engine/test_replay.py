@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from tests.engine.replaying import RandomIntake, replay
 
+from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Pipeline
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,10 +33,10 @@ def expected(recordings: Path) -> Mapping[str, Any]:
 async def test_speed_and_split_change_no_byte(recordings: Path, tmp_path: Path) -> None:
     fast = await replay(recordings / NAME, tmp_path / "fast.duckdb")
     assert fast.candles.count(b"\n") > 100
-    paced = await replay(recordings / NAME, tmp_path / "paced.duckdb", speed=1.0)
+    paced = await replay(recordings / NAME, tmp_path / "paced.duckdb", speed=1.0, intake=Intake(100))
     cut = await replay(recordings / NAME, tmp_path / "cut.duckdb", intake=RandomIntake(Random(1)))
     assert paced.candles == cut.candles == fast.candles
-    assert min(paced.commits, cut.commits) > 2 * fast.commits
+    assert min(paced.commits, cut.commits) > 50, "the recording was not cut"
 
 
 async def test_uncompiled_kernels_change_no_byte(recordings: Path, tmp_path: Path) -> None:

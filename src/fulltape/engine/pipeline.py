@@ -15,6 +15,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from fulltape.clock import SECOND_NS
+from fulltape.engine.recent_ids import RecentIds
 from fulltape.engine.sequencer import Sequencer
 from fulltape.engine.symbols import AnySymbols, AskedSymbols
 from fulltape.errors import ConfigError
@@ -118,13 +119,15 @@ class Pipeline:
         self._parsers: dict[str, Parser] = {}
         self._asked: dict[str, AskedSymbols] = {}
         self._listening: dict[str, set[int]] = {}
+        self._is_contiguous: list[bool] = []
         self._sequencer = Sequencer()
+        self._recent_ids = RecentIds()
         self._ledger = Ledger()
         self._candles = Candles(candles)
         self.quotes = Quotes()
         # Order matters: candles read the ledger's rows, last reads quotes.
         self._operators: tuple[Operator, ...] = (self.quotes, self._ledger, self._candles, Last())
-        self._stateful: tuple[Stateful, ...] = (self._sequencer, *self._operators)
+        self._stateful: tuple[Stateful, ...] = (self._sequencer, self._recent_ids, *self._operators)
 
     def restore(self, snapshots: Mapping[str, Mapping[int, bytes]], clock: int) -> None:
         """Go on from a commit at ``clock``: since then fulltape was not running.
@@ -138,8 +141,6 @@ class Pipeline:
 
     def follow(self, connection: str, venue: Venue, symbols: Iterable[str]) -> None:
         """Expect these symbols on a connection, and no others. Raises ConfigError for one that is none."""
-        if venue.spec.trade_ids is not IdRule.CONTIGUOUS:
-            raise ConfigError(f"{venue.spec.name}: its trade ids are not contiguous, which the sequencer needs")
         codes: dict[str, int] = {}
         for symbol in symbols:
             known = self.table.find_symbol(venue.spec.name, symbol)
@@ -247,15 +248,29 @@ class Pipeline:
             self._sequencer.resume(self._listening.pop(name, ()))
 
     def _sequence(self, work: _Work, clock: int) -> None:
-        """Sequence the trades gathered since the last connection event."""
+        """Sequence the trades gathered since the last connection event, each by what its venue's ids promise."""
         trades, frames = _joined(work.unsequenced.pop(TRADES.name, []), TRADES.empty())
         beats, beat_frames = _joined(work.unsequenced.pop(HEARTBEATS.name, []), HEARTBEATS.empty())
+        follows = self._follows(trades["instrument"])
+        if not follows.all():
+            others = trades.take(~follows)
+            known = self._recent_ids.duplicates(others)
+            self.counters.duplicates += len(known)
+            work.add(others.take(np.delete(np.arange(len(others)), known)))
+            trades, frames = trades.take(follows), frames[follows]
         result = self._sequencer.apply(trades, frames, beats, beat_frames, clock)
         self.counters.duplicates += result.duplicates
         self.counters.id_resets += result.resets
         work.events += result.events
         if len(result.trades):
             work.add(result.trades)
+
+    def _follows(self, instruments: Array) -> Array:
+        """Return which rows have ids that follow each other."""
+        for code in range(len(self._is_contiguous), len(self.table)):
+            rule = self._venue(self.table[code].venue).spec.trade_ids
+            self._is_contiguous.append(rule is IdRule.CONTIGUOUS)
+        return np.array(self._is_contiguous, np.bool_)[instruments]
 
     def _operate(self, batches: dict[str, Batch], step: Step) -> None:
         for operator in self._operators:
