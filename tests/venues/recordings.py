@@ -57,3 +57,11 @@ def final_books(deltas: Batch) -> dict[int, tuple[dict[float, float], dict[float
         else:
             levels.pop(price, None)
     return books
+
+
+def answer(name: str) -> bytes:
+    """Return a REST answer that was recorded."""
+    path = SHARED / "rest" / name
+    if not path.exists():
+        pytest.skip(f"shared data is not here: {path}")
+    return path.read_bytes()

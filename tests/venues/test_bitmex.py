@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.conformance.venues import Known, VenueConformance
-from tests.venues.recordings import Recording, final_books, load
+from tests.venues.recordings import Recording, answer, final_books, load
 
 from fulltape.clock import SECOND_NS
 from fulltape.errors import ConfigError, MalformedFrame
@@ -238,3 +238,19 @@ def test_the_real_list_of_instruments_agrees_with_the_rule_for_symbols(recording
     for symbol in recording.expected["symbols"]:
         assert listed[symbol].id == BITMEX.instrument(symbol).id
         assert listed[symbol].price_step > 0
+
+
+def test_reads_a_real_list_of_instruments() -> None:
+    instruments = {
+        one.venue_symbol: one for one in BITMEX.parse_instruments(answer("bitmex_api_v1_instrument_active.json"))
+    }
+    spot = instruments["XBT_USDT"]
+    assert (spot.id, spot.price_step, spot.size_step) == ("BTC-USDT.BITMEX", 0.5, 0.0001)
+    for symbol, instrument in instruments.items():
+        assert BITMEX.instrument(symbol).id == instrument.id
+
+
+def test_values_of_indices_are_no_trades() -> None:
+    body = answer("bitmex_example-trades.json")
+    traded = [row for row in json.loads(body) if row["size"]]
+    assert len(BITMEX.parse_trades(body, 0, NOW, 1_000).trades) == len(traded) < len(json.loads(body))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tests.conformance.venues import Known, VenueConformance
-from tests.venues.recordings import final_books
+from tests.venues.recordings import answer, final_books
 
 from fulltape.clock import SECOND_NS
 from fulltape.errors import ConfigError, MalformedFrame
@@ -138,3 +138,12 @@ def test_reads_the_list_of_pairs_under_the_names_of_the_stream() -> None:
     assert (first.id, first.venue_symbol) == ("BTC-USD.KRAKEN", "BTC/USD")
     assert (first.price_step, first.size_step) == (0.1, 1e-8)
     assert (second.id, second.venue_symbol) == ("DOGE-USD.KRAKEN", "DOGE/USD")
+
+
+def test_reads_a_real_page_of_bars() -> None:
+    body = answer("kraken_example-ohlc-data.json")
+    (rows,) = (rows for name, rows in json.loads(body)["result"].items() if name != "last")
+    bars = KRAKEN.parse_bars(body, 0, 60, NOW)
+    assert bars["start"].tolist() == [row[0] * SECOND_NS for row in rows[:-1]]
+    assert bars["volume"].tolist() == [float(row[6]) for row in rows[:-1]]
+    assert bars["trades"].tolist() == [row[7] for row in rows[:-1]]
