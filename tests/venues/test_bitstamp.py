@@ -149,3 +149,10 @@ def test_a_book_that_was_asked_for_and_the_recorded_changes_make_a_book(recordin
     assert books == tuple({price: size for price, size in side.items() if size} for side in sides)
     sequence = parsed.batches["book_deltas"]["sequence"]
     assert (np.diff(sequence) >= 0).all()
+
+
+@pytest.mark.parametrize("head", [b"GET \xff", b"GET x", b"GET "])
+def test_an_answer_without_a_path_is_malformed(head: bytes) -> None:
+    parser = BITSTAMP.parser(Known(BITSTAMP, ("btcusd",)), Connection("B-1", "BITSTAMP"))
+    (reject,) = parser.parse([head + b"\n{}"], [NOW]).rejects
+    assert reject.reason == "malformed_answer"

@@ -1,0 +1,65 @@
+"""What parsers of rows share."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from fulltape.errors import ConfigError, MalformedFrame
+from fulltape.venues.base import Channel, Parsed, Subscription
+from fulltape.venues.feed import Confirmed, RowsDecoder, check_subscription, decode_frame, ignore, split_answer
+from fulltape.venues.registry import venue
+
+
+class Row(msgspec.Struct):
+    price: float
+
+
+def test_a_bad_row_does_not_spoil_its_neighbours() -> None:
+    parsed = Parsed()
+    rows = RowsDecoder(Row).decode(b'[{"price":"1.5"},{"price":"x"},3,{"price":2}]', 7, parsed)
+    assert rows == [Row(1.5), Row(2.0)]
+    assert [(reject.frame, reject.reason) for reject in parsed.rejects] == [(7, "bad_field"), (7, "bad_field")]
+    with pytest.raises(MalformedFrame, match="bad_field"):
+        RowsDecoder(Row).decode(b"{}", 7, parsed)
+
+
+def test_a_frame_is_no_json_or_has_a_bad_field() -> None:
+    decode = msgspec.json.Decoder(Row).decode
+    assert decode_frame(decode, b'{"price":1}') == Row(1.0)
+    for payload, reason in ((b"{", "malformed_json"), (b'{"price":[]}', "bad_field"), (b"\xff", "malformed_json")):
+        with pytest.raises(MalformedFrame) as caught:
+            decode_frame(decode, payload)
+        assert caught.value.reason == reason
+
+
+def test_confirmations_add_up() -> None:
+    confirmed = Confirmed()
+    confirmed.add(Channel.TRADES, ["A"])
+    assert confirmed.add(Channel.TRADES, ["B"]).channels == {Channel.TRADES: {"A", "B"}}
+    assert confirmed.remove(Channel.TRADES, ["A"]).channels == {Channel.TRADES: {"B"}}
+    assert confirmed.remove(Channel.BOOK, ["A"]).channels == {Channel.TRADES: {"B"}}
+    assert confirmed.remove(Channel.TRADES, ["B"]).channels == {}
+
+
+def test_no_count_is_not_a_kind_of_frame() -> None:
+    parsed = Parsed()
+    ignore("bar", parsed, 0)
+    ignore("pong", parsed)
+    ignore("pong", parsed, 2)
+    assert parsed.ignored == {"pong": 3}
+
+
+def test_an_answer_has_a_path_and_a_body() -> None:
+    assert split_answer(b"GET /a?b=c\nx\ny") == ("/a?b=c", b"x\ny")
+    with pytest.raises(MalformedFrame, match="malformed_answer"):
+        split_answer(b"GET /a")
+
+
+def test_what_a_venue_has_not_is_refused_before_connecting() -> None:
+    spec = venue("okx").spec
+    check_subscription(spec, Subscription((Channel.STATUS,), ()), without=(Channel.STATUS,))
+    with pytest.raises(ConfigError, match="at least one symbol"):
+        check_subscription(spec, Subscription((Channel.TRADES,), ()))
+    with pytest.raises(ConfigError, match="OKX has no channel rfq"):
+        check_subscription(spec, Subscription((Channel.RFQ,), ("BTC-USDT",)))
