@@ -7,22 +7,30 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fulltape.books.l2 import Book
+from fulltape.books.l2 import NO_TOP, Book, Message
 from fulltape.records import BookSide
-from fulltape.records.book import CLEAR, LAST, SNAPSHOT
 
 BID, ASK = BookSide.BID, BookSide.ASK
 sides = st.sampled_from([BID, ASK])
 ticks = st.integers(1, 20).map(lambda n: n / 4)
 levels = st.lists(st.tuples(sides, ticks, st.integers(0, 3).map(float)), max_size=30)
-Levels = list[tuple[BookSide, float, float]]
+Level = tuple[BookSide, float, float]
+Levels = list[Level]
+
+
+def snapshot_of(*rows: Level, sequence: int | None = None) -> Message:
+    return Message(rows, is_snapshot=True, sequence=sequence)
+
+
+def change(*rows: Level, sequence: int | None = None, previous: int | None = None) -> Message:
+    return Message(rows, is_snapshot=False, sequence=sequence, previous=previous)
 
 
 def book_of(snapshot: Levels, deltas: Levels = []) -> Book:  # noqa: B006 - never changed
     book = Book()
-    book.apply(BID, 0.0, 0.0, SNAPSHOT | CLEAR)
-    for side, price, size in [*snapshot, *deltas]:
-        book.apply(side, price, size, LAST)
+    book.take(snapshot_of(*snapshot))
+    for row in deltas:
+        book.take(change(row))
     return book
 
 
@@ -42,24 +50,15 @@ def test_snapshot_and_deltas_are_the_book_rebuilt(snapshot: Levels, deltas: Leve
 @given(levels, levels)
 def test_a_snapshot_forgets_what_was_before(before: Levels, snapshot: Levels) -> None:
     book = book_of(before)
-    book.apply(BID, 0.0, 0.0, SNAPSHOT | CLEAR)
-    for side, price, size in snapshot:
-        book.apply(side, price, size, 0)
+    book.take(snapshot_of(*snapshot))
     assert (dict(book.bids), dict(book.asks)) == (dict(book_of(snapshot).bids), dict(book_of(snapshot).asks))
 
 
 def test_deltas_before_the_first_snapshot_are_ignored() -> None:
     book = Book()
-    book.apply(BID, 1.0, 1.0, LAST)
-    assert not book.is_valid
+    book.take(change((BID, 1.0, 1.0)))
+    assert (book.is_valid, book.is_waiting, book.top) == (False, False, NO_TOP)
     assert not book.bids
-
-
-def test_the_first_row_of_a_snapshot_counts() -> None:
-    book = Book()
-    book.apply(ASK, 2.0, 5.0, SNAPSHOT)
-    assert book.is_valid
-    assert (book.top.ask, book.top.ask_size) == (2.0, 5.0)
 
 
 def test_an_empty_side_has_no_top() -> None:
@@ -76,8 +75,63 @@ def test_a_locked_book_is_crossed() -> None:
 
 def test_a_book_that_is_not_trusted_waits_for_a_snapshot() -> None:
     book = book_of([(BID, 1.0, 1.0)])
-    book.invalidate()
-    book.apply(BID, 2.0, 1.0, LAST)
-    assert dict(book.bids) == {1.0: 1.0}
-    book.apply(BID, 3.0, 1.0, SNAPSHOT | LAST)
-    assert dict(book.bids) == {3.0: 1.0}
+    book.invalidate("the connection was lost")
+    book.take(change((BID, 2.0, 1.0)))
+    assert (book.top, book.trouble) == (NO_TOP, "the connection was lost")
+    book.take(snapshot_of((BID, 3.0, 1.0)))
+    assert (dict(book.bids), book.trouble) == ({3.0: 1.0}, "")
+
+
+def test_what_came_before_the_snapshot_is_held_and_follows_it() -> None:
+    book = Book()
+    for n in range(1, 6):
+        book.take(change((BID, float(n), 1.0), sequence=10 * n, previous=10 * (n - 1)))
+    assert book.is_waiting
+    book.take(snapshot_of((ASK, 9.0, 1.0), sequence=25))
+    assert (dict(book.bids), book.reached, book.is_waiting) == ({3.0: 1.0, 4.0: 1.0, 5.0: 1.0}, 50, False)
+
+
+def test_what_the_book_has_already_is_dropped() -> None:
+    book = Book()
+    book.take(snapshot_of((BID, 1.0, 1.0), sequence=7))
+    book.take(change((BID, 1.0, 9.0), sequence=7, previous=6))
+    book.take(change((BID, 2.0, 1.0), sequence=8, previous=7))
+    assert (dict(book.bids), book.reached) == ({1.0: 1.0, 2.0: 1.0}, 8)
+
+
+def test_a_missing_message_makes_the_book_invalid_until_a_snapshot_fills_it() -> None:
+    book = Book()
+    book.take(snapshot_of((BID, 1.0, 1.0), sequence=7))
+    book.take(change((BID, 2.0, 1.0), sequence=9, previous=8))
+    assert (book.top, book.is_waiting) == (NO_TOP, True)
+    assert book.trouble == "message 9 follows 8, the book is at 7"
+    book.take(snapshot_of((BID, 5.0, 1.0), sequence=8))
+    assert (book.top.bid, book.reached) == (5.0, 9)
+
+
+def test_a_snapshot_that_is_too_old_leaves_the_book_waiting() -> None:
+    book = Book()
+    book.take(change((BID, 1.0, 1.0), sequence=20, previous=19))
+    book.take(snapshot_of((BID, 5.0, 1.0), sequence=10))
+    assert (book.is_valid, book.is_waiting) == (False, True)
+    book.take(snapshot_of((BID, 5.0, 1.0), sequence=19))
+    assert (dict(book.bids), book.reached) == ({5.0: 1.0, 1.0: 1.0}, 20)
+
+
+@given(st.lists(st.tuples(ticks, st.integers(0, 3).map(float)), min_size=1, max_size=30), st.data())
+def test_a_snapshot_at_any_moment_gives_the_same_book(changes: list[tuple[float, float]], data: st.DataObject) -> None:
+    messages = [change((BID, *c), sequence=n, previous=n - 1) for n, c in enumerate(changes, 1)]
+    whole = book_of([])
+    whole.reached = 0
+    for message in messages:
+        whole.take(message)
+    at = data.draw(st.integers(0, len(messages)))
+    shown = {price: size for price, size in changes[:at]}
+    arrives = data.draw(st.integers(at, len(messages)))
+    late = Book()
+    for message in messages[:arrives]:
+        late.take(message)
+    late.take(snapshot_of(*((BID, price, size) for price, size in shown.items()), sequence=at))
+    for message in messages[arrives:]:
+        late.take(message)
+    assert dict(late.bids) == dict(whole.bids)

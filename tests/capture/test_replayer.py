@@ -105,7 +105,7 @@ async def test_several_connections_keep_apart_and_names_stay_unique(tmp_path: Pa
     names = [event.connection.name for event in sink.events if event.kind is EventKind.CONNECTED]
     assert names == ["A", "A-2", "B"]
     assert [(c.name, data) for c, data, _ in sink.frames] == [("B", b"b"), ("A", b"a")]
-    ended = [event for event in sink.events if event.kind is EventKind.DISCONNECTED]
+    ended = [event for event in sink.events if event.kind is not EventKind.CONNECTED]
     assert [(event.connection.name, event.ingest_time // SECOND_NS) for event in ended] == [
         ("A-2", 1),
         ("A", 5),
@@ -228,7 +228,7 @@ async def test_a_real_recording_arrives_complete_and_in_order(captures: Path) ->
     report, bodies = await replay(sink, *paths)
     assert report.frames == 9_946
     assert not report.unusable
-    assert [event.kind for event in sink.events] == [EventKind.CONNECTED, EventKind.DISCONNECTED]
+    assert [event.kind for event in sink.events] == [EventKind.CONNECTED, EventKind.ENDED]
     assert sum(json.loads(data)["type"] == "match" for _, data, _ in sink.frames) == 97
     times = [time for _, _, time in sink.frames]
     assert times == sorted(times)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import json
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+import msgspec
+import numpy as np
 import pytest
 from tests.engine.machine import COINBASE, MINUTES, NOON, confirmed, match
 from tests.engine.test_runner import FullDisk
@@ -25,14 +28,18 @@ from fulltape.engine.runner import RunnerConfig
 from fulltape.engine.supervisor import Feed, Parts, Supervisor
 from fulltape.errors import ConfigError, FatalError, TransientError
 from fulltape.operators.candles import CandleConfig
-from fulltape.records import COVERAGE, TRADES, Commit, Instrument
+from fulltape.records import COVERAGE, QUOTES, TRADES, Commit
 from fulltape.records.status import FeedState
 from fulltape.stores.base import Retention, Selection, Store
 from fulltape.stores.duckdb import DuckDbStore
-from fulltape.venues.base import SIMULATED_HEADER, Channel, Subscription
+from fulltape.venues.base import SIMULATED_HEADER, Channel, RestRequest, Subscription
+from fulltape.venues.registry import venue
 from fulltape.venues.session import SessionConfig
 
-BTC = Instrument("BTC-USD.COINBASE", "COINBASE", "BTC-USD", "BTC", "USD", 0.01, 1e-8)
+PRODUCT = {
+    "id": "BTC-USD", "base_currency": "BTC", "quote_currency": "USD",
+    "base_increment": "0.00000001", "quote_increment": "0.01", "status": "online",
+}  # fmt: skip
 SENT = (confirmed(), match(1), match(2), match(2))
 
 
@@ -99,7 +106,7 @@ async def test_frames_from_a_socket_are_committed_and_everything_stops_in_order(
             status = one.status()
             (feed,) = one.feeds()
             assert (feed.state, feed.name, status.simulated) == (FeedState.LIVE, "COINBASE-1", False)
-            assert [row.id for row in one.instruments()] == [BTC.id]
+            assert [row.id for row in one.instruments()] == ["BTC-USD.COINBASE"]
             reader = one.reader()
             assert reader.table_sizes()["trades"] == 2
             reader.close()
@@ -154,17 +161,18 @@ async def test_a_database_of_other_candles_is_refused_at_the_start(tmp_path: Pat
 
 
 async def test_what_a_venue_says_of_its_instruments_is_learnt(tmp_path: Path) -> None:
-    async def fetch() -> Sequence[Instrument]:
-        return [BTC]
+    async def fetch(request: RestRequest) -> bytes:
+        assert request.path == "/products"
+        return msgspec.json.encode([PRODUCT])
 
-    async def fail() -> Sequence[Instrument]:
+    async def fail(request: RestRequest) -> bytes:
         raise TransientError("the venue does not answer")
 
     with DuckDbStore.open(tmp_path / "x.duckdb", simulated=False) as store:
-        for fetch_instruments, step in ((fail, 0.0), (fetch, 0.01)):
+        for ask, step in ((fail, 0.0), (fetch, 0.01)):
             async with venue_server(talk) as url:
                 made = parts(store, url)
-                feeds = [replace(made.feeds[0], fetch_instruments=fetch_instruments)]
+                feeds = [replace(made.feeds[0], fetch=ask)]
                 async with running(replace(made, feeds=feeds)) as (one, _):
                     subscription = one.bus.subscribe(capacity=100, overflow=Overflow.BLOCK)
                     async for commit in subscription:
@@ -181,3 +189,54 @@ async def test_retention_runs_and_a_part_that_fails_is_logged(tmp_path: Path, ca
             async with running(made) as (one, _):
                 await until_traded(one)
     assert "a part of fulltape failed" in caplog.text
+
+
+def depth(first: int, last: int, bid: float) -> str:
+    """Return a Binance book message: ids ``first`` to ``last``, one bid."""
+    data = {"e": "depthUpdate", "E": NOON // 1_000_000, "s": "BTCUSDT", "U": first, "u": last, "b": [[str(bid), "1"]]}
+    return json.dumps({"stream": "btcusdt@depth@100ms", "data": {**data, "a": []}})
+
+
+async def test_a_book_that_misses_a_message_starts_over_by_rest(tmp_path: Path) -> None:
+    binance = venue("binance")
+    asked: list[str] = []
+    gone_on = asyncio.Event()
+
+    async def stream(connection: ServerConnection) -> None:
+        for frame in (depth(5, 6, 100.0), depth(7, 8, 101.0)):
+            await connection.send(frame)
+        await gone_on.wait()
+        await connection.send(depth(11, 12, 102.0))
+        await connection.wait_closed()
+
+    async def fetch(request: RestRequest) -> bytes:
+        if request.path != binance.book_request("BTCUSDT").path:
+            raise TransientError("not asked for here")
+        asked.append(request.query["symbol"])
+        if len(asked) == 1:
+            raise TransientError("busy")
+        last = 6 if len(asked) == 2 else 10
+        return json.dumps({"lastUpdateId": last, "bids": [["90", "1"]], "asks": [["110", "2"]]}).encode()
+
+    with DuckDbStore.open(tmp_path / "x.duckdb", simulated=False) as store:
+        async with venue_server(stream) as url:
+            session = SessionConfig(
+                name="BINANCE-1", url=url, subscription=Subscription((Channel.BOOK,), ("BTCUSDT",)), silence_s=60
+            )
+            made = replace(
+                parts(store, url),
+                pipeline=Pipeline(store.restore().instruments, venue, MINUTES),
+                feeds=[Feed(binance, session, fetch)],
+                retry_s=0.01,
+            )
+            tops: list[float] = []
+            async with running(made) as (one, _):
+                async for commit in one.bus.subscribe(capacity=1_000, overflow=Overflow.BLOCK):
+                    if QUOTES.name in commit.batches:
+                        tops += np.nan_to_num(commit.batches[QUOTES.name]["bid"]).tolist()
+                    if tops[-1:] == [101.0]:
+                        gone_on.set()
+                    if tops[-1:] == [102.0]:
+                        break
+    assert asked == ["BTCUSDT"] * 3
+    assert tops == [101.0, 0.0, 102.0]

@@ -13,13 +13,14 @@ from fulltape.operators.quotes import Quotes
 from fulltape.records import BOOK_DELTAS, Batch, BookSide
 from fulltape.records.book import CLEAR, LAST, SNAPSHOT
 from fulltape.records.columns import NULL_INT
+from fulltape.records.events import BooksLost
 
 BID, ASK = BookSide.BID, BookSide.ASK
 Row = tuple[int, float, float, int]
 """Side, price, size, flags."""
 
 
-def message(*rows: Row, code: int = 0, time: int = NOON) -> Batch:
+def message(*rows: Row, code: int = 0, time: int = NOON, sequence: int = NULL_INT, previous: int = NULL_INT) -> Batch:
     sides, prices, sizes, flags = zip(*rows, strict=True)
     n = len(rows)
     return BOOK_DELTAS.from_columns(
@@ -29,7 +30,9 @@ def message(*rows: Row, code: int = 0, time: int = NOON) -> Batch:
             "price": prices,
             "size": sizes,
             "flags": flags,
-            **dict.fromkeys(("sequence", "previous", "checksum"), [NULL_INT] * n),
+            "sequence": [sequence] * n,
+            "previous": [previous] * n,
+            "checksum": [NULL_INT] * n,
             "event_time": [time] * n,
             "ingest_time": [time + 5] * n,
         }
@@ -104,3 +107,36 @@ def test_a_forgotten_book_waits_for_its_snapshot() -> None:
 
 def test_without_book_messages_there_is_nothing_to_do() -> None:
     assert Quotes().apply(Step({}, NOON)) == []
+
+
+def test_a_book_that_misses_a_message_has_no_top_and_is_wanted() -> None:
+    quotes = Quotes()
+    first = message((BID, 9.0, 1.0, SNAPSHOT), (ASK, 11.0, 2.0, LAST), sequence=7)
+    hole = message((BID, 10.0, 1.0, LAST), sequence=9, previous=8)
+    more = message((BID, 10.5, 1.0, LAST), sequence=10, previous=9)
+    assert tops(quotes, first, hole, more) == [[9.0, 1.0, 11.0, 2.0], [0.0] * 4]
+    assert quotes.take_wanted() == {0: "message 9 follows 8, the book is at 7"}
+    assert quotes.take_wanted() == {}
+    again = message((BID, 9.5, 1.0, SNAPSHOT), (ASK, 11.0, 2.0, LAST), sequence=9)
+    assert tops(quotes, again) == [[10.5, 1.0, 11.0, 2.0]]
+    assert quotes.take_wanted() == {}
+
+
+def test_a_book_whose_snapshot_comes_by_rest_is_wanted_from_the_start() -> None:
+    quotes = Quotes()
+    assert tops(quotes, message((BID, 9.0, 1.0, LAST), sequence=5, previous=4)) == []
+    assert quotes.take_wanted() == {0: "no snapshot yet"}
+    old = message((BID, 8.0, 1.0, SNAPSHOT | LAST), sequence=2)
+    assert tops(quotes, old) == []
+    assert quotes.take_wanted() == {0: "message 5 follows 4, the book is at 2"}
+
+
+def test_a_lost_connection_takes_the_top_away_where_it_belongs() -> None:
+    quotes = Quotes()
+    lost = BooksLost(NOON + 50, frozenset([0, 3]))
+    late = message((BID, 10.0, 1.0, LAST), time=NOON + 40)
+    after = message((BID, 12.0, 1.0, LAST), time=NOON + 60)
+    step = Step({"book_deltas": Batch.concat([BOOK, late, after])}, NOON + 100, [lost])
+    (rows,) = quotes.apply(step)
+    assert np.nan_to_num(rows["bid"]).tolist() == [9.0, 10.0, 0.0]
+    assert rows["ingest_time"].tolist()[-1] == NOON + 50

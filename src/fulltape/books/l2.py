@@ -1,13 +1,22 @@
-"""An L2 book: total size at each price, kept from a snapshot and the deltas after it."""
+"""An L2 book: total size at each price, kept from a snapshot and the messages after it.
+
+Where the venue numbers its messages the book proves that none is missing (`fulltape.records.book` says how). A book
+that misses one is invalid: it shows no top, holds what comes, and goes on from the next snapshot.
+"""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from sortedcontainers import SortedDict
 
-from fulltape.records.book import CLEAR, SNAPSHOT
 from fulltape.records.enums import BookSide
+
+_HELD: Final = 10_000
+_NAN: Final = float("nan")
 
 
 class Top(NamedTuple):
@@ -19,40 +28,70 @@ class Top(NamedTuple):
     ask_size: float
 
 
-_NAN = float("nan")
+NO_TOP: Final = Top(_NAN, _NAN, _NAN, _NAN)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of the venue: levels as (side, price, new size), and what it says of its place in the order."""
+
+    levels: Sequence[tuple[int, float, float]]
+    is_snapshot: bool
+    sequence: int | None = None
+    previous: int | None = None
 
 
 class Book:
-    """One instrument's book. It is invalid, and ignores deltas, until its first snapshot."""
+    """One instrument's book. It is invalid until its first snapshot.
 
-    __slots__ = ("asks", "bids", "is_valid")
+    ``reached`` is the number of the newest message in it, or None. ``trouble`` says why an invalid book is invalid.
+    """
+
+    __slots__ = ("_held", "asks", "bids", "reached", "trouble")
 
     def __init__(self) -> None:
         self.bids: SortedDict = SortedDict()
         self.asks: SortedDict = SortedDict()
-        self.is_valid = False
+        self.reached: int | None = None
+        self.trouble = "no snapshot yet"
+        self._held: deque[Message] = deque(maxlen=_HELD)
 
-    def apply(self, side: int, price: float, size: float, flags: int) -> None:
-        """Take one row of book deltas: ``size`` replaces what stood at ``price``, 0 removes it."""
-        if flags & SNAPSHOT:
-            self.bids.clear()
-            self.asks.clear()
-            self.is_valid = True
-        if flags & CLEAR or not self.is_valid:
-            return
-        levels = self.bids if side == BookSide.BID else self.asks
-        if size > 0.0:
-            levels[price] = size
-        else:
-            levels.pop(price, None)
+    @property
+    def is_valid(self) -> bool:
+        """Whether the book is whole as far as the venue lets us know."""
+        return not self.trouble
 
-    def invalidate(self) -> None:
-        """Distrust the book until the next snapshot."""
-        self.is_valid = False
+    @property
+    def is_waiting(self) -> bool:
+        """Whether messages are held until a snapshot comes."""
+        return bool(self._held)
+
+    def take(self, message: Message) -> None:
+        """Apply a message; or hold it, if the book is invalid or becomes so; or drop it, if the book has it already."""
+        if message.is_snapshot:
+            self._begin(message)
+        elif not self.is_valid:
+            self._hold(message)
+        elif message.sequence is None:
+            self._apply(message)
+        elif self.reached is None or message.sequence > self.reached:
+            if self.reached is not None and message.previous is not None and message.previous > self.reached:
+                self.invalidate(f"message {message.sequence} follows {message.previous}, the book is at {self.reached}")
+                self._hold(message)
+            else:
+                self._apply(message)
+                self.reached = message.sequence
+
+    def invalidate(self, trouble: str) -> None:
+        """Distrust the book until the next snapshot, and say why."""
+        self.trouble = trouble
+        self._held.clear()
 
     @property
     def top(self) -> Top:
-        """The best level of each side."""
+        """The best level of each side; none while the book is invalid."""
+        if not self.is_valid:
+            return NO_TOP
         bid, bid_size = self.bids.peekitem(-1) if self.bids else (_NAN, _NAN)
         ask, ask_size = self.asks.peekitem(0) if self.asks else (_NAN, _NAN)
         return Top(bid, bid_size, ask, ask_size)
@@ -61,3 +100,29 @@ class Book:
     def is_crossed(self) -> bool:
         """Whether the best bid is at or above the best ask, which a true book never shows."""
         return bool(self.bids and self.asks and self.bids.peekitem(-1)[0] >= self.asks.peekitem(0)[0])
+
+    def _begin(self, snapshot: Message) -> None:
+        """Start over from a snapshot, then take what was held: of it, what the snapshot contains is dropped."""
+        held = list(self._held)
+        self._held.clear()
+        self.bids.clear()
+        self.asks.clear()
+        self.trouble = ""
+        self._apply(snapshot)
+        self.reached = snapshot.sequence
+        for message in held:
+            self.take(message)
+
+    def _hold(self, message: Message) -> None:
+        # Without numbers nobody could tell which of the held messages a snapshot contains.
+        if message.sequence is not None:
+            self._held.append(message)
+
+    def _apply(self, message: Message) -> None:
+        bids, asks = self.bids, self.asks
+        for side, price, size in message.levels:
+            levels = bids if side == BookSide.BID else asks
+            if size > 0.0:
+                levels[price] = size
+            else:
+                levels.pop(price, None)

@@ -68,8 +68,8 @@ class ReplaySource:
 class Replayer:
     """Feeds recordings to a sink: frames and connection events in order of receipt.
 
-    A connection begins with its ``connect`` line, or with its first frame where the recording has none, and ends with
-    its ``disconnect`` line, where a crash was followed by a new ``connect``, or with the recording. Bodies of HTTP
+    A connection begins with its ``connect`` line, or with its first frame where the recording has none. It ends with its
+    ``disconnect`` line, where a crash was followed by a new ``connect``, or (ENDED) with the recording. Bodies of HTTP
     answers go to ``take_http``. Bad lines are counted and skipped.
     """
 
@@ -107,7 +107,7 @@ class Replayer:
                 if self._sink.is_full:
                     await self._sink.drained()
         for route in self._routes.values():
-            self._disconnect(route, "end of the recording")
+            self._disconnect(route, "end of the recording", EventKind.ENDED)
         return self.report
 
     async def _pace(self, ingest_time: int) -> None:
@@ -171,16 +171,16 @@ class Replayer:
         self._names.add(name)
         return name
 
-    def _disconnect(self, route: _Route, detail: str) -> None:
+    def _disconnect(self, route: _Route, detail: str, kind: EventKind = EventKind.DISCONNECTED) -> None:
         if route.is_open:
             route.is_open = False
-            self._sink.event(SessionEvent(route.connection, EventKind.DISCONNECTED, route.last_time, detail))
+            self._sink.event(SessionEvent(route.connection, kind, route.last_time, detail))
 
     def _end_file(self, path: Path) -> None:
         """End the connections that lived in this file only; those of our own segments go on in the next one."""
         for (origin, _), route in self._routes.items():
             if origin == str(path):
-                self._disconnect(route, "end of the recording")
+                self._disconnect(route, "end of the recording", EventKind.ENDED)
 
 
 def _take(entries: Iterator[tuple[Path, Line | None]]) -> list[tuple[Path, Line | None]]:

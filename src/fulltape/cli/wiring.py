@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import importlib.resources
@@ -30,7 +31,7 @@ from fulltape.operators.candles import CandleConfig
 from fulltape.records import Instrument
 from fulltape.stores.base import Reader, Retention, Store
 from fulltape.stores.duckdb import DuckDbStore
-from fulltape.venues.base import Subscription, Venue
+from fulltape.venues.base import RestRequest, Subscription, Venue
 from fulltape.venues.registry import venue, venue_of_url
 from fulltape.venues.rest import RestClient
 from fulltape.venues.session import SessionConfig
@@ -186,27 +187,24 @@ def _feed(source: Venue, followed: VenueConfig, clock: Clock, random: Random, re
         silence_s=spec.silence_s,
     )
     rest_url = followed.rest_url or spec.rest_url
-    return Feed(source, session, _instruments_of(source, rest_url, clock, random, recorder))
+    return Feed(source, session, _fetcher(source, rest_url, clock, random, recorder))
 
 
-def _instruments_of(
+def _fetcher(
     source: Venue, rest_url: str, clock: Clock, random: Random, recorder: Recorder | None
-) -> Callable[[], Awaitable[Sequence[Instrument]]]:
-    async def fetch() -> Sequence[Instrument]:
-        request = source.instruments_request()
-        async with RestClient(source.spec, rest_url, clock, random) as client:
+) -> Callable[[RestRequest], Awaitable[bytes]]:
+    """Return what asks a venue's REST interface, and records the answers if there is a recorder."""
+    one_at_a_time = asyncio.Lock()
+
+    async def fetch(request: RestRequest) -> bytes:
+        async with one_at_a_time, RestClient(source.spec, rest_url, clock, random) as client:
             body = await client.get(request)
         if recorder is not None:
-            recorder.put(
-                Line(
-                    Direction.HTTP,
-                    clock.now_ns(),
-                    body,
-                    venue=source.spec.name,
-                    url=rest_url + request.path,
-                    simulated=client.simulated,
-                )
+            url = rest_url + request.path
+            line = Line(
+                Direction.HTTP, clock.now_ns(), body, venue=source.spec.name, url=url, simulated=client.simulated
             )
-        return source.parse_instruments(body)
+            recorder.put(line)
+        return body
 
     return fetch

@@ -25,6 +25,7 @@ from fulltape.operators.coverage import TRADES_CHANNEL, Ledger
 from fulltape.operators.last import Last
 from fulltape.operators.quotes import Quotes
 from fulltape.records import (
+    BOOK_DELTAS,
     CANDLES,
     DEAD_LETTERS,
     HEARTBEATS,
@@ -35,7 +36,7 @@ from fulltape.records import (
     Instrument,
     InstrumentTable,
 )
-from fulltape.records.events import Event, Subscribed
+from fulltape.records.events import BooksLost, Event, Subscribed
 from fulltape.records.frames import Chunk, Connection, EventKind, SessionEvent
 from fulltape.records.interval import window_start
 from fulltape.venues.base import Acknowledged, Control, IdRule, Parsed, Parser, Symbols, Venue
@@ -76,6 +77,15 @@ class Counters:
     """Stale candles left as they were, because their trades are no longer stored."""
 
 
+@dataclass(frozen=True, slots=True)
+class BookWanted:
+    """A book that misses messages and can go on from a new snapshot only."""
+
+    connection: str
+    venue_symbol: str
+    trouble: str
+
+
 @dataclass(slots=True)
 class Outcome:
     """What one step produced: the content of a commit, and what sessions must hear."""
@@ -85,6 +95,7 @@ class Outcome:
     instruments: dict[int, Instrument]
     controls: list[tuple[str, Control]]
     seen: dict[str, dict[str, int]]
+    books_wanted: list[BookWanted]
 
     @property
     def is_empty(self) -> bool:
@@ -120,6 +131,7 @@ class Pipeline:
         self._asked: dict[str, AskedSymbols] = {}
         self._listening: dict[str, set[int]] = {}
         self._is_contiguous: list[bool] = []
+        self._book_feeds: dict[int, str] = {}
         self._sequencer = Sequencer()
         self._recent_ids = RecentIds()
         self._ledger = Ledger()
@@ -180,7 +192,7 @@ class Pipeline:
         stored = {name: batch for name, batch in batches.items() if name in _STORED and len(batch)}
         self.counters.records.update({name: len(batch) for name, batch in stored.items()})
         snapshots = {part.name: part.snapshot() for part in self._stateful}
-        return Outcome(stored, snapshots, self.table.take_changes(), work.controls, work.seen)
+        return Outcome(stored, snapshots, self.table.take_changes(), work.controls, work.seen, self._books_wanted())
 
     def _parse(self, chunk: Chunk, work: _Work) -> None:
         name = chunk.connection.name
@@ -196,6 +208,8 @@ class Pipeline:
                 work.unsequenced.setdefault(kind, []).append((batch, parsed.frames[kind] + work.place))
             else:
                 work.add(batch)
+            if batch.schema is BOOK_DELTAS:
+                self._book_feeds.update(dict.fromkeys(np.unique(batch["instrument"]).tolist(), name))
             self._note_seen(work, name, batch)
         for frame, control in parsed.controls:
             self._control(chunk, control, chunk.ingest_times[frame], work)
@@ -244,8 +258,15 @@ class Pipeline:
         work.events.append(event)
         # A new connection has a new parser: the old one's memory ends with its connection.
         self._parsers.pop(name, None)
-        if event.kind is EventKind.DISCONNECTED:
+        if event.kind is not EventKind.CONNECTED:
             self._sequencer.resume(self._listening.pop(name, ()))
+        if event.kind is EventKind.DISCONNECTED:
+            books = frozenset(code for code, feed in self._book_feeds.items() if feed == name)
+            work.events.append(BooksLost(event.ingest_time, books))
+
+    def _books_wanted(self) -> list[BookWanted]:
+        wanted = self.quotes.take_wanted().items()
+        return [BookWanted(self._book_feeds[code], self.table[code].venue_symbol, why) for code, why in wanted]
 
     def _sequence(self, work: _Work, clock: int) -> None:
         """Sequence the trades gathered since the last connection event, each by what its venue's ids promise."""

@@ -19,28 +19,27 @@ from fulltape.bus.base import Bus
 from fulltape.capture.recorder import Recorder, Tee
 from fulltape.clock import Clock
 from fulltape.engine.intake import Intake
-from fulltape.engine.pipeline import Outcome, Pipeline
+from fulltape.engine.pipeline import BookWanted, Outcome, Pipeline
 from fulltape.engine.runner import LiveClock, Runner, RunnerConfig
 from fulltape.errors import FatalError, FulltapeError
 from fulltape.records import Instrument
 from fulltape.records.frames import Connection, FrameSink, SessionEvent
 from fulltape.records.status import FeedStatus, Status
 from fulltape.stores.base import Reader, Retention, Store
-from fulltape.venues.base import Venue
+from fulltape.venues.base import RestRequest, Venue
 from fulltape.venues.session import Session, SessionConfig
 
 _log = logging.getLogger(__name__)
-_RESTART_S: Final = 5.0
 _RETAIN_EVERY_S: Final = 3_600.0
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One connection to keep: the venue, how, and how to ask it for its instruments (None: do not ask)."""
+    """One connection to keep: the venue, how, and how to ask its REST interface (None: do not ask)."""
 
     venue: Venue
     session: SessionConfig
-    fetch_instruments: Callable[[], Awaitable[Sequence[Instrument]]] | None = None
+    fetch: Callable[[RestRequest], Awaitable[bytes]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +56,8 @@ class Parts:
     max_queued_frames: int = 200_000
     retention: Retention = field(default_factory=Retention)
     recorder: Recorder | None = None
+    retry_s: float = 5.0
+    """How long a part that failed rests before it begins again."""
 
 
 class Supervisor:
@@ -72,6 +73,8 @@ class Supervisor:
         sink: FrameSink = _Guard(self._intake, parts.store.identity.simulated, self._refuse)
         if parts.recorder is not None:
             sink = Tee(sink, parts.recorder)
+        self._feeds = {feed.session.name: feed for feed in parts.feeds}
+        self._fetching: set[asyncio.Task[None]] = set()
         self._sessions = {
             feed.session.name: Session(feed.venue, feed.session, sink, parts.clock, parts.random)
             for feed in parts.feeds
@@ -92,7 +95,7 @@ class Supervisor:
         engine = asyncio.create_task(self._runner.run(), name="engine")
         others = [
             *(asyncio.create_task(self._keep(session.run), name=name) for name, session in self._sessions.items()),
-            *(asyncio.create_task(self._keep_once(feed)) for feed in self._parts.feeds if feed.fetch_instruments),
+            *(asyncio.create_task(self._keep_once(feed)) for feed in self._parts.feeds if feed.fetch),
             asyncio.create_task(self._keep(self._retain), name="retention"),
         ]
         failed = asyncio.create_task(self._failed.wait())
@@ -129,6 +132,7 @@ class Supervisor:
         self, engine: asyncio.Task[None], others: Sequence[asyncio.Task[None] | asyncio.Task[bool]]
     ) -> None:
         """End the feeds, then let the engine commit what is left."""
+        others = [*others, *self._fetching]
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
@@ -148,18 +152,45 @@ class Supervisor:
             try:
                 await work()
             except Exception:  # noqa: BLE001 - the one place where any error is survived
-                _log.exception("a part of fulltape failed; starting it again in %g s", _RESTART_S)
-            await asyncio.sleep(_RESTART_S)
+                _log.exception("a part of fulltape failed; starting it again in %g s", self._parts.retry_s)
+            await asyncio.sleep(self._parts.retry_s)
 
     async def _keep_once(self, feed: Feed) -> None:
         """Ask a venue for its instruments; without an answer the steps stay unknown and everything else works."""
-        assert feed.fetch_instruments is not None
+        assert feed.fetch is not None
         try:
-            instruments = await feed.fetch_instruments()
+            instruments = feed.venue.parse_instruments(await feed.fetch(feed.venue.instruments_request()))
         except FulltapeError as error:
             _log.warning("%s: no list of instruments: %s", feed.session.name, error)
         else:
             await self._runner.on_engine(lambda: self._parts.pipeline.learn(instruments))
+
+    def _resync(self, wanted: BookWanted) -> None:
+        """Get a book's snapshot where its venue has it: from the stream, or by REST."""
+        feed = self._feeds.get(wanted.connection)
+        if feed is None:
+            return
+        _log.warning("%s: the book of %s starts over: %s", wanted.connection, wanted.venue_symbol, wanted.trouble)
+        if not feed.venue.spec.books_by_rest:
+            self._sessions[wanted.connection].resync(wanted.venue_symbol)
+        elif feed.fetch is not None:
+            task = asyncio.create_task(self._fetch_book(feed, wanted.venue_symbol))
+            self._fetching.add(task)
+            task.add_done_callback(self._fetching.discard)
+
+    async def _fetch_book(self, feed: Feed, venue_symbol: str) -> None:
+        """Ask until there is an answer: without one the book stays invalid, and says so."""
+        assert feed.fetch is not None
+        request = feed.venue.book_request(venue_symbol)
+        while True:
+            try:
+                body = await feed.fetch(request)
+            except FulltapeError as error:
+                _log.warning("%s: no book of %s: %s", feed.session.name, venue_symbol, error)
+                await asyncio.sleep(self._parts.retry_s)
+            else:
+                self._sessions[feed.session.name].answer(request, body)
+                return
 
     async def _retain(self) -> None:
         if self._parts.retention.days:
@@ -175,6 +206,8 @@ class Supervisor:
         for name, times in outcome.seen.items():
             with contextlib.suppress(KeyError):
                 self._sessions[name].seen(times)
+        for wanted in outcome.books_wanted:
+            self._resync(wanted)
 
     def _refuse(self, connection: Connection) -> None:
         kind, other = ("simulated", "live") if connection.simulated else ("live", "simulated")

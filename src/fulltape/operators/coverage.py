@@ -60,7 +60,7 @@ class Ledger:
             match event:
                 case Subscribed():
                     self._subscribed(event)
-                case SessionEvent(kind=EventKind.DISCONNECTED):
+                case SessionEvent(kind=EventKind.DISCONNECTED | EventKind.ENDED):
                     self._lost(event.connection.name, event.ingest_time, event.detail)
                 case Hole():
                     self._hole(event)

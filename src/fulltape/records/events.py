@@ -44,5 +44,13 @@ class Unbroken:
     next_id: int
 
 
-Event = SessionEvent | Subscribed | Hole | Unbroken
+@dataclass(frozen=True, slots=True)
+class BooksLost:
+    """The connection that brought these instruments' books is gone: their books miss what comes now."""
+
+    ingest_time: int
+    instruments: frozenset[int]
+
+
+Event = SessionEvent | Subscribed | Hole | Unbroken | BooksLost
 """What `Step.events` carries."""

@@ -16,6 +16,7 @@ class EventKind(enum.Enum):
 
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
+    ENDED = "ended"  # the recording is over: what the connection did after that, nobody knows
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Mapping
 from random import Random
 from typing import Final
+from urllib.parse import urlencode
 
 import msgspec
 from picows import WSError, WSParsedURL, ws_connect
@@ -23,7 +24,16 @@ from fulltape.errors import ConfigError
 from fulltape.records.frames import Connection, FrameSink
 from fulltape.records.status import FeedState, FeedStatus
 from fulltape.venues.backoff import Backoff
-from fulltape.venues.base import Acknowledged, Control, Credentials, Refused, Subscription, Venue
+from fulltape.venues.base import (
+    Acknowledged,
+    Channel,
+    Control,
+    Credentials,
+    Refused,
+    RestRequest,
+    Subscription,
+    Venue,
+)
 from fulltape.venues.listener import SocketListener, Traffic, connect_socket
 
 _log = logging.getLogger(__name__)
@@ -76,7 +86,7 @@ class Session:
         self._backoff = Backoff(random, base_s=config.backoff_base_s, cap_s=config.backoff_cap_s)
         self._traffic = Traffic()
         self._simulated = False
-        self._is_open = False
+        self._listener: SocketListener | None = None
         self._reconnects = 0
         self._confirmed: Acknowledged | None = None
         self._refusal: Refused | None = None
@@ -105,7 +115,7 @@ class Session:
 
         Without a connection nothing happens: frames are parsed a little later, and may be those of one that is gone.
         """
-        if not self._is_open:
+        if self._listener is None:
             return
         if isinstance(control, Acknowledged):
             self._confirmed = control
@@ -118,6 +128,22 @@ class Session:
             self._enter(FeedState.REFUSED, self._refusal.reason)
         else:
             self._enter(FeedState.CONNECTING, f"not confirmed yet: {missing}")
+
+    def resync(self, venue_symbol: str) -> None:
+        """Ask the stream for an instrument's book anew, the other instruments left alone: unsubscribe, subscribe."""
+        channels = tuple(c for c in self._config.subscription.channels if c in (Channel.BOOK, Channel.BOOK_FULL))
+        if self._listener is None or not channels:
+            return
+        book = Subscription(channels, (venue_symbol,))
+        again = self._venue.subscribe_frames(book, self._config.credentials, self._clock.now_ns())
+        for frame in (*self._venue.unsubscribe_frames(book), *again):
+            self._listener.send(frame)
+
+    def answer(self, request: RestRequest, body: bytes) -> None:
+        """Put the answer to a REST request among this connection's frames; see `fulltape.venues.base.Parser`."""
+        if self._listener is not None:
+            target = f"{request.path}?{urlencode(request.query)}"
+            self._sink.frame(self._listener.connection, f"GET {target}\n".encode() + body, self._clock.now_ns())
 
     def seen(self, ingest_times: Mapping[str, int]) -> None:
         """Note when the newest frame of each venue symbol came (ns)."""
@@ -152,7 +178,7 @@ class Session:
         listener = SocketListener(connection, self._sink, self._clock, self._traffic, config.max_frame_bytes)
         try:
             await self._connect(listener)
-            self._is_open = True
+            self._listener = listener
             self._enter(FeedState.CONNECTING, "connected, subscribing")
             await self._subscribe(listener)
             state, listener.reason = await self._watch(listener)
@@ -165,7 +191,7 @@ class Session:
             listener.reason = "stopped"
             raise
         finally:
-            self._is_open = False
+            self._listener = None
             await listener.close(config.close_timeout_s)
 
     async def _connect(self, listener: SocketListener) -> None:
