@@ -37,7 +37,7 @@ run-sim: setup  ## start fulltape on the simulated venue
 test: lint type unit web e2e  ## everything that proves it works
 
 unit: setup
-	$(BIN)/python -m pytest -m "not e2e and not slow" $(ARGS)
+	$(BIN)/python -m pytest -n auto -m "not e2e and not slow" $(ARGS)
 
 web: setup
 	cd web && PATH="$(ROOT)/$(BIN):$$PATH" npm run --silent check && PATH="$(ROOT)/$(BIN):$$PATH" npm test --silent
