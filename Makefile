@@ -9,7 +9,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 ROOT := $(CURDIR)
-.PHONY: help setup up test unit web e2e uncompiled fmt lint type golden bench docs run-sim check lock clean
+.PHONY: help setup up test unit web e2e uncompiled fmt lint type golden bench peers docs run-sim check lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -68,7 +68,10 @@ golden: setup  ## rewrite the golden expectations; read the diff
 	$(BIN)/python -m pytest -m golden --rewrite-golden
 
 bench: setup  ## measure every stage; peers that are installed are measured in the same run
-	@for stage in decode candles store end_to_end fanout; do $(BIN)/python bench/$$stage.py || exit 1; done
+	@$(BIN)/python -m bench
+
+peers: setup  ## install the peers that the benches compare with
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r bench/peers.txt
 
 docs: setup  ## write docs/cli.md from the program
 	$(BIN)/python -m typer fulltape.cli.main utils docs --name fulltape --output docs/cli.md
