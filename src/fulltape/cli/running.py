@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -19,6 +20,28 @@ def run(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
             await work(stop)
 
     uvloop.run(until_signalled())
+
+
+@contextlib.contextmanager
+def heeding_ctrl_c() -> Iterator[None]:
+    """Raise KeyboardInterrupt at the end of the block, at the latest, if Ctrl-C was pressed in it.
+
+    Python raises it at once, but a library that calls back into Python may swallow it, as DuckDB and Numba do.
+    """
+    was_pressed = False
+
+    def note(number: int, frame: FrameType | None) -> None:
+        nonlocal was_pressed
+        was_pressed = True
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if was_pressed:
+        raise KeyboardInterrupt
 
 
 @contextlib.asynccontextmanager

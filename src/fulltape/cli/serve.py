@@ -90,7 +90,7 @@ def simulated_path(path: str) -> Path:
 
 
 def _start(chosen: Plan) -> None:
-    from fulltape.cli.running import run
+    from fulltape.cli.running import heeding_ctrl_c, run
     from fulltape.cli.warmup import warm_up
     from fulltape.cli.wiring import listen
 
@@ -101,7 +101,8 @@ def _start(chosen: Plan) -> None:
         notice.daemon = True
         notice.start()
         try:
-            warm_up(chosen.config)
+            with heeding_ctrl_c():
+                warm_up(chosen.config)
         finally:
             notice.cancel()
         run(lambda stop: serve(chosen, listening, stop))

@@ -1,0 +1,35 @@
+"""Running until a signal."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+
+import pytest
+
+from fulltape.cli.running import heeding_ctrl_c
+
+
+def test_ctrl_c_is_heeded_where_a_library_swallows_it() -> None:
+    went_on = False
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), heeding_ctrl_c():
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        went_on = True
+    assert went_on
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_ends_what_does_not_swallow_it_at_once() -> None:
+    went_on = False
+    with pytest.raises(KeyboardInterrupt), heeding_ctrl_c():
+        signal.raise_signal(signal.SIGINT)
+        went_on = True
+    assert not went_on
+
+
+def test_nothing_happens_without_ctrl_c() -> None:
+    with heeding_ctrl_c():
+        done = True
+    assert done
