@@ -21,6 +21,14 @@ def test_ctrl_c_is_heeded_where_a_library_swallows_it() -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_ctrl_c_is_heeded_where_a_library_makes_it_an_error() -> None:
+    with pytest.raises(KeyboardInterrupt), heeding_ctrl_c():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise RuntimeError("Query interrupted") from None
+
+
 def test_ctrl_c_ends_what_does_not_swallow_it_at_once() -> None:
     went_on = False
     with pytest.raises(KeyboardInterrupt), heeding_ctrl_c():

@@ -25,9 +25,10 @@ def sql(
     form: Annotated[Format, typer.Option("--format", help="How to print the rows.")] = Format.TABLE,
 ) -> None:
     """Run a query and print its rows."""
+    from fulltape.cli.running import heeding_ctrl_c
     from fulltape.cli.wiring import open_reader
 
-    with open_reader(db) as (reader, is_simulated):
+    with heeding_ctrl_c(), open_reader(db) as (reader, is_simulated):
         rows = reader.sql(query)
     if is_simulated:
         tell_simulated()
@@ -40,9 +41,10 @@ def export(
     db: Database = Path("fulltape.duckdb"),
 ) -> None:
     """Write a table or the rows of a query to a file, whole or not at all."""
+    from fulltape.cli.running import heeding_ctrl_c
     from fulltape.cli.wiring import open_reader
 
-    with open_reader(db) as (reader, is_simulated):
+    with heeding_ctrl_c(), open_reader(db) as (reader, is_simulated):
         count = reader.export(query, file)
     if is_simulated:
         tell_simulated()

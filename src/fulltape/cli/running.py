@@ -26,7 +26,7 @@ def run(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 def heeding_ctrl_c() -> Iterator[None]:
     """Raise KeyboardInterrupt at the end of the block, at the latest, if Ctrl-C was pressed in it.
 
-    Python raises it at once, but a library that calls back into Python may swallow it, as DuckDB and Numba do.
+    Python raises it at once, but libraries swallow it or, as DuckDB does, turn it into errors of their own.
     """
     was_pressed = False
 
@@ -40,8 +40,8 @@ def heeding_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if was_pressed:
-        raise KeyboardInterrupt
+        if was_pressed:
+            raise KeyboardInterrupt
 
 
 @contextlib.asynccontextmanager
