@@ -128,6 +128,61 @@ def pandas(batch: int, count: int) -> Callable[[], int]:
     return lambda: bounded(step, batch, count)
 
 
+def nautilus(count: int) -> Callable[[], int]:
+    """Return the same candles by nautilus_trader's time bar aggregators, one for each instrument and interval."""
+    from nautilus_trader.common.component import TestClock  # noqa: PLC0415 - a peer that may not be installed
+    from nautilus_trader.data.aggregation import TimeBarAggregator  # noqa: PLC0415
+    from nautilus_trader.model.data import BarType, TradeTick  # noqa: PLC0415
+    from nautilus_trader.model.enums import AggressorSide  # noqa: PLC0415
+    from nautilus_trader.model.identifiers import TradeId  # noqa: PLC0415
+    from nautilus_trader.model.instruments import CurrencyPair  # noqa: PLC0415
+    from nautilus_trader.model.objects import Price, Quantity  # noqa: PLC0415
+    from nautilus_trader.test_kit.providers import TestInstrumentProvider  # noqa: PLC0415
+
+    data = trades(count)
+    codes, times = data["instrument"].tolist(), data["event_time"].tolist()
+    fields = CurrencyPair.to_dict(TestInstrumentProvider.btcusdt_binance())
+    fields |= dict.fromkeys(("min_quantity", "max_quantity", "min_price", "max_price", "min_notional", "max_notional"))
+    step = {"precision": 8, "increment": "0.00000001"}
+    fields |= {f"{figure}_{name}": value for figure in ("price", "size") for name, value in step.items()}
+    names = [f"X{code}USDT" for code in range(20)]
+    pairs = [CurrencyPair.from_dict({**fields, "id": f"{name}.BINANCE", "raw_symbol": name}) for name in names]
+    ticks = [
+        TradeTick(pairs[code].id, Price(price, 8), Quantity(size, 8), AggressorSide.BUYER, TradeId(str(i)), time, time)
+        for i, (code, price, size, time) in enumerate(
+            zip(codes, data["price"].tolist(), data["size"].tolist(), times, strict=True)
+        )
+    ]
+
+    def work() -> int:
+        clock, bars = TestClock(), []  # type: ignore[var-annotated]
+        clock.set_time(times[0] // SECOND_NS * SECOND_NS)
+        steps = ("1-SECOND", "1-MINUTE", "5-MINUTE", "1-HOUR")
+        aggregators = [
+            [
+                TimeBarAggregator(
+                    pair, BarType.from_str(f"{pair.id}-{step}-LAST-INTERNAL"), bars.append, clock,
+                    build_with_no_updates=False,
+                )
+                for step in steps
+            ]
+            for pair in pairs
+        ]  # fmt: skip
+        due = 0
+        for tick, code, time_ns in zip(ticks, codes, times, strict=True):
+            if time_ns >= due:  # its clock is moved once a second: moving it for every trade is slower still
+                for event in clock.advance_time(time_ns):
+                    event.handle()
+                due = (time_ns // SECOND_NS + 1) * SECOND_NS
+            for aggregator in aggregators[code]:
+                aggregator.handle_trade_tick(tick)
+        if not bars:
+            raise RuntimeError("nautilus_trader made no bars")
+        return len(ticks)
+
+    return work
+
+
 def run(repeats: int = 5) -> Sequence[Result]:
     """Measure; peers that are not installed are left out."""
     count = 2_000_000
@@ -136,7 +191,10 @@ def run(repeats: int = 5) -> Sequence[Result]:
         if importlib.util.find_spec(name):
             rate = median_rate(peer(1_000, 200_000), 3)
             peers.append(Result(f"candles: {name}, batches of 1,000", rate, "trades/s", "keeps no state"))
-    against = peers[0].name if peers else ""
+    if importlib.util.find_spec("nautilus_trader"):
+        rate = median_rate(nautilus(100_000), 3)
+        peers.append(Result("candles: nautilus_trader, one by one", rate, "trades/s", "ready ticks, bars in memory"))
+    against = peers[-1].name if peers else ""
     ours = []
     for batch in (100, 1_000, 10_000):
         rate = median_rate(kernel(batch, count), repeats)
