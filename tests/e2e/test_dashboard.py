@@ -157,6 +157,16 @@ def test_prices_move_and_say_that_they_are_simulated(reader: Reader) -> None:
     assert reader.complaints == []
 
 
+def test_a_newcomer_sees_moving_candles_in_the_dark(reader: Reader) -> None:
+    page = reader.page
+    expect(page).to_have_url(re.compile(rf"#{re.escape(BTC)}/1s$"))
+    expect(page.get_by_test_id("interval-1s")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
+    page.keyboard.press("t")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+
+
 def test_candles_and_tape_are_live(reader: Reader) -> None:
     legend = reader.page.get_by_test_id("legend")
     expect(legend).to_contain_text(re.compile(r"O\s*[\d,.]+\s*H\s*[\d,.]+\s*L\s*[\d,.]+\s*C\s*[\d,.]+"), timeout=20_000)
@@ -171,12 +181,12 @@ def test_candles_and_tape_are_live(reader: Reader) -> None:
 def test_instrument_and_interval_are_chosen_by_mouse_and_by_key(reader: Reader) -> None:
     page = reader.page
     page.get_by_test_id(f"watch-{ETH}").click()
-    expect(page).to_have_url(re.compile(rf"#{re.escape(ETH)}/1m$"))
+    expect(page).to_have_url(re.compile(rf"#{re.escape(ETH)}/1s$"))
     expect(page.get_by_test_id(f"watch-{ETH}")).to_have_attribute("aria-current", "true")
     expect(page.get_by_role("heading", name="ETH-USD")).to_be_visible()
 
-    page.get_by_test_id("interval-1s").click()
-    expect(page.get_by_test_id("interval-1s")).to_have_attribute("aria-pressed", "true")
+    page.get_by_test_id("interval-1m").click()
+    expect(page.get_by_test_id("interval-1m")).to_have_attribute("aria-pressed", "true")
     expect(page.get_by_test_id("legend")).to_contain_text("VWAP", timeout=20_000)
     page.keyboard.press("3")
     expect(page).to_have_url(re.compile(rf"#{re.escape(ETH)}/5m$"))
@@ -187,7 +197,7 @@ def test_instrument_and_interval_are_chosen_by_mouse_and_by_key(reader: Reader) 
     expect(page.get_by_role("heading", name="ETH-USD")).to_be_visible(timeout=20_000)
     expect(page.get_by_test_id("interval-5m")).to_have_attribute("aria-pressed", "true")
     page.go_back()
-    expect(page).to_have_url(re.compile(r"/1s$"))
+    expect(page).to_have_url(re.compile(r"/1m$"))
     assert reader.complaints == []
 
 

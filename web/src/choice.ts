@@ -9,6 +9,14 @@ export interface Choice {
   readonly interval: Interval;
 }
 
+/** With fewer one-minute candles than this there is little to see yet. */
+const FEW_CANDLES = 20;
+
+/** Return the interval to begin with, where nobody chose one: the seconds move at once. */
+export function firstInterval(minuteCandles: number): Interval {
+  return minuteCandles < FEW_CANDLES ? "1s" : DEFAULT_INTERVAL;
+}
+
 /** Read `#BTC-USD.COINBASE/1m`; what is missing or makes no sense falls back to the defaults. */
 export function fromHash(hash: string): Choice {
   const [instrument = "", interval] = hash.replace(/^#/, "").split("/");

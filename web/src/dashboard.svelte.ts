@@ -3,7 +3,7 @@
 // One stream follows every instrument's last values, the other one instrument's trades, candles and ledger. A stream's
 // subscription never changes: another choice is another stream, so messages of the old one cannot be taken for it.
 
-import { fromHash, toHash, type Choice } from "./choice";
+import { firstInterval, fromHash, toHash, type Choice } from "./choice";
 import { perFrame } from "./frame";
 import { History } from "./history";
 import { EMPTY, type State } from "./state";
@@ -33,6 +33,8 @@ export class Dashboard {
   /** What the server did not understand. Of an instrument that nobody has seen yet it need not understand anything. */
   readonly refusal = $derived(this.overview.error || (this.instrument === undefined ? "" : this.view.error));
 
+  /** Nobody has chosen an interval, and it is not known yet which one has something to show. */
+  #isIntervalOpen = location.hash === "";
   readonly #overviewStream: Stream;
   #viewStream: Stream | null = null;
   #history: History | null = null;
@@ -47,6 +49,7 @@ export class Dashboard {
 
   /** Show another instrument or interval. The address changes, and `followAddress` does the rest. */
   choose(change: Partial<Choice>): void {
+    this.#isIntervalOpen = false;
     location.hash = toHash({ ...this.choice, ...change });
   }
 
@@ -123,13 +126,26 @@ export class Dashboard {
       void this.#history?.loadCoverage();
     }
     this.#chooseFirst();
+    this.#chooseInterval();
   }
 
   /** With no instrument in the address, or one that is not there, show the first. */
   #chooseFirst(): void {
     const { instruments } = this.overview;
     if (instruments.length === 0 || instruments.some(({ id }) => id === this.choice.instrument)) return;
-    history.replaceState(null, "", toHash({ ...this.choice, instrument: instruments[0]!.id }));
+    this.#replace({ instrument: instruments[0]!.id });
+  }
+
+  /** Opened without an address: begin with an interval that has something to show. */
+  #chooseInterval(): void {
+    if (!this.#isIntervalOpen || this.view.commit === null) return;
+    this.#isIntervalOpen = false;
+    this.#replace({ interval: firstInterval(this.view.candles.length) });
+  }
+
+  /** Choose for the reader: without a step in the browser's history. */
+  #replace(change: Partial<Choice>): void {
+    history.replaceState(null, "", toHash({ ...this.choice, ...change }));
     this.followAddress();
   }
 }

@@ -1,14 +1,12 @@
-// Dark or light: as the system asks, until the reader says otherwise.
+// Dark or light: dark, until the reader says otherwise.
 
 export type Theme = "dark" | "light";
 
 const KEY = "fulltape.theme";
 
-/** Return the reader's choice, else the system's; dark if it has none. */
+/** Return the reader's choice; dark without one. */
 export function preferredTheme(): Theme {
-  const stored = localStorage.getItem(KEY);
-  if (stored === "dark" || stored === "light") return stored;
-  return matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark";
+  return localStorage.getItem(KEY) === "light" ? "light" : "dark";
 }
 
 /** Show the page in `theme`. */

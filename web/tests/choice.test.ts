@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { fromHash, toHash } from "../src/choice";
+import { firstInterval, fromHash, toHash } from "../src/choice";
 
 it("survives the address bar", () => {
   const choice = { instrument: "BTC-USD.COINBASE", interval: "15m" } as const;
@@ -10,4 +10,13 @@ it("survives the address bar", () => {
 
 it.each(["", "#", "#/7m", "#%E0%A4%A"])("falls back for %s", (hash) => {
   expect(fromHash(hash)).toEqual({ instrument: "", interval: "1m" });
+});
+
+it.each([
+  [0, "1s"],
+  [19, "1s"],
+  [20, "1m"],
+  [300, "1m"],
+] as const)("begins %i one-minute candles with %s", (minuteCandles, interval) => {
+  expect(firstInterval(minuteCandles)).toBe(interval);
 });
