@@ -32,7 +32,7 @@ def replay(
     db: Annotated[Path, typer.Option("--db", help="The database to write; made if it does not exist.")],
     speed: Annotated[str, typer.Option("--speed", help="max, or a multiple of the recorded pace: 1, 10 ...")] = "max",
     venue: Annotated[str | None, typer.Option("--venue", help="Whose recording it is, if it does not say.")] = None,
-    config_file: Annotated[Path | None, typer.Option("--config", help="A configuration: [candles], [engine].")] = None,
+    config_file: Annotated[Path | None, typer.Option("--config", help="A configuration: its candles and engine sections count.")] = None,
 ) -> None:
     """Replay recordings into a database."""
     from fulltape.capture.reader import are_simulated, find_recordings
