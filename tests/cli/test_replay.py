@@ -102,7 +102,7 @@ def test_a_recording_of_no_known_venue_says_what_to_do(
     path = recording(Line(Direction.RECV, START, match(1)))
     result = run("replay", str(path), "--db", str(tmp_path / "x.duckdb"))
     assert result.code == 2
-    assert "name the venue with --venue" in result.err
+    assert "name it with --venue" in result.err
     assert run("replay", str(path), "--db", str(tmp_path / "x.duckdb"), "--venue", "coinbase").code == 0
     unknown = run("replay", str(path), "--db", str(tmp_path / "x.duckdb"), "--venue", "coinbse")
     assert "did you mean 'COINBASE'" in unknown.err
@@ -136,3 +136,20 @@ async def test_stopping_commits_what_was_fed(recording: Callable[..., Path], tmp
         report, status = await replay_into(Config(), source, store, stop)
     assert report.frames == 2
     assert status.records["trades"] == 2
+
+
+def test_a_recording_of_a_venue_that_is_not_known_is_refused_once(
+    run: Run, recording: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = recording(*(Line(Direction.RECV, START + n, b"{}", url="wss://phemex.com/ws") for n in range(30)))
+    result = run("replay", str(path), "--db", str(tmp_path / "x.duckdb"))
+    assert result.code == 2
+    assert result.err.count("wss://phemex.com/ws") == 1
+    assert "unknown venue: 30" in result.err
+    assert "if it is one of BINANCE, " in result.err
+
+
+def test_a_recording_without_received_frames_says_so(run: Run, recording: Callable[..., Path], tmp_path: Path) -> None:
+    path = recording(Line(Direction.HTTP, START, b"[]", venue="COINBASE", url=PRODUCTS))
+    result = run("replay", str(path), "--db", str(tmp_path / "x.duckdb"))
+    assert (result.code, "no frame that was received" in result.err) == (2, True)

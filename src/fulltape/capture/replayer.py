@@ -124,7 +124,7 @@ class Replayer:
     def _feed(self, path: Path, line: Line) -> None:
         venue = self._venue(path, line)
         if venue is None:
-            self.report.add(Problem(path, 0, "unknown venue", f"a {line.direction} line without a known address"))
+            self.report.add(Problem(path, 0, "unknown venue", line.url or "lines without an address"))
             return
         if line.direction is Direction.HTTP:
             self._take_http(line if line.venue else _with_venue(line, venue))

@@ -32,7 +32,9 @@ def replay(
     db: Annotated[Path, typer.Option("--db", help="The database to write; made if it does not exist.")],
     speed: Annotated[str, typer.Option("--speed", help="max, or a multiple of the recorded pace: 1, 10 ...")] = "max",
     venue: Annotated[str | None, typer.Option("--venue", help="Whose recording it is, if it does not say.")] = None,
-    config_file: Annotated[Path | None, typer.Option("--config", help="A configuration: its candles and engine sections count.")] = None,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", help="A configuration: its candles and engine sections count.")
+    ] = None,
 ) -> None:
     """Replay recordings into a database."""
     from fulltape.capture.reader import are_simulated, find_recordings
@@ -104,14 +106,22 @@ async def replay_into(
 
 
 def _tell_outcome(report: ReplayReport, status: EngineStatus, *, is_simulated: bool) -> None:
-    for problem in report.problems[:_SHOWN_PROBLEMS]:
-        tell(str(problem), style="yellow")
+    for problem in list(dict.fromkeys(map(str, report.problems)))[:_SHOWN_PROBLEMS]:
+        tell(problem, style="yellow")
     if report.unusable:
         counts = ", ".join(f"{reason}: {count:,}" for reason, count in report.unusable.items())
         tell(f"left out: {counts}", style="yellow")
     if not report.frames:
-        raise ConfigError("the recordings hold no frame of a venue that fulltape knows; name the venue with --venue")
+        raise ConfigError(_why_nothing(report))
     if is_simulated:
         tell_simulated()
     made = ", ".join(f"{count:,} {kind}" for kind, count in status.records.items())
     tell(f"{report.frames:,} frames became {made or 'no records'}")
+
+
+def _why_nothing(report: ReplayReport) -> str:
+    from fulltape.venues.registry import VENUES
+
+    if "unknown venue" not in report.unusable:
+        return "the recordings hold no frame that was received: there is nothing to replay"
+    return f"no frame of a venue that fulltape knows: if it is one of {', '.join(sorted(VENUES))}, name it with --venue"
