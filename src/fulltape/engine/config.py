@@ -25,8 +25,8 @@ from fulltape.venues.registry import venue
 _SECRET_WORDS = ("key", "secret", "passphrase", "password", "token")
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
-Positive = Annotated[float, msgspec.Meta(gt=0)]
-NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+Positive = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+NotNegative = Annotated[float, msgspec.Meta(ge=0, le=1e9)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -150,8 +150,13 @@ class Config(msgspec.Struct, frozen=True):
                 raise ConfigError(f"[candles] {key}: {error}") from None
         for name in self.store.retention:
             _check_retained(name)
+        if not self.store.path:
+            raise ConfigError("[store] path: name a file, such as fulltape.duckdb")
+        spellings: dict[str, str] = {}
         for name, followed in self.venues.items():
             _check_venue(name, followed)
+            if (other := spellings.setdefault(name.upper(), name)) != name:
+                raise ConfigError(f"[venues.{name}]: the same venue as [venues.{other}]: write it once")
 
 
 def sample() -> str:
