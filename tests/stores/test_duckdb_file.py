@@ -90,6 +90,11 @@ def test_another_format_is_refused(made: Path, version: int) -> None:
     assert f"has format {version}, this fulltape reads format 1" in refusal(made)
 
 
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    assert "is a folder" in refusal(tmp_path)
+    assert "is a folder" in refusal(tmp_path, read_only=True)
+
+
 def test_a_damaged_file_is_refused(made: Path) -> None:
     with DuckDbStore.open(made, simulated=False) as store:
         store.commit(Commit(2, 0, {"trades": many_trades(10, 100_000)}))

@@ -34,6 +34,8 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     """
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: the folder {path.parent} does not exist: create it or name another with --db")
+    if path.is_dir():
+        raise ConfigError(f"{path}: is a folder: name a file with --db")
     if path.stem.lower() == SCHEMA:  # DuckDB names the database after the file and could not tell the two apart
         raise ConfigError(f"{path}: {SCHEMA} is a name fulltape uses inside the database: name another with --db")
     if read_only and not path.exists():
