@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -102,6 +103,19 @@ def test_a_server_that_is_not_there_is_explained(run: Run, url: str) -> None:
     result = run("tail", "--url", url)
     assert result.code == 2
     assert "http://127.0.0.1:8000" in result.err or "fulltape up" in result.err
+
+
+def test_the_end_of_the_reader_is_not_taken_for_the_servers(
+    run: Run, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def into_closed_pipe(_: str) -> None:
+        raise BrokenPipeError
+
+    stream.messages.append({"type": "commit", "trades": [TRADE]})
+    monkeypatch.setattr(sys, "stdout", sys.stdout)  # the program closes it, which ends with this test
+    monkeypatch.setattr("fulltape.cli.tail.typer.echo", into_closed_pipe)
+    result = run("tail", "--url", stream.url)
+    assert (result.code, result.err) == (141, "")
 
 
 def test_ctrl_c_leaves_quietly(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

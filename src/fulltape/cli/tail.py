@@ -100,6 +100,8 @@ async def _follow(url: str, wanted: dict[str, Any], printer: _Printer) -> None:
                     return
     except InvalidURI:
         raise ConfigError(f"not an address: {url}; they look like http://127.0.0.1:8000") from None
+    except BrokenPipeError:
+        raise  # ours, not the server's: `main` knows that the reader of our output has seen enough
     except (OSError, InvalidHandshake) as error:
         raise ConfigError(
             f"no fulltape answers at {url} ({error}): start it with `fulltape up`, or give --url"
