@@ -160,7 +160,7 @@ async def test_lines_of_no_known_venue_are_counted_unless_the_caller_names_it(tm
     )
     report, _ = await replay(ListSink(), path)
     assert report.unusable == {"unknown venue": 2}
-    assert "connect" in str(report.problems[0])
+    assert "unknown venue (wss://nowhere.test)" in str(report.problems[0])
     assert report.frames == 0
     named, _ = await replay(ListSink(), path, venue="TEST")
     assert (named.frames, named.unusable) == (1, {})

@@ -68,9 +68,9 @@ class ReplaySource:
 class Replayer:
     """Feeds recordings to a sink: frames and connection events in order of receipt.
 
-    A connection begins with its ``connect`` line, or with its first frame where the recording has none. It ends with its
-    ``disconnect`` line, where a crash was followed by a new ``connect``, or (ENDED) with the recording. Bodies of HTTP
-    answers go to ``take_http``. Bad lines are counted and skipped.
+    A connection begins with its ``connect`` line, or with its first frame where the recording has none. It ends with
+    its ``disconnect`` line, where a crash was followed by a new ``connect``, or (ENDED) with the recording. Bodies of
+    HTTP answers go to ``take_http``. Bad lines are counted and skipped.
     """
 
     def __init__(
