@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import FrameType
 
@@ -14,6 +15,10 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 def run(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """Run ``work`` on a fast event loop; the event it gets is set by Ctrl-C or SIGTERM."""
     import uvloop
+
+    from fulltape.engine.runner import SWITCH_S
+
+    sys.setswitchinterval(SWITCH_S)
 
     async def until_signalled() -> None:
         async with stop_on_signals() as stop:
