@@ -27,11 +27,12 @@ T = TypeVar("T")
 Items = Sequence[Chunk | SessionEvent]
 
 
-SWITCH_S: Final = 0.0005
+SWITCH_S: Final = 0.0002
 """How long a thread may keep the interpreter while others wait; for `sys.setswitchinterval`.
 
 Python's own 5 ms make the store's thread, which needs the interpreter for microseconds between two calls of the
-database, wait for the parser each time: a commit of 40,000 trades then takes a fifth longer.
+database, wait for the parser each time. Measured in turn on 2 busy cores: 360 k and 311 k trades/s with 5 ms, 400 k
+and 363 k with 0.2 ms.
 """
 
 
