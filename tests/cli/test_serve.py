@@ -182,3 +182,11 @@ def test_record_is_up_with_a_recorder(run: Run, monkeypatch: pytest.MonkeyPatch,
     assert (plans[0].simulate, plans[0].may_simulate) == (False, False)
     assert not plans[1].config.capture.enabled
     assert plans[1].simulate
+
+
+def test_a_configuration_without_an_enabled_venue_is_refused(run: Run, tmp_path: Path) -> None:
+    config = tmp_path / "none.toml"
+    config.write_text("[server]\nport = 0\n[venues.coinbase]\nenabled = false\n")
+    result = run("up", "--config", str(config), "--db", str(tmp_path / "x.duckdb"))
+    assert result.code == 2
+    assert "every venue is disabled (coinbase): set enabled = true for one of them" in " ".join(result.err.split())

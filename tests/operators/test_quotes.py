@@ -8,8 +8,9 @@ import numpy as np
 from tests.conformance.operators import Item, OperatorConformance, Tape
 from tests.conformance.samples import NOON
 
+from fulltape.clock import SECOND_NS
 from fulltape.operators.base import Operator, Step
-from fulltape.operators.quotes import Quotes
+from fulltape.operators.quotes import CROSSED_NS, Quotes
 from fulltape.records import BOOK_DELTAS, Batch, BookSide
 from fulltape.records.book import CLEAR, LAST, SNAPSHOT
 from fulltape.records.columns import NULL_INT
@@ -140,3 +141,21 @@ def test_a_lost_connection_takes_the_top_away_where_it_belongs() -> None:
     (rows,) = quotes.apply(step)
     assert np.nan_to_num(rows["bid"]).tolist() == [9.0, 10.0, 0.0]
     assert rows["ingest_time"].tolist()[-1] == NOON + 50
+
+
+def test_a_crossed_book_has_no_top_and_starts_over_if_it_stays_so() -> None:
+    quotes = Quotes()
+    crossing = message((BID, 12.0, 1.0, LAST), time=NOON + 10)
+    assert tops(quotes, BOOK, crossing) == [[9.0, 1.0, 11.0, 2.0], [0.0] * 4]
+    assert tops(quotes, message((BID, 12.0, 0.0, LAST), time=NOON + 20)) == [[9.0, 1.0, 11.0, 2.0]]
+    assert quotes.take_wanted() == {}
+    assert tops(quotes, crossing, message((BID, 8.0, 1.0, LAST), time=NOON + 10 + CROSSED_NS)) == [[0.0] * 4]
+    assert quotes.take_wanted() == {0: "crossed: bid 12.0 and ask 11.0"}
+    assert tops(quotes, BOOK) == [[9.0, 1.0, 11.0, 2.0]]
+
+
+def test_a_snapshot_that_does_not_come_is_asked_for_again() -> None:
+    quotes = Quotes()
+    for seconds, wanted in ((0, True), (9, False), (11, True), (12, False)):
+        tops(quotes, message((BID, 9.0, 1.0, LAST), time=NOON + seconds * SECOND_NS))
+        assert bool(quotes.take_wanted()) is wanted

@@ -116,7 +116,7 @@ def _tell_outcome(report: ReplayReport, status: EngineStatus, *, is_simulated: b
     if is_simulated:
         tell_simulated()
     made = ", ".join(f"{count:,} {kind}" for kind, count in status.records.items())
-    tell(f"{report.frames:,} frames became {made or 'no records'}")
+    tell(f"{report.frames:,} frames became {made or 'no records'} (counted each time they changed)")
 
 
 def _why_nothing(report: ReplayReport) -> str:

@@ -71,15 +71,18 @@ def followed_venues(config: Config) -> Iterator[tuple[Venue, VenueConfig]]:
 
 
 def supervisor(config: Config, store: Store, recorder: Recorder | None) -> Supervisor:
-    """Put a running fulltape together. Raises ConfigError for what a venue does not offer."""
+    """Put a running fulltape together. Raises ConfigError for what a venue does not offer, and if none is enabled."""
     clock, random = SystemClock(), Random()
+    feeds = [_feed(*one, clock, random, recorder) for one in followed_venues(config)]
+    if not feeds:
+        raise ConfigError(f"every venue is disabled ({', '.join(config.venues)}): set enabled = true for one of them")
     parts = Parts(
         store=store,
         bus=MemoryBus(),
         pipeline=pipeline(config, store),
         clock=clock,
         random=random,
-        feeds=[_feed(*one, clock, random, recorder) for one in followed_venues(config)],
+        feeds=feeds,
         runner=runner_config(config.engine),
         max_queued_frames=config.engine.max_queued_frames,
         retention=Retention(config.store.retention),

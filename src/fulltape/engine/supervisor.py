@@ -74,7 +74,7 @@ class Supervisor:
         if parts.recorder is not None:
             sink = Tee(sink, parts.recorder)
         self._feeds = {feed.session.name: feed for feed in parts.feeds}
-        self._fetching: set[asyncio.Task[None]] = set()
+        self._fetching: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._sessions = {
             feed.session.name: Session(feed.venue, feed.session, sink, parts.clock, parts.random)
             for feed in parts.feeds
@@ -132,7 +132,7 @@ class Supervisor:
         self, engine: asyncio.Task[None], others: Sequence[asyncio.Task[None] | asyncio.Task[bool]]
     ) -> None:
         """End the feeds, then let the engine commit what is left."""
-        others = [*others, *self._fetching]
+        others = [*others, *self._fetching.values()]
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
@@ -173,10 +173,9 @@ class Supervisor:
         _log.warning("%s: the book of %s starts over: %s", wanted.connection, wanted.venue_symbol, wanted.trouble)
         if not feed.venue.spec.books_by_rest:
             self._sessions[wanted.connection].resync(wanted.venue_symbol)
-        elif feed.fetch is not None:
-            task = asyncio.create_task(self._fetch_book(feed, wanted.venue_symbol))
-            self._fetching.add(task)
-            task.add_done_callback(self._fetching.discard)
+        elif feed.fetch is not None and (key := (wanted.connection, wanted.venue_symbol)) not in self._fetching:
+            task = self._fetching[key] = asyncio.create_task(self._fetch_book(feed, wanted.venue_symbol))
+            task.add_done_callback(lambda _: self._fetching.pop(key, None))
 
     async def _fetch_book(self, feed: Feed, venue_symbol: str) -> None:
         """Ask until there is an answer: without one the book stays invalid, and says so."""

@@ -1,19 +1,26 @@
 """Quotes from books: one row for every message after which the best bid or ask, or a size there, is another.
 
-A book that misses a message, or whose connection is lost, has no top: that is a row too, with nulls.
+A book that misses a message, whose connection is lost, or whose best bid is at or above its best ask, has no top: that
+is a row too, with nulls. A book that stays crossed has lost messages that its venue does not number, and starts over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fulltape.books.l2 import NO_TOP, Book, Message, Top
+from fulltape.clock import SECOND_NS
 from fulltape.operators.base import Step
 from fulltape.records import BOOK_DELTAS, QUOTES, Batch, QuoteSource
 from fulltape.records.book import CLEAR, LAST, SNAPSHOT
 from fulltape.records.columns import NULL_INT
 from fulltape.records.events import BooksLost
+
+CROSSED_NS: Final = SECOND_NS
+"""A book may be crossed for so long, between two messages that belong together."""
+ASK_AGAIN_NS: Final = 10 * SECOND_NS
+"""How long a snapshot that was asked for may take before it is asked for again."""
 
 
 class _Arrival(NamedTuple):
@@ -42,6 +49,8 @@ class Quotes:
         self._books: dict[int, Book] = {}
         self._tops: dict[int, Top] = {}
         self._wanted: dict[int, str] = {}
+        self._asked: dict[int, int] = {}
+        self._crossed: dict[int, int] = {}
 
     def book(self, instrument: int) -> Book | None:
         """Return the instrument's book, or None before its first message."""
@@ -74,18 +83,31 @@ class Quotes:
     def forget(self, instruments: Iterable[int]) -> None:
         """Drop books."""
         for code in instruments:
-            self._books.pop(code, None)
-            self._tops.pop(code, None)
+            for held in (self._books, self._tops, self._wanted, self._asked, self._crossed):
+                held.pop(code, None)
 
     def _take(self, arrival: _Arrival, rows: list[_Row]) -> None:
         book = self._books.get(arrival.instrument)
         if book is None:
             book = self._books[arrival.instrument] = Book()
-        was_waiting = book.is_waiting
         book.take(arrival.message)
-        if book.is_waiting and (not was_waiting or arrival.message.is_snapshot):
-            self._wanted[arrival.instrument] = book.trouble
-        self._tell(arrival.instrument, book.top, arrival.event_time, arrival.ingest_time, rows)
+        self._watch(arrival, book)
+        top = NO_TOP if arrival.instrument in self._crossed else book.top
+        self._tell(arrival.instrument, top, arrival.event_time, arrival.ingest_time, rows)
+
+    def _watch(self, arrival: _Arrival, book: Book) -> None:
+        """Note since when a book is crossed, and ask for a snapshot of one that cannot go on without."""
+        code, now = arrival.instrument, arrival.ingest_time
+        if book.is_valid and book.is_crossed:
+            if now - self._crossed.setdefault(code, now) >= CROSSED_NS:
+                book.invalidate(f"crossed: bid {book.top.bid} and ask {book.top.ask}")
+        else:
+            self._crossed.pop(code, None)
+        if book.is_valid:
+            self._asked.pop(code, None)
+        elif code not in self._asked or arrival.message.is_snapshot or now - self._asked[code] >= ASK_AGAIN_NS:
+            self._asked[code] = now
+            self._wanted[code] = book.trouble
 
     def _lose(self, loss: BooksLost, rows: list[_Row]) -> None:
         for code in sorted(loss.instruments):
