@@ -28,6 +28,11 @@ export function toHash({ instrument, interval }: Choice): string {
   return `#${encodeURIComponent(instrument)}/${interval}`;
 }
 
+/** Return whether two choices are one. */
+export function isSame(a: Choice, b: Choice): boolean {
+  return a.instrument === b.instrument && a.interval === b.interval;
+}
+
 function decoded(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -3,7 +3,7 @@
 // One stream follows every instrument's last values, the other one instrument's trades, candles and ledger. A stream's
 // subscription never changes: another choice is another stream, so messages of the old one cannot be taken for it.
 
-import { firstInterval, fromHash, toHash, type Choice } from "./choice";
+import { firstInterval, fromHash, isSame, toHash, type Choice } from "./choice";
 import { perFrame } from "./frame";
 import { History } from "./history";
 import { EMPTY, type State } from "./state";
@@ -56,7 +56,7 @@ export class Dashboard {
   /** Show what the address says. */
   followAddress(): void {
     const choice = fromHash(location.hash);
-    if (choice.instrument === this.choice.instrument && choice.interval === this.choice.interval) return;
+    if (isSame(choice, this.choice)) return;
     // The tape of the same instrument stays until the new stream has its own.
     const { trades } = choice.instrument === this.choice.instrument ? this.view : EMPTY;
     this.choice = choice;
@@ -138,9 +138,14 @@ export class Dashboard {
 
   /** Opened without an address: begin with an interval that has something to show. */
   #chooseInterval(): void {
-    if (!this.#isIntervalOpen || this.view.commit === null) return;
+    if (!this.#isIntervalOpen || this.view.commit === null || !this.#followsAddress) return;
     this.#isIntervalOpen = false;
     this.#replace({ interval: firstInterval(this.view.candles.length) });
+  }
+
+  /** Whether the address is the one that is shown: a link that was just clicked is followed a moment later. */
+  get #followsAddress(): boolean {
+    return isSame(fromHash(location.hash), this.choice);
   }
 
   /** Choose for the reader: without a step in the browser's history. */
