@@ -208,9 +208,9 @@ class Pipeline:
                 work.unsequenced.setdefault(kind, []).append((batch, parsed.frames[kind] + work.place))
             else:
                 work.add(batch)
+            codes = self._note_seen(work, name, batch)
             if batch.schema is BOOK_DELTAS:
-                self._book_feeds.update(dict.fromkeys(np.unique(batch["instrument"]).tolist(), name))
-            self._note_seen(work, name, batch)
+                self._book_feeds.update(dict.fromkeys(codes, name))
         for frame, control in parsed.controls:
             self._control(chunk, control, chunk.ingest_times[frame], work)
         self._reject(chunk, parsed, work)
@@ -220,14 +220,16 @@ class Pipeline:
     def _symbols(self, connection: Connection) -> Symbols:
         return self._asked.get(connection.name) or AnySymbols(self.table, self._venue(connection.venue))
 
-    def _note_seen(self, work: _Work, connection: str, batch: Batch) -> None:
-        """Note when the newest frame of each instrument came, for the staleness lights."""
+    def _note_seen(self, work: _Work, connection: str, batch: Batch) -> list[int]:
+        """Note when the newest frame of each instrument came, for the staleness lights; return the instruments."""
         seen = work.seen.setdefault(connection, {})
-        codes, last = np.unique(batch["instrument"][::-1], return_index=True)
+        instruments, last = np.unique(batch["instrument"][::-1], return_index=True)
+        codes: list[int] = instruments.tolist()
         times = batch["ingest_time"][::-1][last]
-        for code, time in zip(codes.tolist(), times.tolist(), strict=True):
+        for code, time in zip(codes, times.tolist(), strict=True):
             symbol = self.table[code].venue_symbol
             seen[symbol] = max(time, seen.get(symbol, 0))
+        return codes
 
     def _control(self, chunk: Chunk, control: Control, ingest_time: int, work: _Work) -> None:
         name = chunk.connection.name
