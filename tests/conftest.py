@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +50,12 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 def rewrite_golden(request: pytest.FixtureRequest) -> bool:
     """Whether golden expectations are to be rewritten instead of compared."""
     return bool(request.config.getoption("--rewrite-golden"))
+
+
+@pytest.fixture(scope="session")
+def recordings() -> Path:
+    """Where the recordings of real venues lie; without them the test is skipped."""
+    path = Path(__file__).resolve().parents[2] / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip("shared recordings are not on this machine")
+    return path
