@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from fulltape.records.frames import Chunk, Connection, SessionEvent
 
-_BYTES_PER_FRAME = 4_096
+_BYTES_PER_FRAME: Final = 4_096
+_CHUNK_FRAMES: Final = 4_096
+"""Most frames of one chunk. A parser decodes a chunk in one call that keeps the interpreter: about 1 ms for so many,
+in which the store's thread waits between two calls of the database."""
 
 
 class Intake:
@@ -32,7 +36,7 @@ class Intake:
         """Take one frame."""
         items = self._items
         last = items[-1] if items else None
-        if not isinstance(last, Chunk) or last.connection is not connection:
+        if not isinstance(last, Chunk) or last.connection is not connection or len(last.payloads) >= _CHUNK_FRAMES:
             last = Chunk(connection)
             items.append(last)
         last.payloads.append(payload)
