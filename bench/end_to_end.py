@@ -19,6 +19,7 @@ from bench.frames import MatchFrames
 from bench.report import Result, print_table
 
 from fulltape.bus.memory import MemoryBus
+from fulltape.engine.config import EngineConfig
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.runner import SWITCH_S, RecordedClock, Runner, RunnerConfig
@@ -28,6 +29,7 @@ from fulltape.stores.duckdb import DuckDbStore
 from fulltape.venues.registry import venue
 
 _CONNECTION = Connection("COINBASE-1", "COINBASE", replay=True)
+_ENGINE = EngineConfig()  # as `fulltape up` runs without a configuration
 
 
 async def feed(intake: Intake, frames: MatchFrames, seconds: float, watch: list[tuple[float, int]]) -> int:
@@ -53,9 +55,9 @@ async def measure(path: Path, seconds: float) -> list[Result]:
     frames = MatchFrames()
     with DuckDbStore.open(path, simulated=False) as store:
         pipeline = Pipeline(store.restore().instruments, venue, CandleConfig())
-        intake = Intake(40_000)
-        config = RunnerConfig(flush_records=20_000)
-        runner = Runner(pipeline, intake, store, MemoryBus(keep_records=100_000), RecordedClock(), config)
+        intake = Intake(_ENGINE.max_queued_frames)
+        config = RunnerConfig(_ENGINE.flush_ms / 1e3, _ENGINE.flush_records)
+        runner = Runner(pipeline, intake, store, MemoryBus(), RecordedClock(), config)
         await runner.restore()
         await feed_warm(intake, frames)
         watch: list[tuple[float, int]] = []
