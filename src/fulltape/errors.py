@@ -3,6 +3,7 @@
 FulltapeError
 ├── ConfigError      refuse to start and say what to change
 ├── TransientError   back off and try again; nothing is lost
+│   └── CreditsSpent not before tomorrow
 ├── SequenceGap      records are missing: mark the hole, refill it
 ├── MalformedFrame   keep the raw bytes in the dead-letter table, count, go on
 └── FatalError       stop: going on would lose or falsify data
@@ -31,6 +32,10 @@ class TransientError(FulltapeError):
     def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class CreditsSpent(TransientError):
+    """What a venue allows in a day is used up; ``retry_after_s`` tells how long that day still lasts."""
 
 
 class SequenceGap(FulltapeError):

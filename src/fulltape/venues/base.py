@@ -10,7 +10,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -36,6 +37,9 @@ class Channel(enum.StrEnum):
     RFQ = "rfq"
     AUCTIONS = "auctions"
     STATUS = "status"
+    BARS_UPDATED = "bars_updated"  # one-minute bars again, after late trades
+    BARS_DAILY = "bars_daily"  # the bar of the day so far
+    COINS = "coins"  # what an aggregator says of whole coins
 
 
 class IdRule(enum.Enum):
@@ -50,7 +54,7 @@ class Credentials(msgspec.Struct, frozen=True):
     """Keys of an account, read from the environment. Never logged: its repr shows no value."""
 
     key: str
-    secret: str
+    secret: str = ""
     passphrase: str = ""
 
     def __repr__(self) -> str:
@@ -69,6 +73,17 @@ class Keepalive(msgspec.Struct, frozen=True):
 
     payload: bytes
     every_s: float
+
+
+class Polling(msgspec.Struct, frozen=True, kw_only=True):
+    """How a venue without a stream is asked: every ``every_s``, or less often when the day's credits would not last.
+
+    Credits run from 00:00 UTC to 00:00 UTC. Polls leave ``reserve`` of them alone, for what people ask in between.
+    """
+
+    every_s: float
+    credits_per_day: int
+    reserve: int
 
 
 class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,6 +113,12 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Levels a side that the venue keeps up to date: it does not tell what falls out of them. None: all."""
     credential_variables: tuple[str, ...] = ()
     """Environment variables for key, secret and passphrase."""
+    credential_headers: tuple[str, ...] = ()
+    """Headers in which REST requests carry key, secret and passphrase, for a venue that takes them so."""
+    sign_on_frames: int = 0
+    """So many of the frames that subscribe sign on first: each waits for the parser's `Invited`, then come the rest."""
+    polling: Polling | None = None
+    """Set for a venue without a stream, which is a `PolledVenue`; its ``ws_url`` is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,13 +138,27 @@ class Acknowledged:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The venue said no. ``is_final`` tells whether asking again the same way is pointless."""
+    """The venue said no. ``is_final`` tells whether asking again the same way is pointless.
+
+    The venue is left alone for at least ``wait_s`` before it is asked again.
+    """
 
     reason: str
     is_final: bool
+    wait_s: float = 0.0
 
 
-Control = Acknowledged | Refused
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """The venue waits for the next step of signing on: frame ``step`` of those that subscribe, counted from 0.
+
+    The step after the last of `VenueSpec.sign_on_frames` is everything that follows them.
+    """
+
+    step: int
+
+
+Control = Acknowledged | Refused | Invited
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,9 +198,9 @@ class Symbols(Protocol):
 class Parser(Protocol):
     """Frames of one connection in, columns out. One parser per connection: it may remember earlier frames.
 
-    Where a venue's stream needs answers from its REST interface (``books_by_rest``), these come as frames too, in order
-    with the others: ``GET `` and the path with its query, a newline, the body. So recordings hold them and replays
-    need nothing else.
+    Where a venue's stream needs answers from its REST interface (``books_by_rest``), or where there is nothing but
+    answers (`PolledVenue`), these come as frames too, in order with the others, as `answer_frame` makes them. So
+    recordings hold them and replays need nothing else.
     """
 
     def parse(self, payloads: Sequence[bytes], ingest_times: Sequence[int]) -> Parsed:
@@ -179,10 +214,28 @@ class Parser(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RestRequest:
-    """A GET request that the REST client performs."""
+    """A request that the REST client performs; keys are not part of it, the client adds them.
+
+    ``body`` is JSON text. ``base_url`` names another of the venue's servers than the one the client asks; it counts
+    only where the client asks the venue itself and not a stand-in for it.
+    """
 
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    body: bytes = b""
+    base_url: str = ""
+
+
+def answer_frame(request: RestRequest, body: bytes) -> bytes:
+    """Return the frame that stands for an answer: what was asked, a newline, ``body``.
+
+    What was asked is ``GET /depth?symbol=BTCUSDT``, or ``POST /coins/map {"codes":["BTC"]}`` with the request's body.
+    """
+    asked = f"{request.method} {request.path}"
+    if request.query:
+        asked += f"?{urlencode(request.query)}"
+    return b" ".join(part for part in (asked.encode(), request.body) if part) + b"\n" + body
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +303,49 @@ class Venue(Protocol):
 
     def parse_book(self, body: bytes, code: int, ingest_time: int) -> Batch:
         """Parse its answer into book deltas that begin with a snapshot flag. Raises MalformedFrame."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """A request to be made again and again. Each time takes ``cost`` credits."""
+
+    request: RestRequest
+    cost: int = 1
+
+
+@runtime_checkable
+class PolledVenue(Venue, Protocol):
+    """A venue without a stream: its answers to `polls` are its frames, see `answer_frame`. ``spec.polling`` is set.
+
+    Its history is not of bars but of single moments, each of which takes a request.
+    """
+
+    def polls(self, subscription: Subscription) -> list[Poll]:
+        """Describe what to ask in every round. Raises ConfigError for what the venue does not offer."""
+        ...
+
+    def credits_request(self) -> Poll:
+        """Describe the request for what is left of the day's credits."""
+        ...
+
+    def parse_credits(self, body: bytes) -> int:
+        """Return how many are left. Raises MalformedFrame."""
+        ...
+
+    def history_times(self, start_ns: int, end_ns: int) -> Sequence[int]:
+        """Return the moments with start <= moment < end of which history is kept, oldest first."""
+        ...
+
+    def history_request(self, venue_symbol: str, time_ns: int) -> RestRequest:
+        """Describe the request for how an instrument stood at one of those moments."""
+        ...
+
+    def parse_history(self, body: bytes, code: int, time_ns: int, ingest_time: int) -> Batch:
+        """Return the one row (`fulltape.records.COINS`, origin REFILL) of that moment, none if the venue has none.
+
+        Raises MalformedFrame.
+        """
         ...
 
 

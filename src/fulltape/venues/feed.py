@@ -97,15 +97,18 @@ def decode_frame(decode: Callable[[bytes], T], payload: bytes) -> T:
 
 
 def split_answer(payload: bytes) -> tuple[str, bytes]:
-    """Return path with query, and body, of a frame that is a REST answer. Raises MalformedFrame."""
+    """Return what was asked, without its method, and the body of a frame that is a REST answer.
+
+    The inverse of `fulltape.venues.base.answer_frame`. Raises MalformedFrame.
+    """
     head, newline, body = payload.partition(b"\n")
     try:
-        target = head.decode("ascii")
+        method, _, asked = head.decode().partition(" ")
     except UnicodeDecodeError:
-        target = ""
-    if not newline or not target.startswith("GET /"):
+        method = asked = ""
+    if not newline or method not in ("GET", "POST") or not asked.startswith("/"):
         raise MalformedFrame("malformed_answer", excerpt(head))
-    return target.removeprefix("GET "), body
+    return asked, body
 
 
 def ignore(kind: str, parsed: Parsed, count: int = 1) -> None:

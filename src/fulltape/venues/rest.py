@@ -15,13 +15,14 @@ from typing import Final, Self
 import httpx
 import msgspec
 from aiolimiter import AsyncLimiter
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from fulltape.clock import Clock
-from fulltape.errors import ConfigError, MalformedFrame, TransientError
+from fulltape.errors import ConfigError, CreditsSpent, MalformedFrame, TransientError
 from fulltape.records import Batch, Instrument
 from fulltape.venues.backoff import Backoff
-from fulltape.venues.base import SIMULATED_HEADER, RestRequest, Venue, VenueSpec
+from fulltape.venues.base import SIMULATED_HEADER, Credentials, RestRequest, Venue, VenueSpec
+from fulltape.venues.credits import Credits
 
 PAGE_ROWS: Final = 1_000
 """Trades to ask for at once; venues that give fewer cut it down."""
@@ -43,14 +44,25 @@ class RestConfig(msgspec.Struct, frozen=True, kw_only=True):
 class RestClient:
     """Asks one venue. Use it as an async context manager; calls may overlap and share the rate limit.
 
-    ``simulated`` tells whether the last answer came from a server whose prices are made up.
+    ``simulated`` tells whether the last answer came from a server whose prices are made up. ``credits`` pay for every
+    attempt; without them the venue is asked freely.
     """
 
     def __init__(
-        self, spec: VenueSpec, base_url: str, clock: Clock, random: Random, config: RestConfig | None = None
+        self,
+        spec: VenueSpec,
+        base_url: str,
+        clock: Clock,
+        random: Random,
+        config: RestConfig | None = None,
+        *,
+        credentials: Credentials | None = None,
+        credits: Credits | None = None,
     ) -> None:
         self.simulated = False
         self._name = spec.name
+        self._is_venue = base_url == spec.rest_url
+        self._credits = credits
         self._clock = clock
         self._random = random
         self._config = config or RestConfig()
@@ -60,7 +72,7 @@ class RestClient:
         self._client = httpx.AsyncClient(
             base_url=base_url,
             timeout=self._config.timeout_s,
-            headers={"User-Agent": "fulltape", "Accept": "application/json"},
+            headers={"User-Agent": "fulltape", "Accept": "application/json", **_key_headers(spec, credentials)},
         )
 
     async def __aenter__(self) -> Self:
@@ -76,7 +88,8 @@ class RestClient:
 
         Tries again after 429, 5xx, time-outs and lost connections, waiting as long as the venue asks, and raises
         TransientError when it has tried often enough; a web page instead of data counts as such a failure, as CDNs
-        send them while a venue is down. Raises ConfigError with the venue's own words for any other refusal.
+        send them while a venue is down. Raises ConfigError with the venue's own words for any other refusal, and
+        CreditsSpent, without asking, when the day's credits do not allow it.
         """
         backoff = Backoff(self._random, base_s=self._config.backoff_base_s, cap_s=self._config.backoff_cap_s)
 
@@ -88,7 +101,7 @@ class RestClient:
             return min(asked, self._config.max_retry_after_s) + self._random.uniform(0.0, 0.1)
 
         retrying = AsyncRetrying(
-            retry=retry_if_exception_type(TransientError),
+            retry=retry_if_exception(_is_passing),
             stop=stop_after_attempt(self._config.attempts),
             wait=wait_s,
             reraise=True,
@@ -96,21 +109,31 @@ class RestClient:
         return await retrying(self._get_once, request)
 
     async def _get_once(self, request: RestRequest) -> bytes:
+        what = f"{self._name}: {request.method} {request.path}"
         async with self._limiter:
+            if self._credits is not None:
+                # Paid before asking: a crash in between may waste a credit, never spend one twice.
+                self._credits.spend(1)
             try:
-                response = await self._client.get(request.path, params=dict(request.query))
+                response = await self._send(request)
             except httpx.TransportError as error:
-                words = str(error) or type(error).__name__
-                raise TransientError(f"{self._name}: GET {request.path}: {words}") from error
+                raise TransientError(f"{what}: {str(error) or type(error).__name__}") from error
         self.simulated = response.headers.get(SIMULATED_HEADER) == "1"
         problem = _problem(response)
         if problem is None:
             return response.content
-        words = f"{self._name}: GET {request.path}: {problem}"
+        words = f"{what}: {problem}"
         _log.warning("%s", words)
         if response.is_client_error and response.status_code not in _PASSING:
             raise ConfigError(words)
         raise TransientError(words, retry_after_s=_retry_after_s(response))
+
+    async def _send(self, request: RestRequest) -> httpx.Response:
+        url = (request.base_url if self._is_venue else "") + request.path
+        headers = {"Content-Type": "application/json"} if request.body else {}
+        return await self._client.request(
+            request.method, url, params=dict(request.query), content=request.body or None, headers=headers
+        )
 
     async def fetch_instruments(self, venue: Venue) -> list[Instrument]:
         """Return every instrument the venue has. Raises what `get` raises, and MalformedFrame."""
@@ -137,6 +160,18 @@ class RestClient:
             if page.older is None or not wanted.all():
                 return
             older = page.older
+
+
+def _key_headers(spec: VenueSpec, credentials: Credentials | None) -> dict[str, str]:
+    if credentials is None:
+        return {}
+    values = (credentials.key, credentials.secret, credentials.passphrase)
+    return dict(zip(spec.credential_headers, values, strict=False))
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Return whether asking again soon may help."""
+    return isinstance(error, TransientError) and not isinstance(error, CreditsSpent)
 
 
 def _problem(response: httpx.Response) -> str | None:

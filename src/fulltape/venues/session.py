@@ -14,7 +14,6 @@ import socket
 from collections.abc import Mapping
 from random import Random
 from typing import Final
-from urllib.parse import urlencode
 
 import msgspec
 from picows import WSError, WSParsedURL, ws_connect
@@ -29,14 +28,17 @@ from fulltape.venues.base import (
     Channel,
     Control,
     Credentials,
+    Invited,
     Refused,
     RestRequest,
     Subscription,
     Venue,
+    answer_frame,
 )
 from fulltape.venues.listener import SocketListener, Traffic, connect_socket
 
 _log = logging.getLogger(__name__)
+_AGAIN: Final = "; trying again in "
 _LEVELS: Final = {
     FeedState.CONNECTING: logging.INFO,
     FeedState.LIVE: logging.INFO,
@@ -90,6 +92,7 @@ class Session:
         self._reconnects = 0
         self._confirmed: Acknowledged | None = None
         self._refusal: Refused | None = None
+        self._rest_until = 0.0
         self._seen: dict[str, int] = {}
         self._state = FeedState.CONNECTING
         self._detail = "not started"
@@ -106,21 +109,30 @@ class Session:
                 self._backoff.reset()
             is_refused = self._state is FeedState.REFUSED
             wait_s = self._config.refused_wait_s if is_refused else self._backoff.next_wait_s()
-            self._detail = f"{self._detail}; trying again in {wait_s:.1f} s"
-            await asyncio.sleep(wait_s)
+            self._rest_until = max(self._rest_until, loop.time() + wait_s)
+            # A refusal may be parsed only after the venue has closed, and then makes the rest longer.
+            while (wait_s := self._rest_until - loop.time()) > 0:
+                self._detail = f"{self._detail.partition(_AGAIN)[0]}{_AGAIN}{wait_s:.1f} s"
+                await asyncio.sleep(wait_s)
             self._reconnects += 1
 
     def handle(self, control: Control) -> None:
         """Take what the parser found in this connection's frames: what the venue confirmed or refused.
 
-        Without a connection nothing happens: frames are parsed a little later, and may be those of one that is gone.
+        Frames are parsed a little later, and may be those of a connection that is gone. Then only a refusal matters: it
+        tells why the venue hung up, and how long to leave it alone.
         """
-        if self._listener is None:
-            return
-        if isinstance(control, Acknowledged):
-            self._confirmed = control
-        else:
+        if isinstance(control, Refused):
             self._refusal = control
+            self._rest_until = max(self._rest_until, asyncio.get_running_loop().time() + control.wait_s)
+        if self._listener is None:
+            if isinstance(control, Refused) and self._confirmed is None:
+                self._enter(FeedState.REFUSED if control.is_final else FeedState.DOWN, control.reason)
+            return
+        if isinstance(control, Invited):
+            self._sign_on(self._listener, control.step)
+        elif isinstance(control, Acknowledged):
+            self._confirmed = control
         missing = self._missing()
         if not missing:
             self._enter(FeedState.LIVE, "")
@@ -136,14 +148,13 @@ class Session:
             return
         book = Subscription(channels, (venue_symbol,))
         again = self._venue.subscribe_frames(book, self._config.credentials, self._clock.now_ns())
-        for frame in (*self._venue.unsubscribe_frames(book), *again):
+        for frame in (*self._venue.unsubscribe_frames(book), *again[self._venue.spec.sign_on_frames :]):
             self._listener.send(frame)
 
     def answer(self, request: RestRequest, body: bytes) -> None:
         """Put the answer to a REST request among this connection's frames; see `fulltape.venues.base.Parser`."""
         if self._listener is not None:
-            target = f"{request.path}?{urlencode(request.query)}"
-            self._sink.frame(self._listener.connection, f"GET {target}\n".encode() + body, self._clock.now_ns())
+            self._sink.frame(self._listener.connection, answer_frame(request, body), self._clock.now_ns())
 
     def seen(self, ingest_times: Mapping[str, int]) -> None:
         """Note when the newest frame of each venue symbol came (ns)."""
@@ -221,10 +232,21 @@ class Session:
             raise
         self._simulated = listener.connection.simulated
 
-    async def _subscribe(self, listener: SocketListener) -> None:
+    def _sign_on(self, listener: SocketListener, step: int) -> None:
+        """Send what the venue waits for: one frame that signs on, or after the last of them those that subscribe."""
+        frames = self._frames()
+        signing = self._venue.spec.sign_on_frames
+        for frame in frames[step : step + 1] if step < signing else frames[signing:]:
+            listener.send(frame)
+
+    def _frames(self) -> list[bytes]:
         config = self._config
-        frames = self._venue.subscribe_frames(config.subscription, config.credentials, self._clock.now_ns())
-        for number, frame in enumerate(frames):
+        return self._venue.subscribe_frames(config.subscription, config.credentials, self._clock.now_ns())
+
+    async def _subscribe(self, listener: SocketListener) -> None:
+        if self._venue.spec.sign_on_frames:
+            return  # the venue speaks first
+        for number, frame in enumerate(self._frames()):
             if number:
                 await asyncio.sleep(1.0 / self._venue.spec.max_messages_per_s)
             listener.send(frame)
@@ -245,7 +267,14 @@ class Session:
             elif (verdict := self._judge(loop.time() - listener.last_frame, loop.time() - asked)) is not None:
                 return verdict
             await listener.wait_ended(tick_s)
-        return FeedState.DOWN, listener.reason
+        return self._verdict_of_the_end(listener.reason)
+
+    def _verdict_of_the_end(self, reason: str) -> tuple[FeedState, str]:
+        """Return what the end of a connection means: a venue that refuses may hang up at once."""
+        refusal = self._refusal
+        if refusal is None or self._confirmed is not None:
+            return FeedState.DOWN, reason
+        return FeedState.REFUSED if refusal.is_final else FeedState.DOWN, refusal.reason
 
     def _judge(self, silent_s: float, asked_s: float) -> tuple[FeedState, str] | None:
         """Return why to give this connection up, if there is a reason."""
