@@ -33,6 +33,16 @@ async def test_frames_of_one_connection_come_together_and_everything_in_order() 
     assert await take(intake) == []
 
 
+async def test_chunks_are_small_enough_to_be_decoded_in_turn_with_other_work() -> None:
+    intake = Intake(10_000)
+    payloads = [str(number).encode() for number in range(10_000)]
+    for payload in payloads:
+        intake.frame(CONNECTION, payload, NOON)
+    first, second, third = await take(intake)
+    assert [len(first), len(second), len(third)] == [4_096, 4_096, 1_808]
+    assert [*first, *second, *third] == payloads
+
+
 async def test_an_event_alone_is_taken() -> None:
     intake = Intake(100)
     intake.event(down())
