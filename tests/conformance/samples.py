@@ -17,6 +17,7 @@ from fulltape.records import (
     Batch,
     Candle,
     CandleSource,
+    Coin,
     Commit,
     Coverage,
     CoverageState,
@@ -81,6 +82,14 @@ def bar(start: int = NOON, **changes: Any) -> Bar:
     return msgspec.structs.replace(row, **changes)
 
 
+def coin(event_time: int = NOON, **changes: Any) -> Coin:
+    row = Coin(
+        BTC.id, "Bitcoin", 1, 1.0, 5.0, 2e12, None, 1.5, 2e7, None, 2.1e7,
+        -0.1, 4.37, 4.61, 6.41, -13.15, None, event_time, event_time, Origin.LIVE,
+    )  # fmt: skip
+    return msgspec.structs.replace(row, **changes)
+
+
 def ticker(trade_id: str = "5", event_time: int = NOON, **changes: Any) -> Ticker:
     row = Ticker(
         BTC.id, None, trade_id, 1.0, None, AggressorSide.SELL, None, None, None, None,
@@ -108,6 +117,8 @@ def every_kind() -> list[msgspec.Struct]:
         candle(NOON, "90s", open=None, high=None, low=None, close=None, vwap=None, trades=0, reason=EmptyReason.GAP),
         bar(NOON),
         bar(NOON + MINUTE, vwap=1.5, trades=3),
+        coin(),
+        coin(NOON + MINUTE, rank=None, cap=None, change_year=-67.84, origin=Origin.REFILL),
         last(),
         last(instrument=ETH.id, trade_time=None, price=None, bid=None, quote_time=None),
         coverage(NOON),

@@ -90,6 +90,25 @@ def test_another_format_is_refused(made: Path, version: int) -> None:
     assert f"has format {version}, this fulltape reads format 1" in refusal(made)
 
 
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_database_with_fewer_kinds_gets_the_others(made: Path, read_only: bool) -> None:
+    with duckdb.connect(str(made)) as older:
+        older.execute("DROP VIEW coins")
+        older.execute("DROP TABLE _tape.coins")
+    with DuckDbStore.open(made, simulated=None, read_only=read_only) as store:
+        sizes = store.reader().table_sizes()
+        assert (sizes["trades"], sizes["coins"]) == (1, 0)
+
+
+def test_what_was_written_by_a_newer_one_gets_nothing(made: Path) -> None:
+    with duckdb.connect(str(made)) as newer:
+        newer.execute("DROP VIEW coins")
+        newer.execute("UPDATE _tape.meta SET version = 2")
+    assert "has format 2" in refusal(made, read_only=True)
+    with duckdb.connect(str(made)) as newer:
+        assert newer.execute("SELECT count(*) FROM duckdb_views() WHERE view_name = 'coins'").fetchone() == (0,)
+
+
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     assert "is a folder" in refusal(tmp_path)
     assert "is a folder" in refusal(tmp_path, read_only=True)

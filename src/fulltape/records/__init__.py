@@ -7,6 +7,7 @@ from typing import Final
 from fulltape.records.batch import Array, Batch, Schema
 from fulltape.records.book import BOOK_DELTAS, BookDelta
 from fulltape.records.candle import BARS, CANDLES, Bar, Candle
+from fulltape.records.coin import COINS, Coin
 from fulltape.records.commit import Commit
 from fulltape.records.coverage import COVERAGE, Coverage
 from fulltape.records.enums import (
@@ -40,6 +41,7 @@ STORED: Final = (
     TICKERS,
     CANDLES,
     BARS,
+    COINS,
     LAST_VALUES,
     COVERAGE,
     RFQ_MATCHES,
@@ -49,9 +51,9 @@ STORED: Final = (
 """The kinds that have a table, in the order in which documentation lists them."""
 
 __all__ = [
-    "AUCTIONS", "BARS", "BOOK_DELTAS", "CANDLES", "COVERAGE", "DEAD_LETTERS", "HEARTBEATS", "LAST_VALUES", "QUOTES",
+    "AUCTIONS", "BARS", "BOOK_DELTAS", "CANDLES", "COINS", "COVERAGE", "DEAD_LETTERS", "HEARTBEATS", "LAST_VALUES", "QUOTES",
     "RFQ_MATCHES", "STORED", "TICKERS", "TRADES", "AggressorSide", "Array", "Auction", "Bar", "Batch", "BookDelta",
-    "BookSide", "Candle", "CandleSource", "Commit", "Coverage", "CoverageState", "DeadLetter", "EmptyReason",
+    "BookSide", "Candle", "CandleSource", "Coin", "Commit", "Coverage", "CoverageState", "DeadLetter", "EmptyReason",
     "Heartbeat", "Instrument", "InstrumentTable", "Last", "Origin", "Quote", "QuoteSource", "RfqMatch", "Schema",
     "Ticker", "Trade", "instrument_id",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ import duckdb
 from fulltape.errors import FatalError
 from fulltape.records import Commit, Instrument, InstrumentTable
 from fulltape.stores.base import Restored, Retention, StoreIdentity
-from fulltape.stores.duckdb_file import connect, explained, identify
+from fulltape.stores.duckdb_file import complete, connect, explained, identify
 from fulltape.stores.duckdb_reader import DuckDbReader, progress
 from fulltape.stores.duckdb_writer import CommitWriter
 from fulltape.stores.retention import expired
@@ -45,6 +45,8 @@ class DuckDbStore:
         Raises ConfigError, naming the file and what to do, if it cannot be used.
         """
         with explained(path), ExitStack() as stack:
+            if read_only:
+                complete(path)
             root = stack.enter_context(connect(path, read_only=read_only))
             store = cls(root, identify(root, path, simulated=simulated, read_only=read_only))
             stack.pop_all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -13,8 +13,9 @@ import duckdb
 
 from fulltape.errors import ConfigError
 from fulltape.stores.base import StoreIdentity
-from fulltape.stores.schema import COMMIT, FORMAT_VERSION, SCHEMA, create_statements
+from fulltape.stores.schema import COMMIT, FORMAT_VERSION, SCHEMA, completing_statements, create_statements
 
+_META: Final = f"{SCHEMA}.meta"
 _PID: Final = re.compile(r"PID (\d+)")
 
 
@@ -59,15 +60,14 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
 def identify(
     connection: duckdb.DuckDBPyConnection, path: Path, *, simulated: bool | None, read_only: bool
 ) -> StoreIdentity:
-    """Return what the database is, after making its tables if it is new.
+    """Return what the database is, after making the tables that it lacks: all of them if it is new.
 
     Raises ConfigError for a database of something else, of a newer version, or with the other sort of prices.
     """
-    tables = connection.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()").fetchall()
-    names = {name for (name,) in tables}
+    names = _tables(connection)
     if not names and not read_only:
         return _create(connection, simulated=bool(simulated))
-    if "_tape.meta" not in names:
+    if _META not in names:
         raise ConfigError(f"{path}: a DuckDB database, but not one of fulltape: name another file with --db")
     ((version, is_simulated),) = connection.execute("SELECT version, simulated FROM _tape.meta").fetchall()
     identity = StoreIdentity(version, is_simulated)
@@ -79,7 +79,41 @@ def identify(
     if simulated is not None and simulated != identity.simulated:
         has, wants = ("simulated", "live") if identity.simulated else ("live", "simulated")
         raise ConfigError(f"{path}: holds {has} prices, {wants} ones must not mix with them: name another with --db")
+    if not read_only:
+        _execute(connection, _lacking(connection))
     return identity
+
+
+def complete(path: Path) -> None:
+    """Make the tables that a database of an older fulltape lacks, before it is opened to be read only.
+
+    Raises ConfigError or duckdb.Error when it lacks some and cannot be written.
+    """
+    with connect(path, read_only=True) as connection:
+        lacking = _lacking(connection)
+    if lacking:
+        with connect(path, read_only=False) as connection:
+            _execute(connection, lacking)
+
+
+def _tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    rows = connection.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()").fetchall()
+    return {name for (name,) in rows}
+
+
+def _lacking(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return the statements that make what a database lacks; none for one of something else or of another format."""
+    tables = _tables(connection)
+    if _META not in tables or connection.execute("SELECT version FROM _tape.meta").fetchone() != (FORMAT_VERSION,):
+        return []
+    return list(completing_statements({name.removeprefix(f"{SCHEMA}.") for name in tables}))
+
+
+def _execute(connection: duckdb.DuckDBPyConnection, statements: Iterable[str]) -> None:
+    connection.begin()
+    for statement in statements:
+        connection.execute(statement)
+    connection.commit()
 
 
 def _create(connection: duckdb.DuckDBPyConnection, *, simulated: bool) -> StoreIdentity:

@@ -7,7 +7,7 @@ readable values. A new kind in `fulltape.records.STORED` gets its table and its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 import msgspec
@@ -39,7 +39,7 @@ _SQL_TYPES: Final = {
     Physical.TEXT: "VARCHAR",
     Physical.BYTES: "BLOB",
 }
-_INSTRUMENT_TYPES: Final = {str: "VARCHAR", float: "DOUBLE"}
+_INSTRUMENT_TYPES: Final = {str: "VARCHAR", float: "DOUBLE", int: "BIGINT"}
 
 _ID_TEXT: Final = """
 CREATE MACRO _tape.hex16(half) AS lpad(lower(hex(half)), 16, '0');
@@ -93,10 +93,16 @@ def create_statements() -> Iterator[str]:
     yield f"CREATE TABLE _tape.instruments(code INTEGER, {columns})"
     yield _ID_TEXT
     yield f"CREATE VIEW instruments AS SELECT {', '.join(quoted(f.name) for f in fields)} FROM _tape.instruments"
+    yield from completing_statements(())
+
+
+def completing_statements(tables: Collection[str]) -> Iterator[str]:
+    """Yield what makes the kinds that a database with these ``tables`` lacks: an older fulltape had fewer."""
     for schema in STORED:
-        for name in tables_of(schema):
-            yield _create_table(schema, name)
-        yield _create_view(schema)
+        if schema.name not in tables:
+            for name in tables_of(schema):
+                yield _create_table(schema, name)
+            yield _create_view(schema)
 
 
 def _create_table(schema: Schema, name: str) -> str:
