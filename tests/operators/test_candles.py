@@ -257,3 +257,42 @@ def test_an_empty_derivation_has_the_columns_of_candles() -> None:
     empty = Candles(MINUTES).derive([], trades([]), {})
     assert isinstance(empty, Batch)
     assert len(empty) == 0
+
+
+def test_an_instrument_that_nobody_follows_is_made_final_and_then_rests() -> None:
+    since = NOON + 30 * SECOND
+    steps = [NOON + n * 20 * SECOND for n in range(1, 12)]
+    tables = []
+    for clocks in (steps, steps[-1:]):
+        candles, table = Candles(CandleConfig(("1m", "2m"), quiet_s=5)), CandleTable()
+        both = trades([T(NOON + SECOND, 1), T(NOON + SECOND, 1, code=1)])
+        apply(candles, Step({"trades": both}, NOON + SECOND), table)
+        for clock in clocks:
+            told = {"coverage": coverage(since, None, CoverageState.NOT_FOLLOWED)}
+            apply(candles, Step(told if clock == clocks[0] else {}, clock), table)
+        tables.append(table.rows)
+    assert repr(sorted(tables[0].items())) == repr(sorted(tables[1].items()))  # a price that is none equals no other
+    rows = tables[0]
+    assert [(s, start - NOON, row.is_final) for (code, s, start), row in sorted(rows.items()) if code == 0] == [
+        (60, 0, True),
+        (60, MINUTE, True),
+        (120, 0, True),
+    ]
+    assert rows[0, 60, NOON + MINUTE].reason == EmptyReason.NOT_FOLLOWED
+    assert (1, 60, NOON + 2 * MINUTE) in rows
+
+
+def test_an_instrument_at_rest_goes_on_with_its_next_trade_and_after_a_restart() -> None:
+    candles, table = Candles(MINUTES), CandleTable()
+    apply(candles, Step({"trades": trades([T(NOON, 1)])}, NOON), table)
+    rest = {"coverage": coverage(NOON + SECOND, None, CoverageState.NOT_FOLLOWED)}
+    apply(candles, Step(rest, NOON + SECOND), table)
+    other = Candles(MINUTES)
+    other.restore(candles.snapshot())
+    apply(other, Step({}, NOON + HOUR), table)
+    assert (0, 60, NOON + 2 * MINUTE) not in table.rows
+    back = NOON + HOUR
+    followed = {"coverage": coverage(NOON + SECOND, back, CoverageState.NOT_FOLLOWED)}
+    apply(other, Step({**followed, "trades": trades([T(back, 2)])}, back + MINUTE + 10 * SECOND), table)
+    assert table.rows[0, 60, NOON + 2 * MINUTE].reason == EmptyReason.NOT_FOLLOWED
+    assert table.rows[0, 60, back].is_final

@@ -35,7 +35,10 @@ _NEVER: Final = np.iinfo(np.int64).max
 
 LAST_ID: Final = 0
 LAST_TIME: Final = 1
-RESUMING: Final = 2  # 1 after a disconnection, until a trade tells whether any was missed
+RESUMING: Final = 2  # LOST after a disconnection, LEFT while nobody follows: until the next trade
+
+LOST: Final = 1  # a trade tells whether any was missed
+LEFT: Final = 2  # whatever lies before the next trade was not wanted
 
 
 @kernel
@@ -154,7 +157,15 @@ class Sequencer:
         """Expect the next trade of these instruments to tell whether anything was missed while disconnected."""
         for code in instruments:
             if code < len(self._marks) and self._marks[code, LAST_ID] != NULL_INT:
-                self._marks[code, RESUMING] = 1
+                self._marks[code, RESUMING] = max(LOST, self._marks[code, RESUMING])
+                self._changed.add(code)
+
+    def leave(self, instruments: Iterable[int]) -> None:
+        """Nobody follows these instruments any more: a jump up to their next trade is no hole."""
+        for code in instruments:
+            if code < len(self._marks) and self._marks[code, LAST_ID] != NULL_INT:
+                self._marks[code, RESUMING] = LEFT
+                self._state(code).tail = NULL_INT
                 self._changed.add(code)
 
     def open_holes(self) -> tuple[int, int]:
@@ -192,10 +203,10 @@ class Sequencer:
         c = run.trades.columns
         count = scan(c["instrument"], c["trade_id"], c["event_time"], self._marks, run.odd, first, stop)
         for position, last_id, last_time, resuming in run.odd[:count].tolist():
-            self._odd(run, position, (last_id, last_time), resuming == 1)
+            self._odd(run, position, (last_id, last_time), resuming)
 
-    def _odd(self, run: _Run, position: int, last: tuple[int, int], resuming: bool) -> None:
-        """Judge one trade whose id does not follow the last one, or which is the first after a disconnection."""
+    def _odd(self, run: _Run, position: int, last: tuple[int, int], resuming: int) -> None:
+        """Judge one trade whose id does not follow the last one, or which is the first after a pause."""
         last_id, last_time = last
         row = {
             name: int(run.trades[name][position]) for name in ("instrument", "trade_id", "event_time", "ingest_time")
@@ -205,9 +216,9 @@ class Sequencer:
         state = self._state(code)
         if last_id == NULL_INT:
             return
-        if resuming and last_id <= trade_id <= last_id + 1:
+        if resuming == LOST and last_id <= trade_id <= last_id + 1:
             run.result.events.append(Unbroken(code, ingest, last_id, trade_id))
-        if trade_id == last_id + 1:
+        if trade_id == last_id + 1 or (resuming == LEFT and trade_id > last_id):
             return
         if trade_id > last_id:
             self._jump(run, code, (last_id + 1, trade_id - 1), (last_time, time, ingest))
@@ -250,7 +261,8 @@ class Sequencer:
     def _beat(self, code: int, last_id: int, event_time: int, ingest_time: int) -> None:
         """Note that a heartbeat names a trade that has not come."""
         state = self._state(code)
-        if self._marks[code, LAST_ID] != NULL_INT and last_id > max(self._marks[code, LAST_ID], state.tail):
+        known, _, resuming = self._marks[code].tolist()
+        if known != NULL_INT and resuming != LEFT and last_id > max(known, state.tail):
             if state.tail == NULL_INT:
                 state.tail_noticed = ingest_time
             state.tail, state.tail_end = last_id, event_time

@@ -82,6 +82,7 @@ class Candles:
         self._outages = Outages()
         self._stale: dict[tuple[int, int, int], int] = {}
         self._doubtful: list[Stretch] = []
+        self._resting: dict[int, int] = {}
 
     @property
     def intervals_s(self) -> tuple[int, ...]:
@@ -99,9 +100,11 @@ class Candles:
         trades = step.batches.get(TRADES.name, _NO_TRADES)
         if len(trades):
             self._reserve(int(trades["instrument"].max()) + 1)
-        late, rows = self._run(kernel_columns(trades), step.clock)
+        rows = self._lay_to_rest(step.clock) if self._resting else []
+        late, more = self._run(self._state, kernel_columns(trades), step.clock)
         if len(late):
             self._note_late(trades, late)
+        rows += more
         return [Batch.concat(rows)] if rows else []
 
     def take_stale(self) -> list[StaleWindow]:
@@ -155,6 +158,7 @@ class Candles:
             for array, raw in zip(self._state, (saved.floats, saved.ints, saved.marks), strict=True):
                 array[code] = np.frombuffer(raw, array.dtype).reshape(array.shape[1:])
             self._outages.restore(code, saved.outages)
+            self._note_following(code)
 
     def forget(self, instruments: Iterable[int]) -> None:
         """Drop the state of instruments."""
@@ -162,30 +166,62 @@ class Candles:
         for array in self._state:
             array[list(codes)] = 0
         self._outages.forget(codes)
+        self._resting = {code: since for code, since in self._resting.items() if code not in codes}
         self._stale = {key: late for key, late in self._stale.items() if key[0] not in codes}
         self._doubtful = [stretch for stretch in self._doubtful if stretch.instrument not in codes]
 
-    def _run(self, trades: cascade.Trades, clock: int) -> tuple[Array, list[Batch]]:
-        """Run the kernel to its end, draining its rows whenever their room is full."""
+    def _run(
+        self, state: cascade.State, trades: cascade.Trades, clock: int, first_code: int = 0
+    ) -> tuple[Array, list[Batch]]:
+        """Run the kernel over the state of instruments from ``first_code`` on; drain rows when their room is full."""
         if len(self._out.late) < len(trades.time):
             self._out = self._out._replace(late=np.empty((len(trades.time), 2), np.int64))
         rows: list[Batch] = []
         stage, first, lates = cascade.FOLD, 0, 0
         while stage != cascade.DONE:
             stage, first, count, lates = cascade.run(
-                self._plan, self._state, self._scratch, trades, clock, self._out, stage, first, lates
+                self._plan, state, self._scratch, trades, clock, self._out, stage, first, lates
             )
             if count:
-                rows.append(self._batch(count))
+                rows.append(self._batch(count, first_code))
         return self._out.late[:lates].copy(), rows
 
     def _note_outages(self, coverage: Batch | None) -> None:
         for stretch in self._outages.apply(coverage):
             self._reserve(stretch.instrument + 1)
+            self._note_following(stretch.instrument)
             marks = self._state.marks[stretch.instrument]
             marks[cascade.CHANGED] = 1
             if stretch.start < marks[cascade.BASE]:
                 self._doubtful.append(stretch._replace(end=min(stretch.end, int(marks[cascade.BASE]))))
+
+    def _note_following(self, code: int) -> None:
+        since = self._outages.unfollowed_since(code)
+        if since is None:
+            self._resting.pop(code, None)
+        else:
+            self._resting[code] = since
+
+    def _lay_to_rest(self, clock: int) -> list[Batch]:
+        """Stop the clock of instruments that nobody follows, once it has closed every window with trades.
+
+        Their next trade starts it again. When it stops is a time in the data, whatever the steps are: hence a run of
+        the kernel of its own, up to there.
+        """
+        rows: list[Batch] = []
+        for code, since in self._resting.items():
+            stop = max(since, self._closed_at(code))
+            alone = cascade.State(*(array[code : code + 1] for array in self._state))
+            if alone.marks[0, cascade.PHASE] == cascade.CLOCKED and clock >= stop:
+                rows += self._run(alone, kernel_columns(_NO_TRADES), stop, code)[1]
+                alone.marks[0, [cascade.PHASE, cascade.CHANGED]] = cascade.BEGUN, 1
+        return rows
+
+    def _closed_at(self, code: int) -> int:
+        """Return the ingest time (ns) at which the clock closes every window that holds the newest trade."""
+        marks, plan = self._state.marks[code], self._plan
+        ends = [window_start(int(marks[cascade.HEAD]), s) + s * SECOND_NS for s in self._lengths_s]
+        return int(max(ends) + marks[cascade.OFFSET] + plan[0, cascade.QUIET] + plan[0, cascade.LATENESS])
 
     def _note_late(self, trades: Batch, late: Array) -> None:
         for position, final_until in late.tolist():
@@ -196,9 +232,9 @@ class Candles:
                     key = (code, interval_s, start)
                     self._stale[key] = self._stale.get(key, 0) + 1
 
-    def _batch(self, count: int) -> Batch:
+    def _batch(self, count: int, first_code: int) -> Batch:
         floats, ints = self._out.floats[:count].T.copy(), self._out.ints[:count].T.copy()
-        instrument = ints[0].astype(np.int32)
+        instrument = (ints[0] + first_code).astype(np.int32)
         interval = np.asarray(self._lengths_s, np.int32)[ints[1]]
         reason = np.zeros(count, np.uint8)
         for row in np.flatnonzero(ints[3] == 0).tolist():
@@ -233,7 +269,7 @@ class Candles:
             ingest=np.zeros(len(trades), np.int64),
             origin=np.full(len(trades), Origin.SNAPSHOT, np.uint8),
         )
-        _, rows = alone._run(columns, 0)
+        _, rows = alone._run(alone._state, columns, 0)
         row = Batch.concat(rows).take(slice(-1, None))
         return Batch(
             CANDLES,

@@ -2,7 +2,7 @@
 
 A stretch is COMPLETE while the subscription stands and DOWN while it does not. A hole in the trade ids lies over it
 as a GAP row until it is filled (REFILLED). A DOWN stretch after which the ids went on without a jump missed nothing:
-it is rewritten to COMPLETE, with the ids as evidence.
+it is rewritten to COMPLETE, with the ids as evidence. NOT_FOLLOWED is nobody's failure: the instrument was not wanted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import msgspec
 from fulltape.operators.base import Step
 from fulltape.records import COVERAGE, Batch, CoverageState
 from fulltape.records.columns import NULL_INT
-from fulltape.records.events import Hole, Subscribed, Unbroken
+from fulltape.records.events import Hole, NotFollowed, Subscribed, Unbroken
 from fulltape.records.frames import EventKind, SessionEvent
 
 TRADES_CHANNEL = "trades"
@@ -66,6 +66,8 @@ class Ledger:
                     self._hole(event)
                 case Unbroken():
                     self._unbroken(event)
+                case NotFollowed():
+                    self._not_followed(event)
         rows, self._rows = self._rows, []
         return [_batch(rows)] if rows else []
 
@@ -102,7 +104,8 @@ class Ledger:
                     self._disprove(code, channel, old, event.ingest_time)
                 elif old is not None:
                     self._tell(code, channel, old, event.ingest_time)
-                    new.down_start, new.down_evidence = old.start, old.evidence
+                    if old.state is CoverageState.DOWN:
+                        new.down_start, new.down_evidence = old.start, old.evidence
                 self._begin(code, channel, new)
 
     def _lost(self, connection: str, time: int, detail: str) -> None:
@@ -111,6 +114,14 @@ class Ledger:
                 if old.connection == connection and old.state is CoverageState.COMPLETE:
                     self._tell(code, channel, old, time)
                     self._begin(code, channel, _Stretch(time, CoverageState.DOWN, detail, connection))
+
+    def _not_followed(self, event: NotFollowed) -> None:
+        for code in sorted(event.instruments & self._open.keys()):
+            for channel, old in self._open[code].items():
+                if old.state is not CoverageState.NOT_FOLLOWED:
+                    self._tell(code, channel, old, event.ingest_time)
+                    new = _Stretch(event.ingest_time, CoverageState.NOT_FOLLOWED, "not followed", "")
+                    self._begin(code, channel, new)
 
     def _unbroken(self, event: Unbroken) -> None:
         """Rewrite the DOWN stretch: the ids prove that nothing was missed in it.

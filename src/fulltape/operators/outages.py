@@ -12,7 +12,11 @@ from fulltape.records.columns import NULL_INT
 
 _KEEP: Final = 256
 _FOREVER: Final = int(np.iinfo(np.int64).max)
-_REASONS: Final = {CoverageState.DOWN: EmptyReason.VENUE_DOWN, CoverageState.GAP: EmptyReason.GAP}
+_REASONS: Final = {
+    CoverageState.DOWN: EmptyReason.VENUE_DOWN,
+    CoverageState.GAP: EmptyReason.GAP,
+    CoverageState.NOT_FOLLOWED: EmptyReason.NOT_FOLLOWED,
+}
 
 Saved = list[tuple[int, str, int, int]]
 """The outages of one instrument on disk: start, first missing id, end, reason."""
@@ -56,6 +60,11 @@ class Outages:
                     return reason
                 found = reason
         return found
+
+    def unfollowed_since(self, instrument: int) -> int | None:
+        """Return since when (ns) nobody follows an instrument, None if it is followed."""
+        known = reversed(self._stretches.get(instrument, {}).items())
+        return next((s for (s, _), last in known if last == (_FOREVER, EmptyReason.NOT_FOLLOWED)), None)
 
     def save(self, instrument: int) -> Saved:
         """Return an instrument's outages as they go into a snapshot."""

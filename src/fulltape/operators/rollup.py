@@ -16,7 +16,7 @@ from fulltape.records import BARS, CANDLES, Array, Batch, EmptyReason
 from fulltape.records.columns import NULL_INT
 from fulltape.records.interval import format_interval, window_start
 
-_REASONS: Final = (EmptyReason.GAP, EmptyReason.VENUE_DOWN, EmptyReason.QUIET)
+_REASONS: Final = (EmptyReason.GAP, EmptyReason.VENUE_DOWN, EmptyReason.NOT_FOLLOWED, EmptyReason.QUIET)
 
 
 @kernel

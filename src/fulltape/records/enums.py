@@ -52,6 +52,7 @@ class EmptyReason(enum.IntEnum):
     QUIET = 1  # we listened, and nobody traded
     GAP = 2  # trades are known to be missing
     VENUE_DOWN = 3  # we were not connected
+    NOT_FOLLOWED = 4  # nobody wanted the instrument then
 
 
 class CoverageState(enum.IntEnum):
@@ -61,3 +62,12 @@ class CoverageState(enum.IntEnum):
     GAP = 1
     DOWN = 2
     REFILLED = 3
+    NOT_FOLLOWED = 4
+
+
+class BarBasis(enum.IntEnum):
+    """What closes an activity bar."""
+
+    TICKS = 0  # a number of trades
+    VOLUME = 1  # units of the base currency
+    VALUE = 2  # units of the quote currency: dollar bars

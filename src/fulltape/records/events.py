@@ -52,5 +52,13 @@ class BooksLost:
     instruments: frozenset[int]
 
 
-Event = SessionEvent | Subscribed | Hole | Unbroken | BooksLost
+@dataclass(frozen=True, slots=True)
+class NotFollowed:
+    """From now on nobody wants these instruments: what happens to them is not missed."""
+
+    ingest_time: int
+    instruments: frozenset[int]
+
+
+Event = SessionEvent | Subscribed | Hole | Unbroken | BooksLost | NotFollowed
 """What `Step.events` carries."""
