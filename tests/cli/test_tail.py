@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
 from fulltape.cli.output import SIMULATED
@@ -126,3 +127,16 @@ def test_ctrl_c_leaves_quietly(run: Run, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(asyncio, "run", interrupted)
     result = run("tail")
     assert (result.code, result.err) == (0, "")
+
+
+def test_a_refusal_is_told_in_the_servers_words(run: Run) -> None:
+    def refuse(socket: ServerConnection, request: Request) -> Response:
+        return socket.respond(401, '{"detail": "needs a token of scope read"}')
+
+    with serve(lambda _: None, "127.0.0.1", 0, process_request=refuse) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        result = run("tail", "--url", f"http://127.0.0.1:{server.socket.getsockname()[1]}")
+        server.shutdown()
+        thread.join()
+    assert (result.code, result.err) == (2, "error: refused: needs a token of scope read\n")

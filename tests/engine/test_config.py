@@ -34,7 +34,7 @@ def test_the_sample_names_every_key_and_its_comments_load_too() -> None:
         ("[sever]\nport = 1", "[sever]: unknown key (did you mean 'server'?)"),
         (
             "[server]\nzzz = 1",
-            "[server] zzz: unknown key (known: host, port, allow_remote, allowed_hosts, allowed_origins)",
+            "[server] zzz: unknown key (known: host, port, allow_remote, read_needs_token, tokens, allowed_hosts,",
         ),
         (
             "[venues.coinbase]\napi_key = 'x'",
@@ -91,7 +91,10 @@ def test_loopback_hosts_need_no_permission(host: str) -> None:
 
 
 def test_listening_to_everybody_must_be_said_twice() -> None:
-    assert Config.parse("[server]\nhost = '0.0.0.0'\nallow_remote = true").server.host == "0.0.0.0"
+    with pytest.raises(ConfigError, match="set read_needs_token = true, or allow_remote = true"):
+        Config.parse("[server]\nhost = '0.0.0.0'")
+    for permission in ("allow_remote", "read_needs_token"):
+        assert Config.parse(f"[server]\nhost = '0.0.0.0'\n{permission} = true").server.host == "0.0.0.0"
 
 
 def test_a_missing_file_says_how_to_make_one(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from litestar import Litestar, Request, Router
 from litestar.di import Provide
 
+from fulltape.api.access import requires
 from fulltape.api.backend import Backend
 from fulltape.api.catalogue import Catalogue
 from fulltape.api.config import ApiConfig
@@ -29,6 +30,7 @@ from fulltape.api.snapshots import Caught, StreamReader
 from fulltape.api.static import static_routes
 from fulltape.api.stream import stream
 from fulltape.api.subscription import Wants
+from fulltape.api.tokens import Scope
 from fulltape.errors import did_you_mean
 
 
@@ -62,6 +64,7 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
     app = Litestar(
         route_handlers=[api, health, ready, metrics, *static_routes(static_dir)],
         dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
+        guards=[requires(Scope.READ)],
         before_request=refuse_unknown_parameters,
         exception_handlers=EXCEPTION_HANDLERS,
         after_exception=[log_bug],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 
 
@@ -12,6 +14,10 @@ class ApiConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Names under which the API may be addressed besides the loopback ones, without port."""
     allowed_origins: tuple[str, ...] = ()
     """Web origins whose pages may open the stream besides our own and the loopback ones, as ``https://host:port``."""
+    tokens: Path | None = None
+    """The file of tokens; without one nobody can write."""
+    read_needs_token: bool = False
+    """Whether reading needs a token, too."""
     reader_threads: int = 4
     """How many requests may read the store at the same time."""
     max_body_bytes: int = 65_536

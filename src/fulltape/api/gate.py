@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import cast
 from urllib.parse import urlsplit
 
-import msgspec
 from litestar.enums import ScopeType
+from litestar.exceptions import HTTPException, PermissionDeniedException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
+from fulltape.api.access import Access
 from fulltape.api.config import ApiConfig
-from fulltape.api.problems import MEDIA_TYPE, Problem
+from fulltape.api.problems import MEDIA_TYPE, problem_response
+from fulltape.api.tokens import Scope as TokenScope
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -31,48 +33,55 @@ _HEADERS = (
 
 
 class Gate:
-    """Refuses requests for foreign hosts and streams for foreign pages; adds the security headers.
+    """Refuses requests for foreign hosts, streams for foreign pages and tokens that are none; adds security headers.
 
     The host check is what stops DNS rebinding: a page of ``evil.example`` whose name was pointed at 127.0.0.1 still
-    sends ``Host: evil.example``.
+    sends ``Host: evil.example``. What a request may do is noted as ``auth`` for the guards of the handlers.
     """
 
     def __init__(self, app: ASGIApp, config: ApiConfig) -> None:
         self._app = app
+        self._access = Access(config)
         self._hosts = _LOOPBACK | {host.lower() for host in config.allowed_hosts}
         self._origins = frozenset(origin.lower().rstrip("/") for origin in config.allowed_origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection, or refuse it with 403."""
-        is_stream = scope["type"] == ScopeType.WEBSOCKET
-        headers = [(name.lower(), value.decode("latin-1")) for name, value in scope["headers"]]
-        hosts = [value for name, value in headers if name == b"host"]
-        origins = [value for name, value in headers if name == b"origin"]
-        refusal = self._refusal(hosts, origins if is_stream else ())
-        if refusal is None:
-            await self._app(scope, receive, _with_headers(send))
-        elif is_stream:
+        """Serve one connection, or refuse it with 401 or 403."""
+        try:
+            self._admit(scope)
+        except HTTPException as refusal:
             await receive()
-            await send({"type": "websocket.close", "code": 1008, "reason": refusal})
+            kind = "websocket.http" if scope["type"] == ScopeType.WEBSOCKET else "http"
+            await _refuse(refusal, kind, send)
         else:
-            await _refuse(refusal, _with_headers(send))
+            await self._app(scope, receive, _with_headers(send))
 
-    def _refusal(self, hosts: list[str], origins: Iterable[str]) -> str | None:
-        if len(hosts) != 1 or not self._is_known(_host_name(hosts[0])):
-            return f"not served under this name: {', '.join(hosts) or 'none'} (allow it in allowed_hosts)"
+    def _admit(self, scope: Scope) -> None:
+        """Note what the connection may do. Raises HTTPException if that is nothing at all."""
+        hosts, origins, authorizations = (_values(scope, name) for name in (b"host", b"origin", b"authorization"))
+        if len(hosts) != 1 or _host_name(hosts[0]) not in self._hosts:
+            names = ", ".join(hosts) or "none"
+            raise PermissionDeniedException(f"not served under this name: {names} (allow it in allowed_hosts)")
+        if scope["type"] != ScopeType.WEBSOCKET:
+            scope["auth"] = self._access.grant(authorizations, ())
+            return
         for origin in origins:
             if not self._is_own(origin.lower(), hosts[0].lower()):
-                return f"pages of {origin} may not open the stream (allow it in allowed_origins)"
-        return None
-
-    def _is_known(self, host: str | None) -> bool:
-        return host is not None and host in self._hosts
+                raise PermissionDeniedException(
+                    f"pages of {origin} may not open the stream (allow it in allowed_origins)"
+                )
+        scope["auth"] = grant = self._access.grant(authorizations, scope["subprotocols"])
+        grant.check(TokenScope.READ)
 
     def _is_own(self, origin: str, host: str) -> bool:
         scheme, _, authority = origin.partition("://")
         if origin in self._origins:
             return True
         return scheme in ("http", "https") and (authority == host or _host_name(authority) in _LOOPBACK)
+
+
+def _values(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for header, value in scope["headers"] if header.lower() == name]
 
 
 def _host_name(authority: str) -> str | None:
@@ -96,8 +105,11 @@ def _with_headers(send: Send) -> Send:
     return send_with_headers
 
 
-async def _refuse(detail: str, send: Send) -> None:
-    body = msgspec.json.encode(Problem("Forbidden", 403, detail))
-    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    await send({"type": "http.response.start", "status": 403, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+async def _refuse(refusal: HTTPException, kind: str, send: Send) -> None:
+    """Answer with a problem document; ``kind`` says whether a request or the opening of a stream."""
+    answer = problem_response(refusal.status_code, refusal.detail, refusal.headers)
+    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(answer.content)).encode())]
+    headers += [(name.lower().encode(), value.encode()) for name, value in (refusal.headers or {}).items()]
+    start = {"type": f"{kind}.response.start", "status": refusal.status_code, "headers": [*headers, *_HEADERS]}
+    await send(cast("Message", start))
+    await send(cast("Message", {"type": f"{kind}.response.body", "body": answer.content, "more_body": False}))

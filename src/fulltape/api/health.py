@@ -6,6 +6,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
+from fulltape.api.access import OPEN_TO_ALL
 from fulltape.api.problems import problem_answers, problem_response
 from fulltape.api.services import Services, json_response
 from fulltape.api.wire import BadFeed, Health, encode
@@ -26,14 +27,21 @@ _READY = {
 }
 
 
-@get("/health", responses=_HEALTH, sync_to_thread=False, summary="Is everything well", tags=["operation"])
+@get(
+    "/health",
+    opt=OPEN_TO_ALL,
+    responses=_HEALTH,
+    sync_to_thread=False,
+    summary="Is everything well",
+    tags=["operation"],
+)
 def health(services: NamedDependency[Services]) -> Response[bytes]:
     """200 while engine and stream run and no feed is stale, down or refused; else 503 with their names."""
     bad = bad_parts(services.backend.status(), services.hub.error)
     return json_response(encode(Health("bad", bad) if bad else Health("ok")), 503 if bad else 200)
 
 
-@get("/ready", responses=_READY, summary="Can it serve", tags=["operation"])
+@get("/ready", opt=OPEN_TO_ALL, responses=_READY, summary="Can it serve", tags=["operation"])
 async def ready(services: NamedDependency[Services]) -> Response[bytes]:
     """200 once the store can be read and the engine can commit; else 503."""
     stopped = services.backend.status().engine.error

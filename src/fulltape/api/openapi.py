@@ -10,6 +10,7 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
 
 from fulltape import __version__
+from fulltape.api.access import SECURITY
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>body{{font:15px/1.5 system-ui;margin:2rem auto;max-width:60rem;padding:0 1rem}}code{{background:#8882}}
@@ -45,6 +46,7 @@ def openapi_config() -> OpenAPIConfig:
         version=__version__,
         description="Market data: complete, and provably so. The WebSocket /api/v1/stream is described in docs/api.md.",
         path="/schema",
+        components=SECURITY,
         use_handler_docstrings=True,
         render_plugins=[OperationsPage(path="/"), JsonRenderPlugin()],
     )

@@ -37,12 +37,12 @@ class Problem(msgspec.Struct, frozen=True):
 
 
 def problem_answers(*codes: int) -> dict[int, ResponseSpec]:
-    """Return the entries of these errors for a handler's ``responses``."""
+    """Return the entries of these errors for a handler's ``responses``, and of those that the gate may give any."""
     return {
         code: ResponseSpec(
             Problem, generate_examples=False, media_type=MEDIA_TYPE, description=HTTPStatus(code).description
         )
-        for code in codes
+        for code in sorted({401, 403, *codes})
     }
 
 

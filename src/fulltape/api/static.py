@@ -11,6 +11,8 @@ from litestar.enums import MediaType
 from litestar.static_files import create_static_files_router
 from litestar.types import ControllerRouterHandler
 
+from fulltape.api.access import OPEN_TO_ALL
+
 _YEAR_S = 31_536_000
 
 _NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>fulltape</title>
@@ -37,10 +39,15 @@ def static_routes(static_dir: Path | None) -> list[ControllerRouterHandler]:
 
 def _files(path: str, directory: Path, cache_control: CacheControlHeader) -> Router:
     return create_static_files_router(
-        path, [directory], html_mode=path == "/", name=f"static:{path}", cache_control=cache_control
+        path,
+        [directory],
+        html_mode=path == "/",
+        name=f"static:{path}",
+        cache_control=cache_control,
+        opt=OPEN_TO_ALL,
     )
 
 
-@get("/", include_in_schema=False, sync_to_thread=False, media_type=MediaType.HTML)
+@get("/", opt=OPEN_TO_ALL, include_in_schema=False, sync_to_thread=False, media_type=MediaType.HTML)
 def _not_built(request: Request[Any, Any, Any]) -> Response[str]:
     return Response(_NOT_BUILT, media_type=MediaType.HTML, headers={"Cache-Control": "no-store"})

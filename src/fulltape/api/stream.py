@@ -10,6 +10,7 @@ from litestar import WebSocket, websocket
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, WebSocketDisconnect
 
+from fulltape.api.access import STREAM_PROTOCOL
 from fulltape.api.client import Client
 from fulltape.api.messages import CommitMessage, notice_text
 from fulltape.api.services import Services
@@ -28,7 +29,7 @@ TRY_LATER = 1013
 async def stream(socket: WebSocket[Any, Any, Any], services: NamedDependency[Services]) -> None:
     """Serve one client until it leaves or falls behind."""
     hub = services.hub
-    await socket.accept()
+    await socket.accept(STREAM_PROTOCOL if STREAM_PROTOCOL in socket.scope["subprotocols"] else None)
     if len(hub.clients) >= services.config.max_clients:
         hub.refused += 1
         await socket.close(TRY_LATER, "too many clients: try again later")

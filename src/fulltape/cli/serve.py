@@ -186,7 +186,7 @@ async def _run(config: Config, listening: socket.socket, stop: asyncio.Event) ->
 
     with wiring.open_store(Path(config.store.path), simulated=config.store.simulated) as store:
         engine = wiring.supervisor(config, store, wiring.recorder(config.capture))
-        app, api = wiring.web_app(engine, config.server)
+        app, api = wiring.web_app(engine, config)
         web = WebServer(server_config(app, host=config.server.host, port=0, config=api), announce)
         running = asyncio.create_task(engine.run())
         serving = asyncio.create_task(web.serve(sockets=[listening]))

@@ -6,16 +6,19 @@ import asyncio
 import csv
 import enum
 import io
+import os
 from typing import Annotated, Any, Final
 
 import msgspec
 import typer
 
 from fulltape.cli.output import Format, on_screen, tell, tell_simulated
+from fulltape.cli.token import token_header
 from fulltape.errors import ConfigError, TransientError
 
 _OPEN_TIMEOUT_S: Final = 5.0
 _MAX_MESSAGE: Final = 64 << 20
+_REFUSED: Final = (401, 403)
 
 
 class Kind(enum.StrEnum):
@@ -89,10 +92,16 @@ class _Printer:
 
 async def _follow(url: str, wanted: dict[str, Any], printer: _Printer) -> None:
     from websockets.asyncio.client import connect
-    from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+    from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
     try:
-        async with connect(url, open_timeout=_OPEN_TIMEOUT_S, max_size=_MAX_MESSAGE, proxy=None) as socket:
+        async with connect(
+            url,
+            open_timeout=_OPEN_TIMEOUT_S,
+            max_size=_MAX_MESSAGE,
+            proxy=None,
+            additional_headers=token_header(os.environ),
+        ) as socket:
             await socket.send(msgspec.json.encode(wanted).decode())
             async for text in socket:
                 _show(msgspec.json.decode(text), wanted["kinds"], printer)
@@ -102,6 +111,10 @@ async def _follow(url: str, wanted: dict[str, Any], printer: _Printer) -> None:
         raise ConfigError(f"not an address: {url}; they look like http://127.0.0.1:8000") from None
     except BrokenPipeError:
         raise  # ours, not the server's: `main` knows that the reader of our output has seen enough
+    except InvalidStatus as error:
+        if error.response.status_code not in _REFUSED:
+            raise ConfigError(f"no fulltape answers at {url} ({error}): give its address with --url") from None
+        raise ConfigError(f"refused: {_detail(error.response.body)}") from None
     except (OSError, InvalidHandshake) as error:
         raise ConfigError(
             f"no fulltape answers at {url} ({error}): start it with `fulltape up`, or give --url"
@@ -109,6 +122,14 @@ async def _follow(url: str, wanted: dict[str, Any], printer: _Printer) -> None:
     except ConnectionClosed as error:
         raise TransientError(f"the connection was lost: {error}") from None
     raise TransientError("fulltape has stopped")
+
+
+def _detail(body: bytes) -> str:
+    """Return what a problem document says, or all of it if it is none."""
+    try:
+        return str(msgspec.json.decode(body)["detail"])
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return body.decode("utf-8", "replace")
 
 
 def _show(message: dict[str, Any], kinds: list[str], printer: _Printer) -> None:

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from fulltape.api.config import ApiConfig
+from fulltape.api.tokens import FILE_NAME
 from fulltape.bus.memory import MemoryBus
 from fulltape.capture.line import Direction, Line
 from fulltape.capture.recorder import Recorder
 from fulltape.capture.replayer import ReplaySource
 from fulltape.capture.segments import SegmentLimits
 from fulltape.clock import Clock, SystemClock
-from fulltape.engine.config import CaptureConfig, Config, EngineConfig, ServerConfig, VenueConfig, credentials
+from fulltape.engine.config import CaptureConfig, Config, EngineConfig, VenueConfig, credentials
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.runner import RecordedClock, Runner, RunnerConfig
@@ -148,11 +149,25 @@ def recorder(config: CaptureConfig) -> Recorder | None:
     return Recorder(Path(config.directory), limits, queue_bytes=int(config.queue_mb * (1 << 20)))
 
 
-def web_app(backend: Backend, config: ServerConfig) -> tuple[Litestar, ApiConfig]:
-    """Return the application that serves the API and the dashboard, and what it was told."""
+def tokens_path(config: Config) -> Path:
+    """Return where the tokens lie: one file serves every database of a folder."""
+    return Path(config.server.tokens or Path(config.store.path).parent / FILE_NAME)
+
+
+def web_app(backend: Backend, config: Config) -> tuple[Litestar, ApiConfig]:
+    """Return the application that serves the API and the dashboard, and what it was told.
+
+    Raises ConfigError for a file of tokens that is none.
+    """
     from fulltape.api.app import create_app
 
-    api = ApiConfig(allowed_hosts=config.allowed_hosts, allowed_origins=config.allowed_origins)
+    server = config.server
+    api = ApiConfig(
+        allowed_hosts=server.allowed_hosts,
+        allowed_origins=server.allowed_origins,
+        tokens=tokens_path(config),
+        read_needs_token=server.read_needs_token,
+    )
     return create_app(backend, static_dir=dashboard_directory(), config=api), api
 
 

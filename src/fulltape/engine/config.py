@@ -31,11 +31,16 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class ServerConfig(msgspec.Struct, frozen=True):
-    """Where the dashboard and the API listen, and under which names besides loopback. Port 0 takes any free one."""
+    """Where the dashboard and the API listen, and under which names besides loopback. Port 0 takes any free one.
+
+    ``tokens`` is the file that holds them; ``fulltape-tokens.json`` beside the database if empty.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8000
     allow_remote: bool = False
+    read_needs_token: bool = False
+    tokens: str = ""
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
 
@@ -133,10 +138,10 @@ class Config(msgspec.Struct, frozen=True):
 
     def check(self) -> None:
         """Refuse what the types allow and fulltape cannot do. Connects to nothing. Raises ConfigError."""
-        if not self.server.allow_remote and not _is_loopback(self.server.host):
+        if not (self.server.allow_remote or self.server.read_needs_token or _is_loopback(self.server.host)):
             raise ConfigError(
-                f"[server] host: {self.server.host} is open to other machines, and nothing asks them for a password; "
-                "use 127.0.0.1, or set allow_remote = true if a proxy in front does"
+                f"[server] host: {self.server.host} is open to other machines, and nothing asks them for a token; "
+                "use 127.0.0.1, or set read_needs_token = true, or allow_remote = true if a proxy in front asks them"
             )
         if not self.candles.intervals:
             raise ConfigError("[candles] intervals: name at least one, such as 1m")
