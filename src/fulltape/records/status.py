@@ -37,6 +37,8 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
     channels: tuple[str, ...]
     instruments: tuple[str, ...]
     stale_instruments: tuple[str, ...]
+    credits_left: int | None = None
+    """What the venue still lets us ask today; None for one that does not count."""
 
 
 class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,12 +8,13 @@ engine drive it, and the same parser serves live data and recordings.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, runtime_checkable
 from urllib.parse import urlencode
 
 import msgspec
+from sortedcontainers import SortedDict
 
 from fulltape.records import Array, Batch, Instrument, Schema
 from fulltape.records.frames import Connection
@@ -86,6 +87,10 @@ class Polling(msgspec.Struct, frozen=True, kw_only=True):
     reserve: int
 
 
+BookChecksum = Callable[[SortedDict, SortedDict, int, int], int | None]
+"""Bids, asks, decimals of prices and of sizes in, the venue's checksum out; None where floats do not tell."""
+
+
 class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The constants of a venue. Durations are seconds."""
 
@@ -111,6 +116,18 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Books begin with a snapshot asked for by `Venue.book_request`, not with one that the stream sends."""
     book_depth: int | None = None
     """Levels a side that the venue keeps up to date: it does not tell what falls out of them. None: all."""
+    book_checksum: BookChecksum | None = None
+    """Computes the checksum that the venue sends along with a book."""
+    contract_kinds: frozenset[str] = frozenset()
+    """Kinds of record whose sizes count contracts where the instrument is one; the engine turns them into base units.
+
+    Until the venue has told how much a contract is, such records are rejected and connections wait for the list of
+    instruments.
+    """
+    more_instruments: tuple[RestRequest, ...] = ()
+    """Further lists of instruments besides `Venue.instruments_request`, with answers of the same form."""
+    signs: tuple[bytes, ...] = ()
+    """What only frames of this venue contain: it tells whose a recording is that names no address."""
     credential_variables: tuple[str, ...] = ()
     """Environment variables for key, secret and passphrase."""
     credential_headers: tuple[str, ...] = ()
@@ -204,7 +221,7 @@ class Parser(Protocol):
     """
 
     def parse(self, payloads: Sequence[bytes], ingest_times: Sequence[int]) -> Parsed:
-        """Turn frames into columns.
+        """Turn frames into columns. Sizes are counted as the venue counts them; see `VenueSpec.contract_kinds`.
 
         Never raises for what a venue sent: a bad frame, or the bad part of one, becomes a `Reject`. How frames are
         split over calls changes nothing in the rows that come out.
@@ -217,7 +234,8 @@ class RestRequest:
     """A request that the REST client performs; keys are not part of it, the client adds them.
 
     ``body`` is JSON text. ``base_url`` names another of the venue's servers than the one the client asks; it counts
-    only where the client asks the venue itself and not a stand-in for it.
+    only where the client asks the venue itself and not a stand-in for it. At a venue that counts credits an answer
+    takes so many ``credits``.
     """
 
     path: str
@@ -225,6 +243,7 @@ class RestRequest:
     method: str = "GET"
     body: bytes = b""
     base_url: str = ""
+    credits: int = 1
 
 
 def answer_frame(request: RestRequest, body: bytes) -> bytes:
@@ -306,14 +325,6 @@ class Venue(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Poll:
-    """A request to be made again and again. Each time takes ``cost`` credits."""
-
-    request: RestRequest
-    cost: int = 1
-
-
 @runtime_checkable
 class PolledVenue(Venue, Protocol):
     """A venue without a stream: its answers to `polls` are its frames, see `answer_frame`. ``spec.polling`` is set.
@@ -321,11 +332,11 @@ class PolledVenue(Venue, Protocol):
     Its history is not of bars but of single moments, each of which takes a request.
     """
 
-    def polls(self, subscription: Subscription) -> list[Poll]:
+    def polls(self, subscription: Subscription) -> list[RestRequest]:
         """Describe what to ask in every round. Raises ConfigError for what the venue does not offer."""
         ...
 
-    def credits_request(self) -> Poll:
+    def credits_request(self) -> RestRequest:
         """Describe the request for what is left of the day's credits."""
         ...
 

@@ -15,6 +15,7 @@ from fulltape.venues.bitstamp import Bitstamp
 from fulltape.venues.bybit import LINEAR, SPOT, Bybit
 from fulltape.venues.coinbase import Coinbase
 from fulltape.venues.kraken import Kraken
+from fulltape.venues.livecoinwatch import LiveCoinWatch
 from fulltape.venues.okx import Okx
 
 VENUES: Final[Mapping[str, Venue]] = MappingProxyType(
@@ -26,6 +27,7 @@ VENUES: Final[Mapping[str, Venue]] = MappingProxyType(
         "BITSTAMP": Bitstamp(),
         "COINBASE": Coinbase(),
         "KRAKEN": Kraken(),
+        "LIVECOINWATCH": LiveCoinWatch(),
         "OKX": Okx(),
     }
 )

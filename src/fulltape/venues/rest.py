@@ -113,7 +113,7 @@ class RestClient:
         async with self._limiter:
             if self._credits is not None:
                 # Paid before asking: a crash in between may waste a credit, never spend one twice.
-                self._credits.spend(1)
+                self._credits.spend(request.credits)
             try:
                 response = await self._send(request)
             except httpx.TransportError as error:
