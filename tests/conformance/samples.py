@@ -10,10 +10,12 @@ import numpy as np
 
 from fulltape.records import (
     STORED,
+    ActivityBar,
     AggressorSide,
     Array,
     Auction,
     Bar,
+    BarBasis,
     Batch,
     Candle,
     CandleSource,
@@ -30,8 +32,10 @@ from fulltape.records import (
     Quote,
     QuoteSource,
     RfqMatch,
+    Stat,
     Ticker,
     Trade,
+    Window,
 )
 
 BTC = Instrument("BTC-USD.COINBASE", "COINBASE", "BTC-USD", "BTC", "USD", 0.01, 1e-8)
@@ -98,6 +102,28 @@ def ticker(trade_id: str = "5", event_time: int = NOON, **changes: Any) -> Ticke
     return msgspec.structs.replace(row, **changes)
 
 
+def stat(event_time: int = NOON, **changes: Any) -> Stat:
+    row = Stat(
+        BTC.id, "7", 100.5, 100.25, 0.5, 0.25, 100.0, 0.5, 0.25, -0.125, 110.0, -8.5, -3.25, 100.75, 1.5,
+        event_time, event_time + 5, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0,
+    )  # fmt: skip
+    return msgspec.structs.replace(row, **changes)
+
+
+def window(start: int = NOON, **changes: Any) -> Window:
+    row = Window(
+        BTC.id, start, start + MINUTE, 7, 100.5, 0.5, 1.25, 3.0, 2.0, 1.0, 4, 3, 1.0, 2 / 3, 1 / 7, 100.25, 0.75
+    )  # fmt: skip
+    return msgspec.structs.replace(row, **changes)
+
+
+def activity_bar(number: int = 1, **changes: Any) -> ActivityBar:
+    row = ActivityBar(
+        BTC.id, BarBasis.TICKS, 1_000.0, number, NOON, NOON + 7, 1.0, 4.0, 0.5, 2.0, 3.0, 6.0, 2.0, 1_000, 1.5
+    )  # fmt: skip
+    return msgspec.structs.replace(row, **changes)
+
+
 def dead_letter(ingest_time: int = NOON, raw: bytes = b"{") -> DeadLetter:
     return DeadLetter("COINBASE", "COINBASE-1", ingest_time, "malformed_json", "end of input", raw)
 
@@ -123,6 +149,12 @@ def every_kind() -> list[msgspec.Struct]:
         last(instrument=ETH.id, trade_time=None, price=None, bid=None, quote_time=None),
         coverage(NOON),
         coverage(NOON, NOON + MINUTE, state=CoverageState.GAP, missing=2, first_missing="7", last_missing=UUID),
+        stat(NOON),
+        stat(NOON + 1, trade_id=UUID, ewma_10t_std=None, rolling_std_5t=None, change_1t=None, change_30d=None),
+        window(NOON),
+        window(NOON + MINUTE // 2, volatility_1m=None, volume=None, taker_buys=None, vwap=None),
+        activity_bar(1),
+        activity_bar(2, basis=BarBasis.VALUE, threshold=1e6),
         RfqMatch(BTC.id, "9", 1.0, 2.0, "buy", NOON, NOON + 1),
         Auction(BTC.id, 3, "collection", 1.0, None, 2.0, None, None, None, True, NOON, NOON + 1),
         dead_letter(NOON, b"\x00\xff\xe2 not text"),

@@ -12,6 +12,7 @@ from fulltape.records.commit import Commit
 from fulltape.records.coverage import COVERAGE, Coverage
 from fulltape.records.enums import (
     AggressorSide,
+    BarBasis,
     BookSide,
     CandleSource,
     CoverageState,
@@ -32,6 +33,16 @@ from fulltape.records.rare import (
     Heartbeat,
     RfqMatch,
 )
+from fulltape.records.statistic import (
+    ACTIVITY_BARS,
+    STATS,
+    TICK_STATS,
+    WINDOWS,
+    ActivityBar,
+    Stat,
+    TickStat,
+    Window,
+)
 from fulltape.records.ticker import TICKERS, Ticker
 from fulltape.records.trade import TRADES, Trade
 
@@ -44,6 +55,9 @@ STORED: Final = (
     COINS,
     LAST_VALUES,
     COVERAGE,
+    STATS,
+    WINDOWS,
+    ACTIVITY_BARS,
     RFQ_MATCHES,
     AUCTIONS,
     DEAD_LETTERS,
@@ -51,9 +65,10 @@ STORED: Final = (
 """The kinds that have a table, in the order in which documentation lists them."""
 
 __all__ = [
-    "AUCTIONS", "BARS", "BOOK_DELTAS", "CANDLES", "COINS", "COVERAGE", "DEAD_LETTERS", "HEARTBEATS", "LAST_VALUES", "QUOTES",
-    "RFQ_MATCHES", "STORED", "TICKERS", "TRADES", "AggressorSide", "Array", "Auction", "Bar", "Batch", "BookDelta",
-    "BookSide", "Candle", "CandleSource", "Coin", "Commit", "Coverage", "CoverageState", "DeadLetter", "EmptyReason",
-    "Heartbeat", "Instrument", "InstrumentTable", "Last", "Origin", "Quote", "QuoteSource", "RfqMatch", "Schema",
-    "Ticker", "Trade", "instrument_id",
+    "ACTIVITY_BARS", "AUCTIONS", "BARS", "BOOK_DELTAS", "CANDLES", "COINS", "COVERAGE", "DEAD_LETTERS", "HEARTBEATS",
+    "LAST_VALUES", "QUOTES", "RFQ_MATCHES", "STATS", "STORED", "TICKERS", "TICK_STATS", "TRADES", "WINDOWS",
+    "ActivityBar", "AggressorSide", "Array", "Auction", "Bar", "BarBasis", "Batch", "BookDelta", "BookSide", "Candle",
+    "CandleSource", "Coin", "Commit", "Coverage", "CoverageState", "DeadLetter", "EmptyReason", "Heartbeat",
+    "Instrument", "InstrumentTable", "Last", "Origin", "Quote", "QuoteSource", "RfqMatch", "Schema", "Stat",
+    "TickStat", "Ticker", "Trade", "Window", "instrument_id",
 ]  # fmt: skip
