@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
 
 import numpy as np
 from tests.conformance.operators import Item, OperatorConformance, Tape
 from tests.conformance.samples import NOON
 
+from fulltape.books.l2 import NO_RULE, Rule
 from fulltape.clock import SECOND_NS
 from fulltape.operators.base import Operator, Step
 from fulltape.operators.quotes import CROSSED_NS, Quotes
@@ -159,3 +161,45 @@ def test_a_snapshot_that_does_not_come_is_asked_for_again() -> None:
     for seconds, wanted in ((0, True), (9, False), (11, True), (12, False)):
         tops(quotes, message((BID, 9.0, 1.0, LAST), time=NOON + seconds * SECOND_NS))
         assert bool(quotes.take_wanted()) is wanted
+
+
+def checked(found: int | None) -> Callable[[int], Rule]:
+    """Return rules by which every book has the checksum ``found``."""
+    return lambda _: Rule(checksum=lambda bids, asks: found)
+
+
+def told(batch: Batch, checksum: int) -> Batch:
+    return Batch(batch.schema, {**batch.columns, "checksum": np.full(len(batch), checksum)})
+
+
+def test_a_failing_checksum_empties_one_book_and_asks_once() -> None:
+    rules = {0: Rule(checksum=lambda bids, asks: len(bids)), 1: NO_RULE}
+    quotes = Quotes(rules.__getitem__)
+    other = message((BID, 9.0, 1.0, SNAPSHOT), (ASK, 11.0, 2.0, LAST), code=1)
+    assert len(tops(quotes, told(BOOK, 2), other)) == 2
+    bad = [told(message((BID, 7.0, 1.0, LAST), time=NOON + i), 99) for i in range(5)]
+    assert tops(quotes, *bad) == [[0.0] * 4]
+    wanted = quotes.take_wanted()
+    assert list(wanted) == [0]
+    assert "its checksum is 3" in wanted[0]
+    assert quotes.take_wanted() == {}
+    held = quotes.book(1)
+    assert held is not None
+    assert held.is_valid
+    counters = quotes.counters
+    assert (counters.verified, counters.failed, counters.resyncs) == (1, 1, 1)
+
+
+def test_checksums_that_fail_again_and_again_do_not_cost_a_snapshot_each_time() -> None:
+    quotes = Quotes(checked(1))
+    snapshots = [told(message(*((BID, 9.0, 1.0, SNAPSHOT | LAST),), time=NOON + i * SECOND_NS), 2) for i in range(25)]
+    tops(quotes, *snapshots)
+    assert (quotes.counters.failed, quotes.counters.resyncs) == (25, 3)
+
+
+def test_a_good_snapshot_between_failures_does_not_open_the_flood() -> None:
+    sums = iter([1, 2] * 10)
+    quotes = Quotes(lambda _: Rule(checksum=lambda bids, asks: next(sums)))
+    flood = [told(message((BID, 9.0, 1.0, flags | LAST), time=NOON + i), 1) for i, flags in enumerate([SNAPSHOT, 0] * 10)]
+    tops(quotes, *flood)
+    assert (quotes.counters.verified, quotes.counters.failed, quotes.counters.resyncs) == (10, 10, 1)

@@ -1,13 +1,14 @@
 """An L2 book: total size at each price, kept from a snapshot and the messages after it.
 
-Where the venue numbers its messages the book proves that none is missing (`fulltape.records.book` says how). A book
-that misses one is invalid: it shows no top, holds what comes, and goes on from the next snapshot.
+Where the venue numbers its messages, or sends a checksum with them, the book proves that none is missing
+(`fulltape.records.book` says how). A book that misses one is invalid: it shows no top, holds what comes, and goes on
+from the next snapshot.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -39,21 +40,41 @@ class Message:
     is_snapshot: bool
     sequence: int | None = None
     previous: int | None = None
+    checksum: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a venue promises of a book: how many levels a side it keeps up to date, and what its checksums are over.
+
+    ``checksum`` gets bids and asks and returns None where it cannot tell. Without it checksums are not verified.
+    """
+
+    depth: int | None = None
+    checksum: Callable[[SortedDict, SortedDict], int | None] | None = None
+
+
+NO_RULE: Final = Rule()
 
 
 class Book:
     """One instrument's book. It is invalid until its first snapshot.
 
-    ``reached`` is the number of the newest message in it, or None. ``trouble`` says why an invalid book is invalid.
+    ``rule`` may change between messages, as more becomes known of the instrument. ``reached`` is the number of the
+    newest message in it, or None. ``trouble`` says why an invalid book is invalid. ``verified`` and ``failed`` count
+    the checksums that were right and wrong.
     """
 
-    __slots__ = ("_held", "asks", "bids", "reached", "trouble")
+    __slots__ = ("_held", "asks", "bids", "failed", "reached", "rule", "trouble", "verified")
 
-    def __init__(self) -> None:
+    def __init__(self, rule: Rule = NO_RULE) -> None:
+        self.rule = rule
         self.bids: SortedDict = SortedDict()
         self.asks: SortedDict = SortedDict()
         self.reached: int | None = None
         self.trouble = "no snapshot yet"
+        self.verified = 0
+        self.failed = 0
         self._held: deque[Message] = deque(maxlen=_HELD)
 
     @property
@@ -79,8 +100,8 @@ class Book:
                 self.invalidate(f"message {message.sequence} follows {message.previous}, the book is at {self.reached}")
                 self._hold(message)
             else:
-                self._apply(message)
                 self.reached = message.sequence
+                self._apply(message)
 
     def invalidate(self, trouble: str) -> None:
         """Distrust the book until the next snapshot, and say why."""
@@ -108,8 +129,8 @@ class Book:
         self.bids.clear()
         self.asks.clear()
         self.trouble = ""
-        self._apply(snapshot)
         self.reached = snapshot.sequence
+        self._apply(snapshot)
         for message in held:
             self.take(message)
 
@@ -126,3 +147,21 @@ class Book:
                 levels[price] = size
             else:
                 levels.pop(price, None)
+        if self.rule.depth is not None:
+            self._cut(self.rule.depth)
+        if message.checksum is not None and self.rule.checksum is not None:
+            self._verify(message.checksum, self.rule.checksum(bids, asks))
+
+    def _cut(self, depth: int) -> None:
+        """Drop what lies below the venue's depth: it no longer says what becomes of those levels."""
+        while len(self.bids) > depth:
+            self.bids.popitem(0)
+        while len(self.asks) > depth:
+            self.asks.popitem()
+
+    def _verify(self, told: int, found: int | None) -> None:
+        if found == told:
+            self.verified += 1
+        elif found is not None:
+            self.failed += 1
+            self.invalidate(f"its checksum is {found}, the venue's {told}")

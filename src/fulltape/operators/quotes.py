@@ -1,15 +1,16 @@
 """Quotes from books: one row for every message after which the best bid or ask, or a size there, is another.
 
-A book that misses a message, whose connection is lost, or whose best bid is at or above its best ask, has no top: that
+A book that misses a message, whose checksum fails, whose connection is lost, or whose best bid is at or above its best ask, has no top: that
 is a row too, with nulls. A book that stays crossed has lost messages that its venue does not number, and starts over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from fulltape.books.l2 import NO_TOP, Book, Message, Top
+from fulltape.books.l2 import NO_RULE, NO_TOP, Book, Message, Rule, Top
 from fulltape.clock import SECOND_NS
 from fulltape.operators.base import Step
 from fulltape.records import BOOK_DELTAS, QUOTES, Batch, QuoteSource
@@ -37,15 +38,26 @@ class _Row(NamedTuple):
     ingest_time: int
 
 
+@dataclass(slots=True)
+class BookCounters:
+    """What became of the books' messages: checksums that were right and wrong, and snapshots that were asked for."""
+
+    verified: int = 0
+    failed: int = 0
+    resyncs: int = 0
+
+
 class Quotes:
-    """Keeps every instrument's book in memory and tells its top.
+    """Keeps every instrument's book in memory and tells its top. ``rule_of`` tells what holds for a book.
 
     Books are not part of a snapshot: after a restart each is invalid until the venue sends it whole again.
     """
 
     name = "quotes"
 
-    def __init__(self) -> None:
+    def __init__(self, rule_of: Callable[[int], Rule] = lambda _: NO_RULE) -> None:
+        self.counters = BookCounters()
+        self._rule_of = rule_of
         self._books: dict[int, Book] = {}
         self._tops: dict[int, Top] = {}
         self._wanted: dict[int, str] = {}
@@ -90,7 +102,11 @@ class Quotes:
         book = self._books.get(arrival.instrument)
         if book is None:
             book = self._books[arrival.instrument] = Book()
+        book.rule = self._rule_of(arrival.instrument)
+        verified, failed = book.verified, book.failed
         book.take(arrival.message)
+        self.counters.verified += book.verified - verified
+        self.counters.failed += book.failed - failed
         self._watch(arrival, book)
         top = NO_TOP if arrival.instrument in self._crossed else book.top
         self._tell(arrival.instrument, top, arrival.event_time, arrival.ingest_time, rows)
@@ -104,10 +120,13 @@ class Quotes:
         else:
             self._crossed.pop(code, None)
         if book.is_valid:
-            self._asked.pop(code, None)
-        elif code not in self._asked or arrival.message.is_snapshot or now - self._asked[code] >= ASK_AGAIN_NS:
+            # A checksum that fails again right after a new snapshot must not cost a snapshot each time.
+            if arrival.message.checksum is None or now - self._asked.get(code, 0) >= ASK_AGAIN_NS:
+                self._asked.pop(code, None)
+        elif code not in self._asked or _is_too_old(arrival.message) or now - self._asked[code] >= ASK_AGAIN_NS:
             self._asked[code] = now
             self._wanted[code] = book.trouble
+            self.counters.resyncs += 1
 
     def _lose(self, loss: BooksLost, rows: list[_Row]) -> None:
         for code in sorted(loss.instruments):
@@ -123,21 +142,27 @@ class Quotes:
             rows.append(_Row(code, top, event_time, ingest_time))
 
 
+def _is_too_old(message: Message) -> bool:
+    """Return whether this is a snapshot that did not help but a newer one will, unlike one whose checksum fails."""
+    return message.is_snapshot and message.checksum is None
+
+
 def _arrivals(deltas: Batch | None) -> Iterator[_Arrival]:
     """Put rows together to messages."""
     if deltas is None:
         return
-    names = ("instrument", "side", "price", "size", "flags", "sequence", "previous", "event_time", "ingest_time")
+    proofs = ("sequence", "previous", "checksum")
+    names = ("instrument", "side", "price", "size", "flags", *proofs, "event_time", "ingest_time")
     levels: list[tuple[int, float, float]] = []
     is_snapshot = False
-    for code, side, price, size, flags, sequence, previous, event_time, ingest_time in zip(
+    for code, side, price, size, flags, sequence, previous, checksum, event_time, ingest_time in zip(
         *(deltas[name].tolist() for name in names), strict=True
     ):
         is_snapshot = is_snapshot or bool(flags & SNAPSHOT)
         if not flags & CLEAR:
             levels.append((side, price, size))
         if flags & LAST:
-            message = Message(levels, is_snapshot, _known(sequence), _known(previous))
+            message = Message(levels, is_snapshot, _known(sequence), _known(previous), _known(checksum))
             yield _Arrival(code, message, event_time, ingest_time)
             levels, is_snapshot = [], False
 

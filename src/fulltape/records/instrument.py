@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 import msgspec
+
+LINEAR: Final = "linear"
+INVERSE: Final = "inverse"
+QUANTO: Final = "quanto"
 
 _ID = re.compile(r"[A-Z0-9][A-Z0-9.$+_]*(-[A-Z0-9.$+_]+)+\.[A-Z0-9]+\Z")
 
 
 class Instrument(msgspec.Struct, frozen=True):
-    """A normalised product. ``id`` is ``BASE-QUOTE.VENUE``; steps are 0 while the venue has not told them."""
+    """A normalised product. ``id`` is ``BASE-QUOTE.VENUE``; steps are 0 while the venue has not told them.
+
+    ``contract`` says what the venue's sizes count: units of the base currency where it is empty, else contracts.
+    ``contract_size`` is what one contract stands for, 0 while that is unknown: units of base if it is ``linear``, of
+    quote if ``inverse``; of neither if ``quanto``, whose sizes stay contracts. ``price_digits`` and ``size_digits`` are
+    the decimals that the venue writes, -1 while it has not told them.
+    """
 
     id: str
     venue: str
@@ -21,6 +32,10 @@ class Instrument(msgspec.Struct, frozen=True):
     price_step: float = 0.0
     size_step: float = 0.0
     status: str = "online"
+    contract: str = ""
+    contract_size: float = 0.0
+    price_digits: int = -1
+    size_digits: int = -1
 
 
 def instrument_id(base: str, quote: str, venue: str) -> str:
