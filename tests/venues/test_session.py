@@ -409,3 +409,87 @@ async def test_sends_what_keeps_the_connection_open(sink: ListSink) -> None:
         async with running(Session(Pinged(), config, sink, ManualClock(NOW), Random(1))):
             await becomes(lambda: received.count('{"op":"ping"}') >= 2)
     assert "subscribe" in str(received[0])
+
+
+XRP = {"XRP-USD": "XRP-USD.COINBASE"}
+
+
+@contextlib.asynccontextmanager
+async def live(sink: ListSink, **changes: object) -> AsyncIterator[tuple[Session, list[dict[str, object]]]]:
+    """Yield a session whose subscription is confirmed, and what it has said."""
+    heard: list[dict[str, object]] = []
+
+    async def handler(connection: ServerConnection) -> None:
+        async for message in connection:
+            heard.append(json.loads(message))
+
+    async with venue_server(handler) as url:
+        session = session_to(url, sink, **changes)
+        async with running(session):
+            await becomes(lambda: len(heard) == 1)
+            session.handle(CONFIRMED)
+            yield session, heard
+
+
+def confirming(*symbols: str, **channels: frozenset[str]) -> Acknowledged:
+    named = {Channel(name): listed for name, listed in channels.items()}
+    return Acknowledged({channel: frozenset(symbols) for channel in WANTED.channels} | named)
+
+
+async def test_a_symbol_is_followed_on_the_living_connection(sink: ListSink) -> None:
+    async with live(sink) as (session, heard):
+        session.follow({**XRP, "BTC-USD": "BTC-USD.COINBASE"})
+        session.follow(XRP)
+        assert session.status().detail == "not confirmed yet: trades of XRP-USD; tickers of XRP-USD"
+        await becomes(lambda: len(heard) == 2)
+        session.handle(confirming("BTC-USD", "ETH-USD", "XRP-USD"))
+        status = session.status()
+    assert (status.state, status.reconnects) == (FeedState.LIVE, 0)
+    assert status.instruments == ("BTC-USD.COINBASE", "ETH-USD.COINBASE", "XRP-USD.COINBASE")
+    assert heard[1] == {"type": "subscribe", "product_ids": ["XRP-USD"], "channels": ["matches", "ticker", "heartbeat"]}
+
+
+async def test_a_symbol_is_given_up_in_every_channel_that_brings_it(sink: ListSink) -> None:
+    async with live(sink) as (session, heard):
+        session.handle(confirming("BTC-USD", "ETH-USD", heartbeats=frozenset({"BTC-USD", "ETH-USD"})))
+        session.unfollow(["ETH-USD", "XRP-USD"])
+        session.unfollow(["ETH-USD"])
+        session.resync("ETH-USD")
+        await becomes(lambda: len(heard) == 2)
+        session.handle(confirming("BTC-USD"))
+        status = session.status()
+    assert (status.state, status.instruments) == (FeedState.LIVE, ("BTC-USD.COINBASE",))
+    assert heard[1:] == [
+        {"type": "unsubscribe", "product_ids": ["ETH-USD"], "channels": ["matches", "ticker", "heartbeat"]}
+    ]
+
+
+async def test_a_symbol_that_is_not_confirmed_does_not_cost_the_connection(sink: ListSink) -> None:
+    async with live(sink, acknowledge_timeout_s=0.05) as (session, _):
+        session.follow(XRP)
+        await becomes(lambda: session.status().state is FeedState.REFUSED)
+        status = session.status()
+        assert status.detail == "not confirmed in 0.05 s: trades of XRP-USD; tickers of XRP-USD"
+        session.unfollow(["XRP-USD"])
+        assert session.status().state is FeedState.LIVE
+        session.follow(XRP)
+        assert session.status().state is FeedState.CONNECTING
+    assert status.reconnects == 0
+    assert sink.order == ["connected", "disconnected"]
+
+
+async def test_symbols_of_a_session_that_is_not_connected_are_asked_for_at_the_next_connection(sink: ListSink) -> None:
+    heard: list[dict[str, object]] = []
+
+    async def handler(connection: ServerConnection) -> None:
+        heard.append(json.loads(await connection.recv()))
+        await connection.wait_closed()
+
+    async with venue_server(handler) as url:
+        session = session_to(url, sink)
+        session.follow({"odd one": "XRP-USD.COINBASE"})
+        session.unfollow(["BTC-USD"])
+        async with running(session):
+            await becomes(lambda: len(heard) == 1)
+            assert session.status().instruments == ("ETH-USD.COINBASE", "XRP-USD.COINBASE")
+    assert heard[0]["product_ids"] == ["ETH-USD", "odd one"]

@@ -11,7 +11,8 @@ import contextlib
 import logging
 import math
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from random import Random
 from typing import Final
 
@@ -36,6 +37,7 @@ from fulltape.venues.base import (
     answer_frame,
 )
 from fulltape.venues.listener import SocketListener, Traffic, connect_socket
+from fulltape.venues.outbox import Outbox
 
 _log = logging.getLogger(__name__)
 _AGAIN: Final = "; trying again in "
@@ -58,6 +60,8 @@ class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     url: str
     subscription: Subscription
+    ids: Mapping[str, str] = {}
+    """The instruments of symbols that do not tell them by themselves."""
     credentials: Credentials | None = None
     max_frame_bytes: int = 64 * 1024 * 1024
     silence_s: float = 5.0
@@ -82,13 +86,19 @@ class Session:
             raise ConfigError(f"{config.name}: not a WebSocket address: {config.url!r} (they begin with wss://)")
         venue.subscribe_frames(config.subscription, config.credentials, clock.now_ns())
         self._venue = venue
+        self._ids = dict(config.ids)
         self._config = config
+        self._subscription = config.subscription
         self._sink = sink
         self._clock = clock
         self._backoff = Backoff(random, base_s=config.backoff_base_s, cap_s=config.backoff_cap_s)
         self._traffic = Traffic()
         self._simulated = False
         self._listener: SocketListener | None = None
+        self._outbox: Outbox | None = None
+        self._has_subscribed = False
+        self._was_confirmed = False
+        self._asked = 0.0
         self._reconnects = 0
         self._confirmed: Acknowledged | None = None
         self._refusal: Refused | None = None
@@ -130,26 +140,47 @@ class Session:
                 self._enter(FeedState.REFUSED if control.is_final else FeedState.DOWN, control.reason)
             return
         if isinstance(control, Invited):
-            self._sign_on(self._listener, control.step)
+            self._sign_on(control.step)
         elif isinstance(control, Acknowledged):
             self._confirmed = control
-        missing = self._missing()
-        if not missing:
-            self._enter(FeedState.LIVE, "")
-        elif self._refusal is not None:
-            self._enter(FeedState.REFUSED, self._refusal.reason)
-        else:
-            self._enter(FeedState.CONNECTING, f"not confirmed yet: {missing}")
+        self._look()
+
+    def follow(self, instruments: Mapping[str, str]) -> None:
+        """Ask for more symbols, given with their instruments' ids; what is received already is left alone."""
+        have = self._subscription.symbols
+        added = tuple(symbol for symbol in instruments if symbol not in have)
+        if not added:
+            return
+        if not self._missing():
+            self._refusal = None  # it was of something that nobody asks for any more
+        self._ids.update(instruments)
+        self._seen.update(dict.fromkeys(added, self._clock.now_ns()))
+        self._subscription = replace(self._subscription, symbols=(*have, *added))
+        if self._has_subscribed:
+            self._ask(self._frames(replace(self._subscription, symbols=added)))
+            self._look()
+
+    def unfollow(self, symbols: Iterable[str]) -> None:
+        """Give symbols up, in every channel that brings them; at least one must stay."""
+        gone = frozenset(symbols) & frozenset(self._subscription.symbols)
+        if not gone:
+            return
+        confirmed = self._confirmed.channels if self._confirmed else {}
+        brought = [channel for channel, listed in confirmed.items() if not gone.isdisjoint(listed)]
+        less = Subscription(tuple(dict.fromkeys((*self._subscription.channels, *brought))), tuple(sorted(gone)))
+        left = tuple(symbol for symbol in self._subscription.symbols if symbol not in gone)
+        self._subscription = replace(self._subscription, symbols=left)
+        if self._outbox is not None and self._has_subscribed:
+            self._outbox.put(self._venue.unsubscribe_frames(less))
+            self._look()
 
     def resync(self, venue_symbol: str) -> None:
         """Ask the stream for an instrument's book anew, the other instruments left alone: unsubscribe, subscribe."""
-        channels = tuple(c for c in self._config.subscription.channels if c in (Channel.BOOK, Channel.BOOK_FULL))
-        if self._listener is None or not channels:
+        channels = tuple(c for c in self._subscription.channels if c in (Channel.BOOK, Channel.BOOK_FULL))
+        if self._outbox is None or not channels or venue_symbol not in self._subscription.symbols:
             return
         book = Subscription(channels, (venue_symbol,))
-        again = self._venue.subscribe_frames(book, self._config.credentials, self._clock.now_ns())
-        for frame in (*self._venue.unsubscribe_frames(book), *again[self._venue.spec.sign_on_frames :]):
-            self._listener.send(frame)
+        self._outbox.put((*self._venue.unsubscribe_frames(book), *self._frames(book)))
 
     def answer(self, request: RestRequest, body: bytes) -> None:
         """Put the answer to a REST request among this connection's frames; see `fulltape.venues.base.Parser`."""
@@ -163,7 +194,7 @@ class Session:
     def status(self) -> FeedStatus:
         """Return the state of the feed now."""
         now_ns, last = self._clock.now_ns(), self._traffic.last_ingest
-        symbols = self._config.subscription.symbols
+        symbols = self._subscription.symbols
         return FeedStatus(
             name=self._config.name,
             venue=self._venue.spec.name,
@@ -176,23 +207,30 @@ class Session:
             bytes=self._traffic.bytes,
             reconnects=self._reconnects,
             last_frame_age_s=None if last is None else (now_ns - last) / SECOND_NS,
-            channels=tuple(self._config.subscription.channels),
-            instruments=tuple(self._venue.instrument(symbol).id for symbol in symbols),
-            stale_instruments=tuple(self._venue.instrument(s).id for s in symbols if self._is_stale(s, now_ns)),
+            channels=tuple(self._subscription.channels),
+            instruments=tuple(map(self._id_of, symbols)),
+            stale_instruments=tuple(self._id_of(symbol) for symbol in symbols if self._is_stale(symbol, now_ns)),
         )
+
+    def _id_of(self, symbol: str) -> str:
+        return self._ids.get(symbol) or self._venue.instrument(symbol).id
 
     async def _connect_and_watch(self) -> None:
         """Live through one connection; afterwards the state and the detail say why it ended."""
         config = self._config
         self._confirmed = self._refusal = None
+        self._has_subscribed = self._was_confirmed = False
         connection = Connection(config.name, self._venue.spec.name)
         listener = SocketListener(connection, self._sink, self._clock, self._traffic, config.max_frame_bytes)
+        outbox = Outbox(listener, self._venue.spec.max_messages_per_s)
+        sending = asyncio.create_task(outbox.run())
         try:
             await self._connect(listener)
-            self._listener = listener
+            self._listener, self._outbox = listener, outbox
             self._enter(FeedState.CONNECTING, "connected, subscribing")
-            await self._subscribe(listener)
-            state, listener.reason = await self._watch(listener)
+            if not self._venue.spec.sign_on_frames:  # else the venue speaks first
+                self._subscribe()
+            state, listener.reason = await self._watch(listener, outbox)
             self._enter(state, listener.reason)
         except TimeoutError:
             self._enter(FeedState.DOWN, f"no answer from {config.url} in {config.connect_timeout_s:g} s")
@@ -202,7 +240,8 @@ class Session:
             listener.reason = "stopped"
             raise
         finally:
-            self._listener = None
+            self._listener = self._outbox = None
+            sending.cancel()
             await listener.close(config.close_timeout_s)
 
     async def _connect(self, listener: SocketListener) -> None:
@@ -232,39 +271,44 @@ class Session:
             raise
         self._simulated = listener.connection.simulated
 
-    def _sign_on(self, listener: SocketListener, step: int) -> None:
+    def _sign_on(self, step: int) -> None:
         """Send what the venue waits for: one frame that signs on, or after the last of them those that subscribe."""
-        frames = self._frames()
-        signing = self._venue.spec.sign_on_frames
-        for frame in frames[step : step + 1] if step < signing else frames[signing:]:
-            listener.send(frame)
+        if step >= self._venue.spec.sign_on_frames:
+            self._subscribe()
+        elif self._outbox is not None:
+            self._outbox.put(self._all_frames(self._subscription)[step : step + 1])
 
-    def _frames(self) -> list[bytes]:
-        config = self._config
-        return self._venue.subscribe_frames(config.subscription, config.credentials, self._clock.now_ns())
+    def _subscribe(self) -> None:
+        self._has_subscribed = True
+        self._ask(self._frames(self._subscription))
 
-    async def _subscribe(self, listener: SocketListener) -> None:
-        if self._venue.spec.sign_on_frames:
-            return  # the venue speaks first
-        for number, frame in enumerate(self._frames()):
-            if number:
-                await asyncio.sleep(1.0 / self._venue.spec.max_messages_per_s)
-            listener.send(frame)
+    def _ask(self, frames: Iterable[bytes]) -> None:
+        """Send frames that the venue must confirm in time."""
+        if self._outbox is not None:
+            self._outbox.put(frames)
+            self._asked = asyncio.get_running_loop().time()
 
-    async def _watch(self, listener: SocketListener) -> tuple[FeedState, str]:
+    def _frames(self, subscription: Subscription) -> list[bytes]:
+        return self._all_frames(subscription)[self._venue.spec.sign_on_frames :]
+
+    def _all_frames(self, subscription: Subscription) -> list[bytes]:
+        return self._venue.subscribe_frames(subscription, self._config.credentials, self._clock.now_ns())
+
+    async def _watch(self, listener: SocketListener, outbox: Outbox) -> tuple[FeedState, str]:
         """Wait for the end of the connection, or for a reason to end it, and return the state that follows."""
         loop = asyncio.get_running_loop()
         tick_s = min(0.25, self._config.silence_s / 4, self._config.acknowledge_timeout_s / 4)
-        asked = loop.time()
+        self._asked = loop.time()
         keepalive = self._venue.spec.keepalive
-        due = math.inf if keepalive is None else asked + keepalive.every_s
+        due = math.inf if keepalive is None else self._asked + keepalive.every_s
         while not listener.ended.is_set():
             if keepalive is not None and loop.time() >= due:
                 listener.send(keepalive.payload)
                 due += keepalive.every_s
-            if listener.is_paused:
-                asked = loop.time()  # the answer may wait in the sink
-            elif (verdict := self._judge(loop.time() - listener.last_frame, loop.time() - asked)) is not None:
+            if listener.is_paused or not outbox.is_empty:
+                self._asked = loop.time()  # the answer may wait in the sink, or the question be on its way
+            silent_s = 0.0 if listener.is_paused else loop.time() - listener.last_frame
+            if (verdict := self._judge(silent_s, loop.time() - self._asked)) is not None:
                 return verdict
             await listener.wait_ended(tick_s)
         return self._verdict_of_the_end(listener.reason)
@@ -287,20 +331,36 @@ class Session:
         if not missing or asked_s < config.acknowledge_timeout_s:
             return None
         if refusal is None:
-            return FeedState.DOWN, f"not confirmed in {config.acknowledge_timeout_s:g} s: {missing}"
+            words = f"not confirmed in {config.acknowledge_timeout_s:g} s: {missing}"
+            if not self._was_confirmed:
+                return FeedState.DOWN, words
+            # Asked for while the connection lived: what it brings already shall not suffer for it.
+            refusal = self._refusal = Refused(words, is_final=True)
+            self._look()
         if self._confirmed is None or not self._confirmed.channels:
             return FeedState.REFUSED, refusal.reason
         return None  # what was refused stays refused, and the rest of the subscription lives
+
+    def _look(self) -> None:
+        """Tell by what is confirmed where the connection stands."""
+        missing = self._missing()
+        if not missing:
+            self._was_confirmed = True
+            self._enter(FeedState.LIVE, "")
+        elif self._refusal is not None:
+            self._enter(FeedState.REFUSED, self._refusal.reason)
+        else:
+            self._enter(FeedState.CONNECTING, f"not confirmed yet: {missing}")
 
     def _missing(self) -> str:
         """Return in words what was asked for and is not confirmed. An empty list of symbols confirms all of them."""
         confirmed = self._confirmed.channels if self._confirmed else {}
         gaps = []
-        for channel in self._config.subscription.channels:
+        for channel in self._subscription.channels:
             symbols = confirmed.get(channel)
             if symbols is None:
                 gaps.append(str(channel))
-            elif symbols and (left := [s for s in self._config.subscription.symbols if s not in symbols]):
+            elif symbols and (left := [s for s in self._subscription.symbols if s not in symbols]):
                 gaps.append(f"{channel} of {', '.join(left)}")
         return "; ".join(gaps)
 
