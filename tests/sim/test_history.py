@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from fulltape.clock import SECOND_NS
-from fulltape.sim.history import Bars, MinuteBar, TradeRing
+from fulltape.sim.history import Bars, MinuteBar, TradeRing, roll_up
 
 DAY_S = 86_400
 
@@ -71,3 +71,27 @@ def test_after_a_day_without_trades_the_day_begins_anew() -> None:
 
 def test_before_the_first_trade_there_is_no_day() -> None:
     assert Bars([]).day() is None
+
+
+def test_a_bar_counts_trades_and_what_takers_bought() -> None:
+    bars = Bars([])
+    bars.add(10, 3, 5 * SECOND_NS, is_buy=True)
+    bars.add(12, 2, 6 * SECOND_NS)
+    assert list(bars.between(0, 60)) == [MinuteBar(0, 10, 12, 10, 12, 5, 54, 2, 3, 30)]
+    day = bars.day()
+    assert day is not None
+    assert day.value == 54
+
+
+def test_bars_roll_up_and_stay_as_they_are() -> None:
+    minutes = [
+        MinuteBar(360, 9, 9, 8, 8, 1, 8, 1, 0, 0),
+        MinuteBar(120, 4, 6, 4, 5, 2, 10, 2, 1, 5),
+        MinuteBar(0, 3, 4, 1, 4, 3, 9, 2, 3, 9),
+    ]
+    assert roll_up(minutes, 300) == [
+        MinuteBar(300, 9, 9, 8, 8, 1, 8, 1, 0, 0),
+        MinuteBar(0, 3, 6, 1, 5, 5, 19, 4, 4, 14),
+    ]
+    assert minutes[1].volume == 2
+    assert roll_up([], 300) == []

@@ -11,7 +11,7 @@ import msgspec
 
 from fulltape.clock import SECOND_NS, format_rfc3339, parse_rfc3339
 from fulltape.sim.coinbase_wire import encode, micros_text, product
-from fulltape.sim.history import MINUTE_S, MinuteBar
+from fulltape.sim.history import MINUTE_S, MinuteBar, roll_up
 from fulltape.sim.instruments import Listing
 from fulltape.sim.market import Market
 
@@ -119,7 +119,7 @@ class CoinbaseRest:
         else:  # one bound alone is ignored
             first, last = newest - (_DEFAULT_CANDLES - 1) * granularity, newest
         bars = self._market.bars(index, first, last + granularity)
-        return _ok(_roll_up(bars, granularity, self._market.listings[index]))
+        return _ok(_rows(roll_up(bars, granularity), self._market.listings[index]))
 
     def _book(self, index: int, query: Mapping[str, str]) -> Reply:
         level = _whole(query, "level", 1)
@@ -180,20 +180,10 @@ def _product(listing: Listing) -> dict[str, object]:
     }
 
 
-def _roll_up(bars: list[MinuteBar], granularity: int, listing: Listing) -> list[list[float]]:
-    """Fold minutes, newest first, into ``[time, low, high, open, close, volume]``: numbers, and low before high."""
+def _rows(bars: list[MinuteBar], listing: Listing) -> list[list[float]]:
+    """Return ``[time, low, high, open, close, volume]`` of each bar: numbers, and low before high."""
     price, size = 10**listing.price_decimals, 10**listing.size_decimals
-    merged: list[MinuteBar] = []
-    for bar in bars:
-        start = bar.start // granularity * granularity
-        if merged and merged[-1].start == start:
-            last = merged[-1]
-            merged[-1] = MinuteBar(
-                start, bar.open, max(last.high, bar.high), min(last.low, bar.low), last.close, last.volume + bar.volume
-            )
-        else:
-            merged.append(MinuteBar(start, bar.open, bar.high, bar.low, bar.close, bar.volume))
-    return [[b.start, b.low / price, b.high / price, b.open / price, b.close / price, b.volume / size] for b in merged]
+    return [[b.start, b.low / price, b.high / price, b.open / price, b.close / price, b.volume / size] for b in bars]
 
 
 def _whole(query: Mapping[str, str], name: str, default: int) -> int:

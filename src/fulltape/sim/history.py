@@ -18,7 +18,11 @@ _KEPT_MINUTES = 100_000  # 69 days, so that a month is always whole
 
 
 class MinuteBar(msgspec.Struct):
-    """One minute of one product: start in seconds, prices in price steps, volume in size steps."""
+    """One minute of one product, or several rolled up: start in seconds, prices in price steps, volume in size steps.
+
+    ``value`` is the sum of price times size, in price steps times size steps; ``bought`` and ``bought_value`` are what
+    of volume and value takers bought.
+    """
 
     start: int
     open: int
@@ -26,6 +30,21 @@ class MinuteBar(msgspec.Struct):
     low: int
     close: int
     volume: int
+    value: int = 0
+    trades: int = 0
+    bought: int = 0
+    bought_value: int = 0
+
+    def extend_back(self, earlier: MinuteBar) -> None:
+        """Take in the bar before this one."""
+        self.open = earlier.open
+        self.high = max(self.high, earlier.high)
+        self.low = min(self.low, earlier.low)
+        self.volume += earlier.volume
+        self.value += earlier.value
+        self.trades += earlier.trades
+        self.bought += earlier.bought
+        self.bought_value += earlier.bought_value
 
 
 class PastTrade(msgspec.Struct, frozen=True):
@@ -39,13 +58,14 @@ class PastTrade(msgspec.Struct, frozen=True):
 
 
 class Day(msgspec.Struct, frozen=True):
-    """Rolling figures over 24 hours, and the volume of 30 days."""
+    """Rolling figures over 24 hours, and the volume of 30 days; ``value`` is as in `MinuteBar`."""
 
     open: int
     high: int
     low: int
     volume: int
     volume_30d: int
+    value: int = 0
 
 
 class TradeRing:
@@ -93,24 +113,31 @@ class Bars:
     def __init__(self, past: Iterable[MinuteBar]) -> None:
         self._bars: deque[MinuteBar] = deque(past, maxlen=_KEPT_MINUTES)
         self._open: int | None = None
-        self._high, self._low, self._volume, self._month = 0, 0, 0, 0
+        self._high, self._low, self._volume, self._value, self._month = 0, 0, 0, 0, 0
         self._sum_closed()
 
-    def add(self, price: int, size: int, time: int) -> None:
-        """Take one trade; times never go back."""
+    def add(self, price: int, size: int, time: int, is_buy: bool = False) -> None:
+        """Take one trade; times never go back. ``is_buy`` says that the taker bought."""
         start = time // (MINUTE_S * SECOND_NS) * MINUTE_S
         bars = self._bars
         if bars and bars[-1].start == start:
             bar = bars[-1]
             bar.close = price
-            bar.volume += size
             if price > bar.high:
                 bar.high = price
             elif price < bar.low:
                 bar.low = price
-            return
-        bars.append(MinuteBar(start, price, price, price, price, size))
-        self._sum_closed()
+        else:
+            bar = MinuteBar(start, price, price, price, price, 0)
+            bars.append(bar)
+            self._sum_closed()
+        value = price * size
+        bar.volume += size
+        bar.value += value
+        bar.trades += 1
+        if is_buy:
+            bar.bought += size
+            bar.bought_value += value
 
     def between(self, start_s: int, end_s: int) -> Iterator[MinuteBar]:
         """Iterate over the bars with ``start_s <= start < end_s``, newest first."""
@@ -126,9 +153,9 @@ class Bars:
             return None
         bar = self._bars[-1]
         if self._open is None:
-            return Day(bar.open, bar.high, bar.low, bar.volume, self._month + bar.volume)
-        high, low = max(self._high, bar.high), min(self._low, bar.low)
-        return Day(self._open, high, low, self._volume + bar.volume, self._month + bar.volume)
+            return Day(bar.open, bar.high, bar.low, bar.volume, self._month + bar.volume, bar.value)
+        high, low, value = max(self._high, bar.high), min(self._low, bar.low), self._value + bar.value
+        return Day(self._open, high, low, self._volume + bar.volume, self._month + bar.volume, value)
 
     def _sum_closed(self) -> None:
         """Sum up the bars before the newest, once a minute: the newest is added when somebody asks."""
@@ -140,4 +167,17 @@ class Bars:
         self._high = max((bar.high for bar in day), default=0)
         self._low = min((bar.low for bar in day), default=0)
         self._volume = sum(bar.volume for bar in day)
+        self._value = sum(bar.value for bar in day)
         self._month = sum(bar.volume for bar in month)
+
+
+def roll_up(bars: Iterable[MinuteBar], length_s: int) -> list[MinuteBar]:
+    """Fold one-minute bars, newest first, into bars of ``length_s``, newest first; what has no trades has no bar."""
+    merged: list[MinuteBar] = []
+    for bar in bars:
+        start = bar.start // length_s * length_s
+        if merged and merged[-1].start == start:
+            merged[-1].extend_back(bar)
+        else:
+            merged.append(msgspec.structs.replace(bar, start=start))
+    return merged

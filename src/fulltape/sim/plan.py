@@ -72,7 +72,7 @@ class Plan:
         """Return the bars of ``count`` minutes before a minute, by listing, none where a minute has no trade.
 
         They begin and end at the prices and have the number of trades that the minutes played out would have; high,
-        low and volume are drawn.
+        low, volume and the part that takers bought are drawn.
         """
         bars: list[list[MinuteBar]] = [[] for _ in self._listings]
         ids = self.first_ids(minute - count)
@@ -80,13 +80,12 @@ class Plan:
             rng = self._rng(_BARS, past)
             prices = np.maximum(np.rint(self._bridge(rng, past, _BAR_POINTS)[1]), 1).astype(np.int64)
             sizes = rng.lognormal(-0.125, 0.5, len(self._listings))
+            parts = rng.uniform(0.3, 0.7, len(self._listings))
             next_ids = self.first_ids(past + 1)
             for i, listing in enumerate(self._listings):
-                column: list[int] = prices[:, i].tolist()
-                volume = (next_ids[i] - ids[i]) * listing.lots_per_usd * listing.usual_trade_usd * sizes[i]
-                bar = MinuteBar(past * MINUTE_S, column[0], max(column), min(column), column[-1], 1 + int(volume))
-                if next_ids[i] > ids[i]:
-                    bars[i].append(bar)
+                if trades := next_ids[i] - ids[i]:
+                    volume = 1 + int(trades * listing.lots_per_usd * listing.usual_trade_usd * sizes[i])
+                    bars[i].append(_past_bar(past, prices[:, i].tolist(), trades, volume, int(volume * parts[i])))
             ids = next_ids
         return bars
 
@@ -111,3 +110,10 @@ def factor_returns(rng: np.random.Generator, listings: Sequence[Listing], steps:
     draws = rng.standard_normal((steps, len(listings) + 1))
     result: Array = scale * (rho * draws[:, :1] + np.sqrt(1.0 - rho**2) * draws[:, 1:])
     return result
+
+
+def _past_bar(minute: int, prices: list[int], trades: int, volume: int, bought: int) -> MinuteBar:
+    mean = sum(prices) // len(prices)
+    value, bought_value = mean * volume, mean * bought
+    ends = (prices[0], max(prices), min(prices), prices[-1])
+    return MinuteBar(minute * MINUTE_S, *ends, volume, value, trades, bought, bought_value)

@@ -127,7 +127,7 @@ class Product:
         self.remaining -= 1
         self.sequence += 3
         trade_id = self.ring.append(price, size, is_buy, time)
-        self.bars.add(price, size, time)
+        self.bars.add(price, size, time, is_buy)
         self.last = Trade(self.index, trade_id, price, size, is_buy, 2 * trade_id, taker, self.sequence, time)
         events.append(self.last)
         events.append(LevelChange(self.index, is_buy, price, left, time))
