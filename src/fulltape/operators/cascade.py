@@ -215,7 +215,7 @@ def _add_late(
 
 
 @inline
-def _final_until(plan: Array, marks: Array, y: int, clock: int) -> int:
+def final_until(plan: Array, marks: Array, y: int, clock: int) -> int:
     """Return the time (ns) before which the ingest clock alone makes everything final."""
     return int((clock - marks[y, OFFSET] - plan[0, QUIET]) // SECOND_NS * SECOND_NS - plan[0, LATENESS])
 
@@ -230,7 +230,7 @@ def _settle_clock(
     second = time // SECOND_NS * SECOND_NS
     final = max(marks[y, BASE], second - plan[0, LATENESS])
     if marks[y, PHASE] == CLOCKED:
-        final = max(final, _final_until(plan, marks, y, ingest))
+        final = max(final, final_until(plan, marks, y, ingest))
     if final > marks[y, BASE]:
         row = _advance(plan, f, n, marks, y, final, o, i, row)
         if row < 0:
@@ -240,7 +240,7 @@ def _settle_clock(
 
 
 @inline
-def _follow_clock(marks: Array, y: int, offset: int) -> None:
+def follow_clock(marks: Array, y: int, offset: int) -> None:
     """Follow the venue's clock: at once when a trade arrives sooner than ever, else by 1/256 of the difference.
 
     Called after the trade was judged, so that a tick between two trades never sees more than the later one does.
@@ -297,7 +297,7 @@ def fold_trades(
             add(f, n, y, c, time, order, price, size, bought)
         # A trade of the past, sent on subscribing or asked for, says nothing of the venue's clock.
         if origin[t] != SNAPSHOT and origin[t] != REFILL:
-            _follow_clock(marks, y, ingest - time)
+            follow_clock(marks, y, ingest - time)
     return len(event_time), row, lates
 
 
@@ -306,7 +306,7 @@ def _tick(plan: Array, f: Array, n: Array, marks: Array, clock: int, first: int,
     """Let the ingest clock make windows final in quiet markets; return (instrument, row)."""
     for y in range(first, len(marks)):
         if marks[y, PHASE] == CLOCKED and clock - marks[y, OFFSET] >= marks[y, LIMIT]:
-            row = _advance(plan, f, n, marks, y, _final_until(plan, marks, y, clock), o, i, row)
+            row = _advance(plan, f, n, marks, y, final_until(plan, marks, y, clock), o, i, row)
             if row < 0:
                 return y, -1 - row
     return len(marks), row

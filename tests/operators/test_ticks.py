@@ -1,0 +1,111 @@
+"""Per-tick statistics: equal to pandas, whatever the steps; late trades are no ticks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from random import Random
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.conformance.operators import OperatorConformance, Tape
+from tests.operators.tape import NOON, SECOND, T, trades
+from tests.operators.tick_tapes import items, random_trades
+
+from fulltape.errors import ConfigError
+from fulltape.operators.base import Operator, Step
+from fulltape.operators.ticks import Ticks
+from fulltape.records import AggressorSide, Array, Batch
+
+DAY = 86_400 * SECOND
+BUY, SELL, UNKNOWN = AggressorSide.BUY, AggressorSide.SELL, AggressorSide.UNKNOWN
+
+
+class TestConformance(OperatorConformance):
+    def operator(self) -> Operator:
+        return Ticks()
+
+    def tape(self, random: Random) -> Tape:
+        return items(random_trades(random, 200))
+
+
+def stats(operator: Ticks, *steps: Sequence[T], clock: int = NOON) -> Batch:
+    """Return the rows that steps of trades make, at a clock that makes none due but by a last empty step."""
+    batches = [b for rows in steps for b in operator.apply(Step({"trades": trades(rows)}, clock))]
+    return Batch.concat([*batches, *operator.apply(Step({}, clock + 10**18))])
+
+
+def every_second(prices: Iterable[float]) -> list[T]:
+    """Return ticks in seconds of their own, so that each makes a row."""
+    return [T(NOON + i * SECOND, i, price) for i, price in enumerate(prices)]
+
+
+def close(found: Array, expected: object) -> None:
+    np.testing.assert_allclose(found, np.asarray(expected, float), rtol=1e-9, equal_nan=True)
+
+
+@pytest.mark.parametrize(("span", "length"), [(10, 5), (3, 2), (50, 20)])
+def test_means_and_spreads_are_those_of_pandas(span: int, length: int) -> None:
+    prices = pd.Series(60_000.0 + np.cumsum(np.random.default_rng(3).normal(0, 0.5, 400)))
+    rows = stats(Ticks(span, length), every_second(prices))
+    ewm, rolling = prices.ewm(span=span, adjust=False), prices.rolling(length, min_periods=1)
+    close(rows["ewma_10t"], ewm.mean())
+    close(rows["ewma_10t_std"], ewm.std())
+    close(rows["ewma_10t_variance"], ewm.var())
+    close(rows["rolling_mean_5t"], rolling.mean())
+    close(rows["change_1t"], prices.pct_change() * 100)
+    windows = [prices[max(0, i - length + 1) : i + 1] for i in range(len(prices))]
+    close(rows["rolling_std_5t"], [w.std() for w in windows])
+    close(rows["rolling_variance_5t"], [w.var() for w in windows])
+
+
+def test_the_session_is_the_utc_day() -> None:
+    midnight = NOON + DAY // 2
+    rows = stats(
+        Ticks(),
+        [T(midnight - SECOND, 1, 10.0, 1.0), T(midnight, 2, 20.0, 1.0), T(midnight + SECOND, 3, 26.0, 2.0)],
+    )
+    assert rows["vwap_session"].tolist() == [10.0, 20.0, 24.0]
+    close(rows["vwap_session_std"], [0.0, 0.0, 8.0**0.5])
+
+
+def test_order_flow_and_the_high_have_no_order() -> None:
+    late = T(NOON - SECOND, 3, 500.0, 4.0, side=SELL)
+    rows = stats(Ticks(), [T(NOON, 1, 100.0, 1.0, side=BUY), late, T(NOON + SECOND, 4, 200.0, 0.5, side=UNKNOWN)])
+    assert rows["cvd"].tolist() == [-3.0, -3.0]
+    assert rows["all_time_high"].tolist() == [500.0, 500.0]
+    assert rows["all_time_high_distance"].tolist() == [-80.0, -60.0]
+    assert rows["change_1t"].tolist()[1] == 100.0
+    close(rows["vwap_session"], [420.0, 400.0])
+
+
+def test_a_late_trade_of_another_day_is_in_no_session() -> None:
+    rows = stats(Ticks(), [T(NOON, 1, 10.0), T(NOON - DAY, 2, 90.0)])
+    assert rows["vwap_session"].tolist() == [10.0]
+
+
+def test_trades_of_one_second_make_one_row() -> None:
+    rows = stats(Ticks(), [T(NOON + i, i, 1.0 + i) for i in range(50)])
+    assert (rows["price"].tolist(), rows["trade_id"].tolist()) == ([50.0], [49])
+
+
+def test_the_clock_gives_a_row_out_a_second_after_the_tick_came() -> None:
+    ticks = Ticks()
+    tick = {"trades": trades([T(NOON, 1, ingest=NOON + 50)])}
+    assert ticks.apply(Step(tick, NOON + SECOND + 49)) == []
+    (rows,) = ticks.apply(Step({}, NOON + SECOND + 50))
+    assert rows["ingest_time"].tolist() == [NOON + 50]
+    assert ticks.apply(Step({}, NOON + 9 * SECOND)) == []
+
+
+@pytest.mark.parametrize(("span", "length"), [(0, 5), (10, 1)])
+def test_lengths_that_are_none_are_refused(span: int, length: int) -> None:
+    with pytest.raises(ValueError, match="must be 1 or more"):
+        Ticks(span, length)
+
+
+def test_state_of_other_lengths_is_refused() -> None:
+    old = Ticks()
+    stats(old, [T(NOON, 1)])
+    with pytest.raises(ConfigError, match="begun with other statistics"):
+        Ticks(20).restore(old.snapshot())
