@@ -27,6 +27,7 @@ from fulltape.records.frames import Connection, FrameSink, SessionEvent
 from fulltape.records.status import FeedStatus, Status
 from fulltape.stores.base import Reader, Retention, Store
 from fulltape.venues.base import RestRequest, Venue
+from fulltape.venues.poller import Poller
 from fulltape.venues.session import Session, SessionConfig
 
 _log = logging.getLogger(__name__)
@@ -35,11 +36,15 @@ _RETAIN_EVERY_S: Final = 3_600.0
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """One connection to keep: the venue, how, and how to ask its REST interface (None: do not ask)."""
+    """One connection to keep: the venue, how, and how to ask its REST interface (None: do not ask).
+
+    ``poller`` makes what asks a venue without a stream, given where the answers go; None for a venue that has one.
+    """
 
     venue: Venue
     session: SessionConfig
     fetch: Callable[[RestRequest], Awaitable[bytes]] | None = None
+    poller: Callable[[FrameSink], Poller] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +80,10 @@ class Supervisor:
             sink = Tee(sink, parts.recorder)
         self._feeds = {feed.session.name: feed for feed in parts.feeds}
         self._fetching: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._sessions = {
-            feed.session.name: Session(feed.venue, feed.session, sink, parts.clock, parts.random)
+        self._sessions: dict[str, Session | Poller] = {
+            feed.session.name: feed.poller(sink)
+            if feed.poller
+            else Session(feed.venue, feed.session, sink, parts.clock, parts.random)
             for feed in parts.feeds
         }
         self._runner = Runner(

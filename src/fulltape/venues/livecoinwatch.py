@@ -31,6 +31,7 @@ from fulltape.venues.base import (
 )
 from fulltape.venues.feed import check_subscription
 from fulltape.venues.livecoinwatch_feed import (
+    KEY_VARIABLE,
     NAME,
     POLL_PATH,
     CoinRow,
@@ -64,7 +65,7 @@ SPEC: Final = VenueSpec(
     max_messages_per_s=1,
     silence_s=120,
     stale_s=120,
-    credential_variables=("FULLTAPE_LIVECOINWATCH_KEY",),
+    credential_variables=(KEY_VARIABLE,),
     credential_headers=("x-api-key",),
     # 8,640 polls a day: the rest is for restarts and history.
     polling=Polling(every_s=10, credits_per_day=10_000, reserve=500),
@@ -101,7 +102,7 @@ class LiveCoinWatch:
         """Return no frames, for there is no stream. Raises ConfigError without a key."""
         self.polls(subscription)
         if credentials is None:
-            raise ConfigError(f"{NAME} needs a key: set {SPEC.credential_variables[0]}")
+            raise ConfigError(f"{NAME} needs a key: set {KEY_VARIABLE} in the environment")
         return []
 
     def unsubscribe_frames(self, subscription: Subscription) -> list[bytes]:

@@ -22,6 +22,8 @@ from fulltape.venues.rows import Codes, Rows, excerpt
 NAME: Final = "LIVECOINWATCH"
 POLL_PATH: Final = "/coins/map"
 CHANGES: Final = ("hour", "day", "week", "month", "quarter", "year")
+KEY_VARIABLE: Final = "FULLTAPE_LIVECOINWATCH_KEY"
+_KEY_CODES: Final = (401, 403)
 _PASSING_CODES: Final = (429, 500, 503)
 
 _Rank = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -106,7 +108,10 @@ class LiveCoinWatchParser(FeedParser):
             raise MalformedFrame("unknown_type", excerpt(path))
         if body.lstrip()[:1] == b"{":
             problem = decode_frame(_decode_refusal, body).error
-            parsed.controls.append((frame, Refused(f"{NAME}: {problem.words}", problem.code not in _PASSING_CODES)))
+            words = f"{NAME}: {problem.words}"
+            if problem.code in _KEY_CODES:
+                words += f"; check {KEY_VARIABLE} in the environment"
+            parsed.controls.append((frame, Refused(words, problem.code not in _PASSING_CODES)))
             return None
         currency = decode_frame(_decode_asked, question.encode()).currency
         rows = [(f"{coin.code}-{currency}", coin) for coin in _coins.decode(body, frame, parsed)]

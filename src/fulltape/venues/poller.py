@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from random import Random
+from types import TracebackType
 from typing import Final, Protocol, Self
 
 from fulltape.clock import SECOND_NS, Clock
@@ -41,7 +42,9 @@ class Asker(Protocol):
 
     async def __aenter__(self) -> Self: ...
 
-    async def __aexit__(self, *error: object) -> None: ...
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class Poller:
         venue.subscribe_frames(config.subscription, config.credentials, clock.now_ns())
         self._venue = venue
         self._config = config
+        self._subscription = config.subscription
         self._purse = purse
         self._sink = sink
         self._clock = clock
@@ -110,8 +114,20 @@ class Poller:
             self._lose(FeedState.REFUSED if control.is_final else FeedState.DOWN, control.reason)
         elif isinstance(control, Acknowledged) and self._connection is not None:
             came = frozenset[str]().union(*control.channels.values())
-            missing = [symbol for symbol in self._config.subscription.symbols if symbol not in came]
+            missing = [symbol for symbol in self._subscription.symbols if symbol not in came]
             self._enter(FeedState.LIVE, f"the venue does not have {', '.join(missing)}" if missing else "")
+
+    def follow(self, symbols: Iterable[str]) -> None:
+        """Ask for more symbols from the next round on. Raises ConfigError for what the venue does not offer."""
+        wanted = replace(self._subscription, symbols=tuple(dict.fromkeys((*self._subscription.symbols, *symbols))))
+        self._venue.polls(wanted)
+        self._subscription = wanted
+
+    def unfollow(self, symbols: Iterable[str]) -> None:
+        """Give symbols up; at least one must stay."""
+        gone = frozenset(symbols)
+        left = tuple(symbol for symbol in self._subscription.symbols if symbol not in gone)
+        self._subscription = replace(self._subscription, symbols=left)
 
     def resync(self, venue_symbol: str) -> None:
         """Do nothing: there are no books."""
@@ -126,7 +142,7 @@ class Poller:
     def status(self) -> FeedStatus:
         """Return the state of the feed now."""
         now_ns, last = self._clock.now_ns(), self._traffic.last_ingest
-        subscription = self._config.subscription
+        subscription = self._subscription
         stale = [symbol for symbol in subscription.symbols if self._is_stale(symbol, now_ns)]
         return FeedStatus(
             name=self._config.name,
@@ -153,7 +169,7 @@ class Poller:
             wait_s = self._pace_s()
             if wait_s is None:
                 raise CreditsSpent("the day's credits are spent but for the reserve", retry_after_s=self._day_left_s())
-            for request in self._venue.polls(self._config.subscription):
+            for request in self._venue.polls(self._subscription):
                 await self._ask(client, request)
         except ConfigError as error:
             self._lose(FeedState.REFUSED, str(error))
@@ -197,7 +213,7 @@ class Poller:
         """Return how long a round may take (s) for the credits to last until 00:00 UTC; None if they do not."""
         polling = self._venue.spec.polling
         assert polling is not None
-        cost = sum(request.credits for request in self._venue.polls(self._config.subscription))
+        cost = sum(request.credits for request in self._venue.polls(self._subscription))
         rounds = (self._purse.credits.left() - polling.reserve) // cost
         return max(polling.every_s, self._day_left_s() / rounds) if rounds > 0 else None
 

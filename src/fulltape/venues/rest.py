@@ -61,6 +61,7 @@ class RestClient:
     ) -> None:
         self.simulated = False
         self._name = spec.name
+        self._key_variables = spec.credential_variables
         self._is_venue = base_url == spec.rest_url
         self._credits = credits
         self._clock = clock
@@ -125,8 +126,12 @@ class RestClient:
         words = f"{what}: {problem}"
         _log.warning("%s", words)
         if response.is_client_error and response.status_code not in _PASSING:
-            raise ConfigError(words)
+            raise ConfigError(words + self._advice(response.status_code))
         raise TransientError(words, retry_after_s=_retry_after_s(response))
+
+    def _advice(self, status: int) -> str:
+        is_about_keys = status in (401, 403) and self._key_variables
+        return f"; check {' and '.join(self._key_variables)} in the environment" if is_about_keys else ""
 
     async def _send(self, request: RestRequest) -> httpx.Response:
         url = (request.base_url if self._is_venue else "") + request.path
