@@ -93,6 +93,8 @@ SPEC: Final = VenueSpec(
     # Asked for its answer: without one a quiet market could not be told from a dead line.
     keepalive=Keepalive(b'{"method":"GET_PROPERTY","params":["combined"],"id":0}', every_s=10),
     books_by_rest=True,
+    # Its futures have trades without "M" and best quotes with a type.
+    signs=(b'"M":true}}', b'"M":false}}', b'@bookTicker","data":{"u":'),
 )
 """Binance spot's constants."""
 

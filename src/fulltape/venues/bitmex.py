@@ -12,7 +12,7 @@ import msgspec
 
 from fulltape.clock import SECOND_NS, format_rfc3339
 from fulltape.errors import MalformedFrame
-from fulltape.records import BARS, TRADES, Batch, Instrument, Origin
+from fulltape.records import BARS, BOOK_DELTAS, QUOTES, TRADES, Batch, Instrument, Origin
 from fulltape.records.frames import Connection
 from fulltape.venues.base import (
     Channel,
@@ -62,6 +62,8 @@ SPEC: Final = VenueSpec(
     silence_s=15,
     stale_s=60,
     keepalive=Keepalive(b"ping", 5),
+    # Of trades and bars a row says itself how much it is in base.
+    contract_kinds=frozenset((QUOTES.name, BOOK_DELTAS.name)),
 )
 """BitMEX's constants."""
 

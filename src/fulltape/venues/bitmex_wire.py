@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from fulltape.records import AggressorSide, Instrument, instrument_id
-from fulltape.records.instrument import is_instrument_id
+from fulltape.records.instrument import INVERSE, LINEAR, QUANTO, is_instrument_id
 from fulltape.venues.base import Channel
 from fulltape.venues.pairs import split_pair
 
@@ -31,6 +31,7 @@ _PERPETUALS: Final = frozenset(("FFWCSX", "FFWCSF"))
 _SPOT: Final = "IFXXXP"
 _FUTURE: Final = "FFCCSX"
 _QUOTES: Final = ("USDT", "USDC", "USD", "EUR", "XBT")
+_STATES_MONEY: Final = frozenset(("USD", "EUR"))
 _FUTURE_SYMBOL: Final = re.compile(r"([A-Z0-9]+?)([FGHJKMNQUVXZ]\d\d)\Z", re.ASCII)
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
@@ -113,6 +114,8 @@ class InstrumentRow(msgspec.Struct, frozen=True, rename="camel"):
     tick_size: float | None = None
     lot_size: float | None = None
     underlying_to_position_multiplier: float | None = None
+    underlying_to_settle_multiplier: float | None = None
+    multiplier: float | None = None
     is_inverse: bool = False
     is_quanto: bool = False
 
@@ -130,8 +133,22 @@ class InstrumentRow(msgspec.Struct, frozen=True, rename="camel"):
         if not is_instrument_id(found.id):
             return None
         return msgspec.structs.replace(
-            found, price_step=self.tick_size or 0.0, size_step=self._size_step(), status=_status(self.state)
+            found,
+            price_step=self.tick_size or 0.0,
+            size_step=self._size_step(),
+            status=_status(self.state),
+            contract=INVERSE if self.is_inverse else QUANTO if self.is_quanto else LINEAR,
+            contract_size=self._contract_size(),
         )
+
+    def _contract_size(self) -> float:
+        """Return what one contract stands for; see `fulltape.records.Instrument`. Spot is counted in parts too."""
+        if self.is_inverse:
+            settled = self.underlying_to_settle_multiplier
+            return (self.multiplier or 0.0) / settled if settled else 0.0
+        if self.is_quanto or not self.underlying_to_position_multiplier:
+            return 0.0
+        return 1.0 / self.underlying_to_position_multiplier
 
     def _size_step(self) -> float:
         """Return the step in the base currency; 0 where it changes with the price."""
@@ -153,7 +170,11 @@ class InstrumentUpdate(msgspec.Struct, frozen=True):
 
 
 def instrument_of_symbol(symbol: str) -> Instrument:
-    """Return the instrument of a symbol by the venue's naming: see docs/venues/bitmex.md. Raises ValueError."""
+    """Return the instrument of a symbol by the venue's naming: see docs/venues/bitmex.md. Raises ValueError.
+
+    Contracts on Bitcoin against a state's money are inverse, of one unit of it; how much any other is, only the venue's
+    list tells.
+    """
     base, _, quote = symbol.partition("_")
     future = _FUTURE_SYMBOL.match(symbol)
     if quote:
@@ -168,7 +189,9 @@ def instrument_of_symbol(symbol: str) -> Instrument:
         raise ValueError(f"not a {NAME} instrument: {symbol!r} (they look like XBTUSD, XBTM26 or XBT_USDT)")
     if not is_instrument_id(found.id):
         raise ValueError(f"not a {NAME} instrument: {symbol!r}")
-    return found
+    if found.base == "BTC" and found.quote in _STATES_MONEY:
+        return msgspec.structs.replace(found, contract=INVERSE, contract_size=1.0)
+    return msgspec.structs.replace(found, contract=LINEAR)
 
 
 def named(symbol: str, base: str, quote: str, contract: str) -> Instrument:

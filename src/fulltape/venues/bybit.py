@@ -62,7 +62,7 @@ _QUOTES: Final = (
 _CONTRACT: Final = re.compile(r"(?P<pair>[A-Z0-9]+?)(?:-(?P<date>\d{1,2}[A-Z]{3}\d{2}))?\Z")
 
 
-def _spec(name: str, category: Category) -> VenueSpec:
+def _spec(name: str, category: Category, signs: tuple[bytes, ...]) -> VenueSpec:
     return VenueSpec(
         name=name,
         ws_url=f"wss://stream.bybit.com/v5/public/{category}",
@@ -81,12 +81,13 @@ def _spec(name: str, category: Category) -> VenueSpec:
         silence_s=30,
         stale_s=60,
         keepalive=Keepalive(b'{"op":"ping"}', every_s=20),
+        signs=signs,
     )
 
 
-SPOT: Final = _spec("BYBIT", "spot")
+SPOT: Final = _spec("BYBIT", "spot", (b'"usdIndexPrice":"',))
 """The spot market's constants."""
-LINEAR: Final = _spec("BYBITLINEAR", "linear")
+LINEAR: Final = _spec("BYBITLINEAR", "linear", (b'"markPrice":"', b'Tick","i":"'))
 """The constants of contracts that are settled in USDT or USDC."""
 _NAMES: Final = {"spot": SPOT.name, "linear": LINEAR.name}
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 import numpy as np
 
+from fulltape.books.checksum import crc32_of_best_ten
 from fulltape.clock import SECOND_NS
 from fulltape.errors import MalformedFrame
 from fulltape.records import BARS, TRADES, Batch, Instrument, Origin, instrument_id
@@ -63,9 +64,11 @@ SPEC: Final = VenueSpec(
     stale_s=60,
     keepalive=Keepalive(b'{"method":"ping"}', 20),
     book_depth=_DEPTH,
+    book_checksum=crc32_of_best_ten,
 )
 """Kraken's constants."""
 
+_Decimals = Annotated[int, msgspec.Meta(ge=0, le=18)]
 _Seconds = Annotated[int, msgspec.Meta(ge=0, le=2**33)]
 _Trade = tuple[float, float, Decimal, Literal["b", "s"], str, str, Id]
 """Price, size, time (s), taker's side, kind of order, something else, id."""
@@ -86,8 +89,26 @@ class _Book(msgspec.Struct, frozen=True):
 class _Pair(msgspec.Struct, frozen=True):
     wsname: str = ""
     tick_size: float = 0.0
-    lot_decimals: Annotated[int, msgspec.Meta(ge=0, le=18)] = 0
+    lot_decimals: _Decimals = 0
+    pair_decimals: _Decimals | None = None
     status: str = "online"
+
+    def instrument(self) -> Instrument:
+        """Return it in fulltape's terms; its id is none if the stream does not have it."""
+        base, _, quote = self.wsname.partition("/")
+        base, quote = (_NAMES_OF_REST.get(currency, currency) for currency in (base, quote))
+        return Instrument(
+            id=instrument_id(base, quote, NAME),
+            venue=NAME,
+            venue_symbol=f"{base}/{quote}",
+            base=base,
+            quote=quote,
+            price_step=self.tick_size,
+            size_step=10.0**-self.lot_decimals,
+            status=self.status,
+            price_digits=-1 if self.pair_decimals is None else self.pair_decimals,
+            size_digits=self.lot_decimals,
+        )
 
 
 class Kraken:
@@ -122,16 +143,8 @@ class Kraken:
 
     def parse_instruments(self, body: bytes) -> list[Instrument]:
         """Parse a list of pairs; those that the stream does not have are left out."""
-        pairs = [decode_page(bytes(raw), _Pair) for raw in _result(body).values()]
-        found = []
-        for pair in pairs:
-            base, _, quote = pair.wsname.partition("/")
-            base, quote = (_NAMES_OF_REST.get(currency, currency) for currency in (base, quote))
-            name = instrument_id(base, quote, NAME)
-            if is_instrument_id(name):
-                steps = (pair.tick_size, 10.0**-pair.lot_decimals)
-                found.append(Instrument(name, NAME, f"{base}/{quote}", base, quote, *steps, pair.status))
-        return found
+        found = [decode_page(bytes(raw), _Pair).instrument() for raw in _result(body).values()]
+        return [instrument for instrument in found if is_instrument_id(instrument.id)]
 
     def trades_request(self, venue_symbol: str, older_than: str | None, limit: int) -> RestRequest:
         """Describe the newest trades: the venue pages forwards only, so older ones cannot be asked for by a cursor."""

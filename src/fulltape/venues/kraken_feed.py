@@ -37,6 +37,7 @@ _CHANNELS: Final = {name: channel for channel, name in CHANNEL_NAMES.items()}
 _PASSING_ERRORS: Final = ("msg rate", "Too many", "unavailable", "Busy")
 _BAR_S: Final = 60
 
+Digits = Annotated[int, msgspec.Meta(ge=-1, le=18)]
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
@@ -110,7 +111,10 @@ class BarRow(msgspec.Struct, frozen=True, gc=False):
 
 
 class PairRow(msgspec.Struct, frozen=True):
-    """``{"symbol":"BTC/USD","base":"BTC","quote":"USD","status":"online","price_increment":0.1,…}``."""
+    """``{"symbol":"BTC/USD","base":"BTC","quote":"USD","status":"online","price_increment":0.1,…}``.
+
+    A figure is written with as many decimals as its precision says; by them checksums are computed.
+    """
 
     symbol: str
     base: str
@@ -118,12 +122,24 @@ class PairRow(msgspec.Struct, frozen=True):
     status: str
     price_increment: float
     qty_increment: float
+    price_precision: Digits = -1
+    qty_precision: Digits = -1
 
     def instrument(self) -> Instrument:
         """Return it in fulltape's terms."""
         name = instrument_id(self.base, self.quote, NAME)
-        steps = (self.price_increment, self.qty_increment)
-        return Instrument(name, NAME, self.symbol, self.base, self.quote, *steps, self.status)
+        return Instrument(
+            id=name,
+            venue=NAME,
+            venue_symbol=self.symbol,
+            base=self.base,
+            quote=self.quote,
+            price_step=self.price_increment,
+            size_step=self.qty_increment,
+            status=self.status,
+            price_digits=self.price_precision,
+            size_digits=self.qty_precision,
+        )
 
 
 class _Pairs(msgspec.Struct, frozen=True):

@@ -6,13 +6,12 @@ are in `fulltape.venues.okx_feed`.
 
 from __future__ import annotations
 
-import re
 from typing import Final, TypeVar
 
 import msgspec
 
 from fulltape.errors import MalformedFrame
-from fulltape.records import BARS, TRADES, Batch, Instrument, Origin, instrument_id
+from fulltape.records import BARS, BOOK_DELTAS, QUOTES, TICKERS, TRADES, Batch, Instrument, Origin
 from fulltape.records.frames import Connection
 from fulltape.records.instrument import is_instrument_id
 from fulltape.venues.base import (
@@ -38,6 +37,7 @@ from fulltape.venues.okx_feed import (
     InstrumentRow,
     OkxParser,
     TradeRow,
+    instrument_of_symbol,
     put_bars,
 )
 from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows
@@ -59,10 +59,11 @@ _BARS: Final = {
     43_200: "12Hutc",
     86_400: "1Dutc",
 }
+_INSTRUMENTS: Final = "/api/v5/public/instruments"
 _MAX_BARS: Final = 100
 _MAX_TRADES: Final = 100
+_NOISE: Final = 1e-6  # volumes are rounded
 _MAX_ARGS: Final = 500  # a subscription is at most 64 KiB
-_SYMBOL: Final = re.compile(r"([A-Z0-9]+)-([A-Z0-9]+)(?:-(SWAP|\d{6}))?\Z", re.ASCII)
 
 SPEC: Final = VenueSpec(
     name=NAME,
@@ -89,6 +90,8 @@ SPEC: Final = VenueSpec(
     stale_s=60,
     channel_urls={Channel.TRADES_ALL: _BUSINESS, Channel.BARS: _BUSINESS},
     keepalive=Keepalive(b"ping", 20),
+    more_instruments=tuple(RestRequest(_INSTRUMENTS, {"instType": kind}) for kind in ("SWAP", "FUTURES")),
+    contract_kinds=frozenset((TRADES.name, QUOTES.name, TICKERS.name, BOOK_DELTAS.name)),
 )
 """OKX's constants."""
 
@@ -119,22 +122,16 @@ class Okx:
 
     def instrument(self, venue_symbol: str) -> Instrument:
         """Return the instrument of ``BTC-USDT``, ``BTC-USDT-SWAP`` (a perpetual) or ``BTC-USD-260327`` (a future)."""
-        match = _SYMBOL.match(venue_symbol)
-        if match is None:
-            raise ValueError(f"not an {NAME} instrument: {venue_symbol!r} (they look like BTC-USDT or BTC-USDT-SWAP)")
-        base, quote, contract = match.groups()
-        product = quote if contract is None else f"{quote}-{'PERP' if contract == 'SWAP' else contract}"
-        name = instrument_id(base, product, NAME)
-        return Instrument(id=name, venue=NAME, venue_symbol=venue_symbol, base=base, quote=quote)
+        return instrument_of_symbol(venue_symbol)
 
     def instruments_request(self) -> RestRequest:
         """Describe the list of spot instruments."""
-        return RestRequest("/api/v5/public/instruments", {"instType": "SPOT"})
+        return RestRequest(_INSTRUMENTS, {"instType": "SPOT"})
 
     def parse_instruments(self, body: bytes) -> list[Instrument]:
-        """Parse a list of spot instruments."""
+        """Parse a list of instruments."""
         instruments = [row.instrument() for row in _rows(body, list[InstrumentRow])]
-        return [instrument for instrument in instruments if is_instrument_id(instrument.id)]
+        return [one for one in instruments if one is not None and is_instrument_id(one.id)]
 
     def trades_request(self, venue_symbol: str, older_than: str | None, limit: int) -> RestRequest:
         """Describe a page of trades by id. ``after`` means older: the venue counts pages from now back."""
@@ -173,6 +170,7 @@ class Okx:
         bars = [bar for bar in _rows(body, list[Candle])[::-1] if bar[8] == "1"]
         rows = page_rows(BARS, len(bars), code, ingest_time)
         put_bars(rows, bars, interval_s)
+        rows.volumes("volume", [_volume(bar) for bar in bars])
         return finish_page(rows)
 
     def book_request(self, venue_symbol: str) -> RestRequest:
@@ -198,6 +196,17 @@ def _frames(operation: str, subscription: Subscription) -> list[bytes]:
         msgspec.json.encode({"op": operation, "args": args[first : first + _MAX_ARGS]})
         for first in range(0, len(args), _MAX_ARGS)
     ]
+
+
+def _volume(bar: Candle) -> float:
+    """Return a bar's volume in base, told by the figures: the answer does not say whose bar it is.
+
+    Of spot the second and third volumes are both in quote, and the first one times a price between low and high; of a
+    contract the second is in base.
+    """
+    _, _, high, low, _, volume, in_currency, in_quote, _ = bar
+    is_spot = in_currency == in_quote and low * volume * (1 - _NOISE) <= in_quote <= high * volume * (1 + _NOISE)
+    return volume if is_spot else in_currency
 
 
 def _rows(body: bytes, kind: type[T]) -> T:

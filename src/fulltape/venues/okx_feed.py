@@ -5,6 +5,7 @@ https://www.okx.com/docs-v5/en/#order-book-trading-market-data. Prices, sizes, i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
@@ -15,7 +16,7 @@ from fulltape.errors import MalformedFrame
 from fulltape.records import BARS, QUOTES, TICKERS, TRADES, AggressorSide, Array, Instrument, Origin, QuoteSource
 from fulltape.records.columns import NULL_INT
 from fulltape.records.frames import Connection
-from fulltape.records.instrument import instrument_id, is_instrument_id
+from fulltape.records.instrument import INVERSE, LINEAR, instrument_id, is_instrument_id
 from fulltape.venues.base import Channel, Control, Parsed, Refused, Symbols
 from fulltape.venues.feed import UNDECODABLE, Confirmed, FeedParser, RowsDecoder, Taker, decode_frame, ignore
 from fulltape.venues.levels import ASK, BID, BookMessage, Level, add_book_messages, price_and_size
@@ -35,6 +36,7 @@ CHANNEL_NAMES: Final = {
 
 MS_NS: Final = 1_000_000
 TAKER: Final = {"buy": int(AggressorSide.BUY), "sell": int(AggressorSide.SELL)}
+_SYMBOL: Final = re.compile(r"([A-Z0-9]+)-([A-Z0-9]+)(?:-(SWAP|\d{6}))?\Z", re.ASCII)
 _CHANNELS: Final = {name: channel for channel, name in CHANNEL_NAMES.items()}
 # Too many requests, a service that is busy or about to be upgraded: asking again later helps.
 _PASSING_CODES: Final = frozenset(("50001", "50004", "50011", "50026", "60014", "63999", "64008"))
@@ -43,8 +45,11 @@ Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Ms = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 RawLevel = tuple[float, float, str, str]
 """Price, size, a field out of use, number of orders."""
-Candle = tuple[Ms, float, float, float, float, float, str, str, Literal["0", "1"]]
-"""Start, open, high, low, close, volume, volume in currency, in quote currency, whether it is finished."""
+Candle = tuple[Ms, float, float, float, float, float, float, float, Literal["0", "1"]]
+"""Start, open, high, low, close, volume, volume in currency, in quote currency, whether it is finished.
+
+Of a contract the first volume counts contracts and the second is in base, of spot they are in base and in quote.
+"""
 
 
 class TradeRow(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -79,6 +84,11 @@ class TickerRow(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     high24h: str = ""
     low24h: str = ""
     vol24h: str = ""
+    vol_ccy24h: str = ""
+
+    def volume(self) -> str:
+        """Return the day's volume in the base currency: of a contract ``vol24h`` counts contracts."""
+        return self.vol_ccy24h if is_contract(self.inst_id) else self.vol24h
 
 
 class BookRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -101,28 +111,40 @@ class BookRow(msgspec.Struct, frozen=True, rename="camel"):
 class InstrumentRow(msgspec.Struct, frozen=True, rename="camel"):
     """An instrument of the channel ``instruments`` or of ``GET /api/v5/public/instruments``.
 
-    ``{"instType":"SPOT","instId":"BTC-USDT","baseCcy":"BTC","quoteCcy":"USDT","tickSz":"0.1","lotSz":"0.00000001",…}``
+    ``{"instType":"SPOT","instId":"BTC-USDT","baseCcy":"BTC","quoteCcy":"USDT","tickSz":"0.1","lotSz":"0.00000001",…}``,
+    ``{"instType":"SWAP","instId":"BTC-USDT-SWAP","ctType":"linear","ctVal":"0.01","ctMult":"1","lotSz":"1",…}``.
     """
 
     inst_id: str
-    base_ccy: str
-    quote_ccy: str
     tick_sz: float
     lot_sz: float
     state: str
+    ct_type: str = ""
+    ct_val: str = ""
+    ct_mult: str = ""
 
-    def instrument(self) -> Instrument:
-        """Return it in fulltape's terms."""
-        return Instrument(
-            id=instrument_id(self.base_ccy, self.quote_ccy, NAME),
-            venue=NAME,
-            venue_symbol=self.inst_id,
-            base=self.base_ccy,
-            quote=self.quote_ccy,
+    def instrument(self) -> Instrument | None:
+        """Return it in fulltape's terms; None if its name is not one that fulltape reads, as those of options."""
+        try:
+            found = instrument_of_symbol(self.inst_id)
+            contract_size = float(self.ct_val or 0) * float(self.ct_mult or 1)
+        except ValueError:
+            return None
+        contract = self.ct_type or found.contract
+        return msgspec.structs.replace(
+            found,
             price_step=self.tick_sz,
-            size_step=self.lot_sz,
+            size_step=self._size_step(contract, contract_size),
             status="online" if self.state == "live" else self.state,
+            contract=contract,
+            contract_size=contract_size,
         )
+
+    def _size_step(self, contract: str, contract_size: float) -> float:
+        """Return the step in the base currency; 0 where it changes with the price."""
+        if contract == INVERSE:
+            return 0.0
+        return self.lot_sz * contract_size if contract == LINEAR else self.lot_sz
 
 
 class _Arg(msgspec.Struct, frozen=True, rename="camel"):
@@ -157,6 +179,30 @@ _ROWS: Final[Mapping[str, RowsDecoder]] = {
     "candle1m": RowsDecoder(Candle),
     "instruments": RowsDecoder(InstrumentRow),
 }
+
+
+def is_contract(inst_id: str) -> bool:
+    """Return whether an instrument is a contract: ``BTC-USDT-SWAP``, ``BTC-USD-260327``."""
+    return inst_id.count("-") > 1
+
+
+def instrument_of_symbol(symbol: str) -> Instrument:
+    """Return the instrument of ``BTC-USDT``, ``BTC-USDT-SWAP`` (a perpetual) or ``BTC-USD-260327`` (a future).
+
+    A contract against USD is inverse, of 100 USD if it is on Bitcoin, else of 10; how much any other is only the
+    venue's list tells. Raises ValueError.
+    """
+    match = _SYMBOL.match(symbol)
+    if match is None:
+        raise ValueError(f"not an {NAME} instrument: {symbol!r} (they look like BTC-USDT or BTC-USDT-SWAP)")
+    base, quote, term = match.groups()
+    product = quote if term is None else f"{quote}-{'PERP' if term == 'SWAP' else term}"
+    found = Instrument(instrument_id(base, product, NAME), NAME, symbol, base, quote)
+    if term is None:
+        return found
+    if quote != "USD":
+        return msgspec.structs.replace(found, contract=LINEAR)
+    return msgspec.structs.replace(found, contract=INVERSE, contract_size=100.0 if base == "BTC" else 10.0)
 
 
 class OkxParser(FeedParser):
@@ -292,7 +338,7 @@ class OkxParser(FeedParser):
         rows.figures("open_24h", [_figure(ticker.open24h) for ticker in tickers], zero_is_null=True)
         rows.figures("high_24h", [_figure(ticker.high24h) for ticker in tickers], zero_is_null=True)
         rows.figures("low_24h", [_figure(ticker.low24h) for ticker in tickers], zero_is_null=True)
-        rows.figures("volume_24h", [_figure(ticker.vol24h) for ticker in tickers])
+        rows.figures("volume_24h", [_figure(ticker.volume()) for ticker in tickers])
         rows.figures("volume_30d", np.full(len(tickers), np.nan).tolist())
         rows.counted_times([ticker.ts for ticker in tickers], MS_NS)
         rows.finish(parsed)
@@ -316,16 +362,16 @@ class OkxParser(FeedParser):
         rows = Rows(BARS, frames, received)
         rows.instruments(self._codes, [inst_id for inst_id, _ in pairs])
         put_bars(rows, [bar for _, bar in pairs], 60)
+        rows.volumes("volume", [bar[6 if is_contract(inst_id) else 5] for inst_id, bar in pairs])
         rows.finish(parsed)
 
 
 def put_bars(rows: Rows, bars: Sequence[Candle], interval_s: int) -> None:
-    """Add the columns of bars, all but the instrument."""
+    """Add the columns of bars, all but the instrument and the volume."""
     rows.counted_times([bar[0] for bar in bars], MS_NS, "start")
     rows.put("interval", np.full(len(bars), interval_s))
     for place, name in enumerate(("open", "high", "low", "close"), start=1):
         rows.positive(name, [float(bar[place]) for bar in bars])
-    rows.volumes("volume", [bar[5] for bar in bars])
     rows.put("vwap", np.full(len(bars), np.nan))
     rows.put("trades", np.full(len(bars), NULL_INT))
 
@@ -333,7 +379,7 @@ def put_bars(rows: Rows, bars: Sequence[Candle], interval_s: int) -> None:
 def _take_instruments(instruments: list[InstrumentRow], frames: Array, received: Array, parsed: Parsed) -> None:
     for one in instruments:
         instrument = one.instrument()
-        if is_instrument_id(instrument.id):
+        if instrument is not None and is_instrument_id(instrument.id):
             parsed.instruments.append(instrument)
         else:
             ignore("odd_instrument", parsed)

@@ -48,6 +48,26 @@ def venue_of_host(host: str) -> Venue | None:
     return next((one for one in VENUES.values() if host.lower() in one.spec.hosts), None)
 
 
+def venues_of_url(url: str) -> tuple[Venue, ...]:
+    """Return the venues that may be at ``url``: several where they share a host and the path does not tell them apart.
+
+    An address of REST is shared, too: what it answers may be of any of them.
+    """
+    parts = urlsplit(url)
+    hosted = [one for one in VENUES.values() if (parts.hostname or "") in one.spec.hosts]
+    exact = [one for one in hosted if parts.path in (urlsplit(one.spec.ws_url).path, *_channel_paths(one))]
+    return tuple(exact if len(exact) == 1 else hosted)
+
+
+def venues_of_frame(payload: bytes) -> tuple[Venue, ...]:
+    """Return the venues whose signs a frame bears: for recordings that name no address."""
+    return tuple(one for one in VENUES.values() if any(sign in payload for sign in one.spec.signs))
+
+
+def _channel_paths(venue: Venue) -> list[str]:
+    return [urlsplit(url).path for url in venue.spec.channel_urls.values()]
+
+
 def venue_of_url(url: str) -> Venue | None:
     """Return the venue at ``url``, or None. Where venues share a host, the path of their feeds tells which it is."""
     parts = urlsplit(url)
