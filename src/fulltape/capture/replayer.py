@@ -12,6 +12,7 @@ from typing import Protocol
 
 from fulltape.capture.line import Direction, Line
 from fulltape.capture.reader import Problem, merge_recordings
+from fulltape.capture.whose import VenueFinder
 from fulltape.clock import SECOND_NS, Clock
 from fulltape.records.frames import Connection, EventKind, FrameSink, SessionEvent
 
@@ -54,13 +55,15 @@ class _Route:
 
 @dataclass(frozen=True, slots=True)
 class ReplaySource:
-    """What to replay. ``venue_of`` names the venue of a URL or host, or None; ``venue`` serves where nothing tells.
+    """What to replay. ``venue`` serves where nothing in the recording tells whose it is.
 
-    ``speed`` is a multiple of the recorded pace, or None for as fast as the sink takes it.
+    ``venues_of_url`` and ``venues_of_frame`` name the venues that an address or a frame may be of: none, one, or
+    several that share it. ``speed`` is a multiple of the recorded pace, or None for as fast as the sink takes it.
     """
 
     paths: Sequence[Path]
-    venue_of: Callable[[str], str | None]
+    venues_of_url: Callable[[str], Sequence[str]]
+    venues_of_frame: Callable[[bytes], Sequence[str]] = lambda _: ()
     venue: str | None = None
     speed: float | None = None
 
@@ -70,14 +73,15 @@ class Replayer:
 
     A connection begins with its ``connect`` line, or with its first frame where the recording has none. It ends with
     its ``disconnect`` line, where a crash was followed by a new ``connect``, or (ENDED) with the recording. Bodies of
-    HTTP answers go to ``take_http``. Bad lines are counted and skipped.
+    HTTP answers go to ``take_http``; a frame that it returns joins those of the file's connection to the venue. Bad
+    lines are counted and skipped.
     """
 
     def __init__(
         self,
         source: ReplaySource,
         sink: FrameSink,
-        take_http: Callable[[Line], None],
+        take_http: Callable[[Line], bytes | None],
         *,
         clock: Clock,
         sleep: Sleep = asyncio.sleep,
@@ -89,7 +93,7 @@ class Replayer:
         self._clock = clock
         self._sleep = sleep
         self._routes: dict[tuple[str, str], _Route] = {}
-        self._venues: dict[Path, str] = {}
+        self._finder = VenueFinder(source.venues_of_url, source.venues_of_frame, source.venue)
         self._names: set[str] = set()
         self._wall_start = 0
 
@@ -122,12 +126,13 @@ class Replayer:
                 await self._sleep(wait_s)
 
     def _feed(self, path: Path, line: Line) -> None:
-        venue = self._venue(path, line)
+        venue = self._finder.venue_of(path, line)
         if venue is None:
-            self.report.add(Problem(path, 0, "unknown venue", line.url or "lines without an address"))
+            detail = self._finder.doubt(path) or line.url or "lines without an address"
+            self.report.add(Problem(path, 0, "unknown venue", detail))
             return
         if line.direction is Direction.HTTP:
-            self._take_http(line if line.venue else _with_venue(line, venue))
+            self._feed_answer(path, line, venue)
             return
         key = (venue, line.conn) if line.venue else (str(path), line.conn)
         route = self._routes.get(key)
@@ -145,14 +150,14 @@ class Replayer:
         elif line.direction is Direction.DISCONNECT:
             self._disconnect(route, line.payload.decode("utf-8", "replace"))
 
-    def _venue(self, path: Path, line: Line) -> str | None:
-        # The line says it, or its address does, or an earlier address in the same file, or the caller.
-        if line.venue:
-            return line.venue
-        named = self._source.venue_of(line.url) if line.url else None
-        if named is not None:
-            self._venues[path] = named
-        return self._venues.get(path, self._source.venue)
+    def _feed_answer(self, path: Path, line: Line, venue: str) -> None:
+        frame = self._take_http(line if line.venue else _with_venue(line, venue))
+        if frame is None or line.venue:
+            return  # our own recordings hold the frame itself as well
+        for route in self._routes.values():
+            if route.is_open and (route.path, route.connection.venue) == (path, venue):
+                self._sink.frame(route.connection, frame, line.ingest_time)
+                return
 
     def _connect(self, key: tuple[str, str], path: Path, venue: str, line: Line) -> _Route:
         old = self._routes.get(key)

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from fulltape.capture.line import Line
     from fulltape.capture.replayer import ReplayReport, ReplaySource
     from fulltape.engine.config import Config
-    from fulltape.records import Instrument
     from fulltape.records.status import EngineStatus
     from fulltape.stores.base import Store
 
@@ -75,17 +74,19 @@ async def replay_into(
     from fulltape.capture.replayer import Replayer
     from fulltape.cli import wiring
     from fulltape.clock import SystemClock
-    from fulltape.records import Commit
+    from fulltape.records.frames import Listing
 
-    instruments: list[Instrument] = []
-
-    def take_http(line: Line) -> None:
+    def take_http(line: Line) -> bytes | None:
         try:
-            instruments.extend(wiring.recorded_instruments(line))
+            instruments = wiring.recorded_instruments(line)
         except MalformedFrame as error:
             replayer.report.add(Problem(Path(line.url), 0, "bad answer", str(error)))
+            return None
+        if instruments:
+            intake.listing(Listing(tuple(instruments), line.ingest_time))
+        return wiring.recorded_book(line)
 
-    runner, intake, pipeline = wiring.replay_runner(config, store)
+    runner, intake = wiring.replay_runner(config, store)
     replayer = Replayer(source, intake, take_http, clock=SystemClock())
     await runner.restore()
     committing = asyncio.create_task(runner.run())
@@ -97,12 +98,7 @@ async def replay_into(
     await asyncio.gather(feeding, stopped, return_exceptions=True)
     intake.close()
     await committing
-    status = runner.status(replayer.report.last_time)
-    # Recordings name an instrument before or after its first trade; steps are learnt when all of them are known.
-    pipeline.learn(instruments)
-    if changed := pipeline.table.take_changes():
-        store.commit(Commit(status.commit + 1, status.clock, {}, instruments=changed))
-    return replayer.report, status
+    return replayer.report, runner.status(replayer.report.last_time)
 
 
 def _tell_outcome(report: ReplayReport, status: EngineStatus, *, is_simulated: bool) -> None:

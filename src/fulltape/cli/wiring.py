@@ -22,7 +22,7 @@ from fulltape.capture.recorder import Recorder
 from fulltape.capture.replayer import ReplaySource
 from fulltape.capture.segments import SegmentLimits
 from fulltape.clock import Clock, SystemClock
-from fulltape.engine.config import CaptureConfig, Config, EngineConfig, VenueConfig, credentials
+from fulltape.engine.config import CaptureConfig, Config, EngineConfig, StoreConfig, VenueConfig, credentials
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.runner import RecordedClock, Runner, RunnerConfig
@@ -32,8 +32,10 @@ from fulltape.operators.candles import CandleConfig
 from fulltape.records import Instrument
 from fulltape.stores.base import Reader, Retention, Store
 from fulltape.stores.duckdb import DuckDbStore
-from fulltape.venues.base import RestRequest, Subscription, Venue
-from fulltape.venues.registry import venue, venue_of_url
+from fulltape.venues.base import Credentials, PolledVenue, RestRequest, Subscription, Venue
+from fulltape.venues.credits import CreditFile
+from fulltape.venues.poller import Poller, Purse
+from fulltape.venues.registry import venue, venues_of_frame, venues_of_url
 from fulltape.venues.rest import RestClient
 from fulltape.venues.session import SessionConfig
 
@@ -74,7 +76,7 @@ def followed_venues(config: Config) -> Iterator[tuple[Venue, VenueConfig]]:
 def supervisor(config: Config, store: Store, recorder: Recorder | None) -> Supervisor:
     """Put a running fulltape together. Raises ConfigError for what a venue does not offer, and if none is enabled."""
     clock, random = SystemClock(), Random()
-    feeds = [_feed(*one, clock, random, recorder) for one in followed_venues(config)]
+    feeds = [_feed(*one, config.store, clock, random, recorder) for one in followed_venues(config)]
     if not feeds:
         raise ConfigError(f"every venue is disabled ({', '.join(config.venues)}): set enabled = true for one of them")
     parts = Parts(
@@ -106,14 +108,14 @@ def pipeline(config: Config, store: Store) -> Pipeline:
 def replay_source(paths: Sequence[Path], *, venue_name: str | None, speed: float | None) -> ReplaySource:
     """Return what to replay; ``venue_name`` serves where a recording does not tell. Raises ConfigError."""
     name = venue(venue_name).spec.name if venue_name else None
-    return ReplaySource(paths, _venue_of_url, name, speed)
+    return ReplaySource(paths, _venues_of_url, _venues_of_frame, name, speed)
 
 
-def replay_runner(config: Config, store: Store) -> tuple[Runner, Intake, Pipeline]:
+def replay_runner(config: Config, store: Store) -> tuple[Runner, Intake]:
     """Return what turns a recording's frames into commits: its clock is the recording's."""
     intake = Intake(config.engine.max_queued_frames)
     made = pipeline(config, store)
-    return Runner(made, intake, store, MemoryBus(), RecordedClock(), runner_config(config.engine)), intake, made
+    return Runner(made, intake, store, MemoryBus(), RecordedClock(), runner_config(config.engine)), intake
 
 
 def recorded_instruments(line: Line) -> list[Instrument]:
@@ -127,9 +129,26 @@ def recorded_instruments(line: Line) -> list[Instrument]:
     return source.parse_instruments(line.payload)
 
 
-def _venue_of_url(url: str) -> str | None:
-    found = venue_of_url(url)
-    return found.spec.name if found else None
+def recorded_book(line: Line) -> bytes | None:
+    """Return the frame of a recorded HTTP answer that is a book, where the stream needs one, else None.
+
+    An answer without an address is taken for one: whose book it is, its parser finds out.
+    """
+    source, url = venue(line.venue), urlsplit(line.url)
+    if not source.spec.books_by_rest:
+        return None
+    path = source.book_request("").path
+    if url.path and not url.path.startswith(path.rstrip("/")):
+        return None
+    return f"GET {url.path or path}?{url.query}\n".encode() + line.payload
+
+
+def _venues_of_url(url: str) -> list[str]:
+    return [one.spec.name for one in venues_of_url(url)]
+
+
+def _venues_of_frame(payload: bytes) -> list[str]:
+    return [one.spec.name for one in venues_of_frame(payload)]
 
 
 def runner_config(config: EngineConfig) -> RunnerConfig:
@@ -193,29 +212,67 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _feed(source: Venue, followed: VenueConfig, clock: Clock, random: Random, recorder: Recorder | None) -> Feed:
+def venue_keys(source: Venue, *, simulated: bool) -> Credentials | None:
+    """Return the keys for a venue, None if there are none. Real ones never go to a simulated venue.
+
+    One that offers nothing without a key gets made-up ones when it is simulated.
+    """
+    if simulated:
+        return Credentials("simulated", "simulated") if source.spec.keyed_channels == source.spec.channels else None
+    return credentials(source.spec.credential_variables, os.environ)
+
+
+def rest_opener(
+    source: Venue, followed: VenueConfig, store: StoreConfig, clock: Clock, random: Random
+) -> Callable[[], RestClient]:
+    """Return what makes clients of a venue's REST interface. All of them, in every process, share one day's credits.
+
+    Raises ConfigError.
+    """
+    keys, counted = venue_keys(source, simulated=store.simulated), _credits(source, store, clock)
+    url = followed.rest_url or source.spec.rest_url
+    return lambda: RestClient(source.spec, url, clock, random, credentials=keys, credits=counted)
+
+
+def _credits(source: Venue, store: StoreConfig, clock: Clock) -> CreditFile | None:
+    polling = source.spec.polling
+    if polling is None:
+        return None
+    name = f"{source.spec.name.lower()}{'-sim' if store.simulated else ''}.credits.json"
+    return CreditFile(Path(store.path).parent / name, polling.credits_per_day, clock)
+
+
+def _feed(
+    source: Venue, followed: VenueConfig, store: StoreConfig, clock: Clock, random: Random, recorder: Recorder | None
+) -> Feed:
     spec = source.spec
+    rest_url = followed.rest_url or spec.rest_url
     session = SessionConfig(
         name=f"{spec.name}-1",
-        url=followed.url or spec.ws_url,
+        url=rest_url if spec.polling else followed.url or spec.ws_url,
         subscription=Subscription(
             followed.channels or spec.default_channels, followed.instruments or spec.default_symbols
         ),
-        credentials=credentials(spec.credential_variables, os.environ),
+        credentials=venue_keys(source, simulated=store.simulated),
         silence_s=spec.silence_s,
     )
-    rest_url = followed.rest_url or spec.rest_url
-    return Feed(source, session, _fetcher(source, rest_url, clock, random, recorder))
+    opened = rest_opener(source, followed, store, clock, random)
+    fetch = _fetcher(source, rest_url, opened, clock, recorder)
+    counted = _credits(source, store, clock)
+    if not isinstance(source, PolledVenue) or counted is None:
+        return Feed(source, session, fetch)
+    purse = Purse(opened, counted)
+    return Feed(source, session, fetch, lambda sink: Poller(source, session, purse, sink, clock, random))
 
 
 def _fetcher(
-    source: Venue, rest_url: str, clock: Clock, random: Random, recorder: Recorder | None
+    source: Venue, rest_url: str, opened: Callable[[], RestClient], clock: Clock, recorder: Recorder | None
 ) -> Callable[[RestRequest], Awaitable[bytes]]:
     """Return what asks a venue's REST interface, and records the answers if there is a recorder."""
     one_at_a_time = asyncio.Lock()
 
     async def fetch(request: RestRequest) -> bytes:
-        async with one_at_a_time, RestClient(source.spec, rest_url, clock, random) as client:
+        async with one_at_a_time, opened() as client:
             body = await client.get(request)
         if recorder is not None:
             url = rest_url + request.path
