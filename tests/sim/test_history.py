@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from fulltape.clock import SECOND_NS
-from fulltape.sim.history import Bars, MinuteBar, TradeRing, roll_up
+from fulltape.sim.history import Bars, MinuteBar, TradeRing, fill_up, roll_up
 
 DAY_S = 86_400
 
@@ -95,3 +95,23 @@ def test_bars_roll_up_and_stay_as_they_are() -> None:
     ]
     assert minutes[1].volume == 2
     assert roll_up([], 300) == []
+
+
+def test_flat_bars_fill_what_was_quiet() -> None:
+    bars = [MinuteBar(60, 1, 3, 1, 2, 5), MinuteBar(240, 4, 4, 4, 4, 1)]
+    assert [(bar.start, bar.open, bar.close, bar.volume) for bar in fill_up(bars, 60, 360)] == [
+        (60, 1, 2, 5),
+        (120, 2, 2, 0),
+        (180, 2, 2, 0),
+        (240, 4, 4, 1),
+        (300, 4, 4, 0),
+    ]
+    assert fill_up([], 60, 360) == []
+
+
+def test_a_trade_is_found_by_its_time_also_after_the_oldest_are_forgotten() -> None:
+    ring = TradeRing(100, 4)
+    assert ring.first_after(0) == 100
+    for time in (10, 20, 20, 20, 30, 40):
+        ring.append(1, 1, False, time)
+    assert [ring.first_after(time) for time in (0, 10, 20, 29, 30, 40, 50)] == [102, 102, 104, 104, 105, 106, 106]

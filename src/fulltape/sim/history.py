@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -101,8 +102,16 @@ class TradeRing:
         oldest = max(newest - limit, self.last_id - self._capacity, self._before)
         return [self._at(i) for i in range(newest, oldest, -1)]
 
+    def first_after(self, time: int) -> int:
+        """Return the id of the first kept trade later than ``time``; the next id to come if there is none."""
+        ids = range(max(self._before, self.last_id - self._capacity) + 1, self.last_id + 1)
+        return ids.start + bisect_right(ids, time, key=lambda trade_id: self._times[self._place(trade_id)])
+
+    def _place(self, trade_id: int) -> int:
+        return (trade_id - self._before - 1) % self._capacity
+
     def _at(self, trade_id: int) -> PastTrade:
-        place = (trade_id - self._before - 1) % self._capacity
+        place = self._place(trade_id)
         signed = self._sizes[place]
         return PastTrade(trade_id, self._prices[place], abs(signed), signed < 0, self._times[place])
 
@@ -181,3 +190,15 @@ def roll_up(bars: Iterable[MinuteBar], length_s: int) -> list[MinuteBar]:
         else:
             merged.append(msgspec.structs.replace(bar, start=start))
     return merged
+
+
+def fill_up(bars: Iterable[MinuteBar], length_s: int, end_s: int) -> list[MinuteBar]:
+    """Return bars, oldest first, with flat ones at the last price where there are none, up to ``end_s``."""
+    filled: list[MinuteBar] = []
+    for bar in (*bars, None):
+        until = end_s if bar is None else bar.start
+        while filled and filled[-1].start + length_s < until:
+            last = filled[-1]
+            filled.append(MinuteBar(last.start + length_s, last.close, last.close, last.close, last.close, 0))
+        filled += [] if bar is None else [bar]
+    return filled

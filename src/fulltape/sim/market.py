@@ -110,6 +110,10 @@ class Market:
         """Return at most ``limit`` trades with an id below ``older_than``, newest first."""
         return self._products[product].ring.older_than(older_than, limit)
 
+    def first_id_after(self, product: int, time_ns: int) -> int:
+        """Return the id of the first kept trade later than a time; the next id to come if there is none."""
+        return self._products[product].ring.first_after(time_ns)
+
     def bars(self, product: int, start_s: int, end_s: int) -> list[MinuteBar]:
         """Return the one-minute bars with ``start_s <= start < end_s``, newest first."""
         return list(self._products[product].bars.between(start_s, end_s))
