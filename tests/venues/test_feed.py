@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from fulltape.errors import ConfigError, MalformedFrame
-from fulltape.venues.base import Channel, Parsed, Subscription
+from fulltape.venues.base import Channel, Parsed, RestRequest, Subscription, answer_frame
 from fulltape.venues.feed import Confirmed, RowsDecoder, check_subscription, decode_frame, ignore, split_answer
 from fulltape.venues.registry import venue
 
@@ -54,6 +54,16 @@ def test_an_answer_has_a_path_and_a_body() -> None:
     assert split_answer(b"GET /a?b=c\nx\ny") == ("/a?b=c", b"x\ny")
     with pytest.raises(MalformedFrame, match="malformed_answer"):
         split_answer(b"GET /a")
+
+
+def test_an_answer_s_frame_says_what_was_asked() -> None:
+    question = RestRequest("/coins/map", method="POST", body=b'{"codes":["BTC"]}')
+    assert answer_frame(question, b"[]\n") == b'POST /coins/map {"codes":["BTC"]}\n[]\n'
+    assert split_answer(answer_frame(question, b"[]\n")) == ('/coins/map {"codes":["BTC"]}', b"[]\n")
+    assert answer_frame(RestRequest("/depth", {"symbol": "A/B"}), b"{}") == b"GET /depth?symbol=A%2FB\n{}"
+    for bad in (b"PUT /a\n", b"GET a\n", b"\xff /a\n"):
+        with pytest.raises(MalformedFrame, match="malformed_answer"):
+            split_answer(bad)
 
 
 def test_what_a_venue_has_not_is_refused_before_connecting() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from random import Random
 
 import msgspec
@@ -13,10 +15,11 @@ import pytest
 from tests.venues.server import raw_server
 
 from fulltape.clock import SECOND_NS, ManualClock
-from fulltape.errors import ConfigError, MalformedFrame, TransientError
+from fulltape.errors import ConfigError, CreditsSpent, MalformedFrame, TransientError
 from fulltape.records import Origin
-from fulltape.venues.base import RestLimits, RestRequest
+from fulltape.venues.base import Credentials, RestLimits, RestRequest
 from fulltape.venues.coinbase import SPEC, Coinbase
+from fulltape.venues.credits import CreditFile, Credits
 from fulltape.venues.rest import RestClient, RestConfig
 
 NOW = 1_700_000_000 * SECOND_NS
@@ -29,12 +32,17 @@ class Answers:
 
     def __init__(self, answers: Sequence[str | None]) -> None:
         self.asked: list[str] = []
+        self.heads: list[str] = []
+        self.bodies: list[bytes] = []
         self.at: list[float] = []
         self._answers = list(answers)
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while head := await self._head(reader):
             self.asked.append(head.split(" ")[1])
+            self.heads.append(head)
+            length = re.search(r"content-length: (\d+)", head.lower())
+            self.bodies.append(await reader.readexactly(int(length[1])) if length else b"")
             self.at.append(asyncio.get_running_loop().time())
             answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
             if answer is None:
@@ -76,6 +84,66 @@ async def test_notices_a_simulated_server() -> None:
     async with asking(Answers([answer("{}", Fulltape_Simulated="1")])) as client:
         await client.get(TIME)
         assert client.simulated
+
+
+SECRETS = Credentials("the-key", "the-secret")
+
+
+@asynccontextmanager
+async def asking_with_keys(answers: Answers, credits: Credits | None = None) -> AsyncIterator[RestClient]:
+    async with raw_server(answers.talk) as port:
+        spec = msgspec.structs.replace(
+            SPEC,
+            rest_limits=RestLimits(requests_per_s=1000, burst=1000),
+            credential_headers=("X-Key", "X-Secret"),
+            credential_variables=("THE_KEY", "THE_SECRET"),
+        )
+        url = f"http://127.0.0.1:{port}"
+        client = RestClient(spec, url, ManualClock(NOW), Random(1), QUICK, credentials=SECRETS, credits=credits)
+        async with client:
+            yield client
+
+
+async def test_posts_a_body_and_carries_the_keys_in_headers() -> None:
+    answers = Answers([answer("[]")])
+    async with asking_with_keys(answers) as client:
+        assert await client.get(RestRequest("/map", method="POST", body=b'{"codes":["BTC"]}')) == b"[]"
+    head = answers.heads[0].lower()
+    assert head.startswith("post /map http/1.1")
+    assert "x-key: the-key" in head
+    assert "x-secret: the-secret" in head
+    assert "content-type: application/json" in head
+    assert answers.bodies == [b'{"codes":["BTC"]}']
+
+
+async def test_a_refused_key_names_the_variables_and_never_shows_the_key(caplog: pytest.LogCaptureFixture) -> None:
+    async with asking_with_keys(Answers([answer("no", "401 Unauthorized")])) as client:
+        with pytest.raises(ConfigError, match="check THE_KEY and THE_SECRET in the environment") as caught:
+            await client.get(TIME)
+    assert "401" in caplog.text
+    assert "the-" not in caplog.text + str(caught.value) + repr(SECRETS)
+
+
+async def test_every_attempt_is_paid_for_and_without_credits_nothing_is_asked(tmp_path: Path) -> None:
+    credits = CreditFile(tmp_path / "credits", 5, ManualClock(NOW))
+    answers = Answers([answer("", "503 Service Unavailable"), answer("[]")])
+    async with asking_with_keys(answers, credits) as client:
+        await client.get(TIME)
+        assert credits.left() == 3
+        await client.get(RestRequest("/dear", credits=3))
+        with pytest.raises(CreditsSpent, match="the 5 credits of the day are spent"):
+            await client.get(TIME)
+    assert answers.asked == ["/time", "/time", "/dear"]
+
+
+async def test_another_server_of_the_venue_counts_only_for_the_venue_itself() -> None:
+    other, stand_in = Answers([answer("other")]), Answers([answer("stand-in")])
+    async with raw_server(other.talk) as port, asking(stand_in) as client:
+        request = RestRequest("/assets", base_url=f"http://127.0.0.1:{port}")
+        assert await client.get(request) == b"stand-in"
+        spec = msgspec.structs.replace(SPEC, rest_url="http://127.0.0.1:1")
+        async with RestClient(spec, spec.rest_url, ManualClock(NOW), Random(1), QUICK) as own:
+            assert await own.get(request) == b"other"
 
 
 @pytest.mark.parametrize(
