@@ -32,7 +32,7 @@ def random_trades(random: Random, count: int) -> list[T]:
                 random.choice(list(AggressorSide)),
                 now,
                 random.choice([Origin.LIVE, Origin.LIVE, Origin.SNAPSHOT, Origin.REFILL]),
-            )  # fmt: skip
+            )
         )
     return rows
 

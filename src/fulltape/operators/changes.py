@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -44,10 +44,10 @@ _COUNT: Final = 1
 
 @kernel
 def _remember(
-    periods: Array, times: Array, prices: Array, marks: Array, changed: Array, instrument: Array, time: Array,
-    price: Array, out: Array,
-) -> None:  # fmt: skip
+    periods: Array, memory: Any, changed: Array, instrument: Array, time: Array, price: Array, out: Array
+) -> None:
     """Write each tick's changes into ``out`` (periods, ticks), and take its price into the memory."""
+    times, prices, marks = memory
     for t in range(len(time)):
         y, now = instrument[t], time[t]
         changed[y] = True
@@ -88,7 +88,7 @@ class Changes:
         instrument, time, price = ticks["instrument"], ticks["event_time"], ticks["price"]
         self._state.reserve(int(instrument.max()) + 1)
         out = np.empty((len(self._periods), len(ticks)))
-        _remember(self._periods, *self._state.arrays, self._state.changed, instrument, time, price, out)
+        _remember(self._periods, self._state.arrays, self._state.changed, instrument, time, price, out)
         return [Batch(STATS, {**ticks.columns, **dict(zip(PERIODS_S, out, strict=True))})]
 
     def snapshot(self) -> dict[int, bytes]:

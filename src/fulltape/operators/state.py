@@ -28,7 +28,7 @@ class KernelState:
     def __init__(self, settings: tuple[float, ...], *fresh: Array) -> None:
         self._settings = settings
         self._fresh = fresh
-        self.arrays = [np.repeat(row[None], 0, axis=0) for row in fresh]
+        self.arrays = tuple(np.repeat(row[None], 0, axis=0) for row in fresh)
         self.changed = np.zeros(0, np.bool_)
 
     def __len__(self) -> int:
@@ -40,10 +40,10 @@ class KernelState:
         if instruments <= have:
             return
         more = max(instruments, 2 * have) - have
-        self.arrays = [
+        self.arrays = tuple(
             np.concatenate([array, np.repeat(row[None], more, axis=0)])
             for array, row in zip(self.arrays, self._fresh, strict=True)
-        ]
+        )
         self.changed = np.concatenate([self.changed, np.zeros(more, np.bool_)])
 
     def save(self) -> dict[int, bytes]:

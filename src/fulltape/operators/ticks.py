@@ -153,11 +153,12 @@ def _emit_due(f: Array, n: Array, changed: Array, clock: int, o: Array, i: Array
 
 
 @kernel
-def _run(alpha: float, f: Array, n: Array, changed: Array, trades: Any, clock: int, o: Array, i: Array) -> int:
+def _run(alpha: float, state: Any, changed: Array, trades: Any, clock: int, o: Array, i: Array) -> int:
     """Take trades in order of arrival, then the clock; return how many rows were written.
 
     Each trade's ingest time is a clock too: so the rows' order does not depend on where steps end.
     """
+    f, n = state
     instrument, times, low, high, prices, sizes, sides, ingests = trades
     row, next_due = 0, 0
     for t in range(len(times)):
@@ -174,8 +175,8 @@ def _run(alpha: float, f: Array, n: Array, changed: Array, trades: Any, clock: i
             n[y, _TIME], n[y, _INGEST], n[y, _ID], n[y, _ID_HIGH], n[y, _DUE] = time, ingest, low[t], high[t], 1
             next_due = min(next_due, ingest + SECOND_NS)
         changed[y] = True
-    row, _ = _emit_due(f, n, changed, clock, o, i, row)
-    return row
+    row, next_due = _emit_due(f, n, changed, clock, o, i, row)
+    return int(row)
 
 
 class Ticks:
@@ -200,8 +201,7 @@ class Ticks:
             self._state.reserve(int(trades["instrument"].max()) + 1)
         room = len(trades) + len(self._state)
         o, i = np.empty((room, len(_FIGURES))), np.empty((room, 5), np.int64)
-        floats, ints = self._state.arrays
-        count = _run(self._alpha, floats, ints, self._state.changed, _columns(trades), step.clock, o, i)
+        count = _run(self._alpha, self._state.arrays, self._state.changed, _columns(trades), step.clock, o, i)
         return [_batch(o[:count], i[:count])] if count else []
 
     def snapshot(self) -> dict[int, bytes]:
