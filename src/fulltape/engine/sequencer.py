@@ -15,7 +15,7 @@ When something is judged depends on ingest times in the data, never on how the d
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
@@ -126,6 +126,23 @@ class Sequencer:
         self._changed: set[int] = set()
         self._pending: set[int] = set()
 
+    def refill(self, trades: Batch, clock: int) -> Sequenced:
+        """Take trades of the venue's history that are not stored yet: old ids are then no duplicates, and fill holes.
+
+        Newer ids than the last one count as received: a jump up to them is a hole.
+        """
+        self._reserve(trades)
+        run = _Run(trades, is_history=True)
+        self._trades(run, 0, len(trades))
+        self._expire(run, clock)
+        self._changed.update(np.unique(trades["instrument"]).tolist())
+        return run.result
+
+    def cannot_fill(self, code: int, start: int, end: int, ingest: int, reason: str) -> list[Event]:
+        """Tell the open holes of an instrument between two times (ns) again, with why they stay open."""
+        holes = [hole for hole in self._state(code).holes if hole.reported and start <= hole.start and hole.end < end]
+        return [replace(_told(code, hole, ingest), reason=reason) for hole in holes]
+
     def apply(self, trades: Batch, frames: Array, heartbeats: Batch, beat_frames: Array, clock: int) -> Sequenced:
         """Sequence a step.
 
@@ -216,13 +233,13 @@ class Sequencer:
         state = self._state(code)
         if last_id == NULL_INT:
             return
-        if resuming == LOST and last_id <= trade_id <= last_id + 1:
+        if resuming == LOST and last_id <= trade_id <= last_id + 1 and not run.is_history:
             run.result.events.append(Unbroken(code, ingest, last_id, trade_id))
         if trade_id == last_id + 1 or (resuming == LEFT and trade_id > last_id):
             return
         if trade_id > last_id:
             self._jump(run, code, (last_id + 1, trade_id - 1), (last_time, time, ingest))
-        elif trade_id < last_id and time > last_time + RESET_NS:
+        elif trade_id < last_id and time > last_time + RESET_NS and not run.is_history:
             run.result.resets += 1
             self._give_up(run, code, len(state.holes), ingest)
         else:
@@ -247,10 +264,10 @@ class Sequencer:
         trade_id, ingest = (int(run.trades[name][position]) for name in ("trade_id", "ingest_time"))
         state = self._state(code)
         hole = next((hole for hole in state.holes if hole.fill(trade_id)), None)
-        if hole is None:
-            run.dropped.append(position)
-        else:
+        if hole is not None:
             self._filled(run, code, state, hole, ingest)
+        elif not run.is_history:
+            run.dropped.append(position)
 
     def _filled(self, run: _Run, code: int, state: _Instrument, hole: _Hole, ingest: int) -> None:
         if hole.reported:
@@ -319,10 +336,11 @@ class Sequencer:
 class _Run:
     """One call's working set."""
 
-    __slots__ = ("dropped", "odd", "result", "trades")
+    __slots__ = ("dropped", "is_history", "odd", "result", "trades")
 
-    def __init__(self, trades: Batch) -> None:
+    def __init__(self, trades: Batch, *, is_history: bool = False) -> None:
         self.trades = trades
+        self.is_history = is_history
         self.odd = np.empty((len(trades), 4), np.int64)
         self.dropped: list[int] = []
         self.result = Sequenced(trades)

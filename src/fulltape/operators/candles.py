@@ -7,7 +7,7 @@ that makes its final windows *stale*: the engine reads their trades back and `de
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import msgspec
@@ -19,6 +19,7 @@ from fulltape.operators import cascade, cells
 from fulltape.operators.base import Step
 from fulltape.operators.outages import Outages, Saved, Stretch
 from fulltape.records import CANDLES, COVERAGE, TRADES, Array, Batch, CandleSource, Origin
+from fulltape.records.columns import NULL_INT
 from fulltape.records.interval import DEFAULT_INTERVALS, format_interval, parse_interval, window_start
 
 _ROOM = 4_096
@@ -61,6 +62,7 @@ class _Saved(msgspec.Struct, array_like=True):
     ints: bytes
     marks: bytes
     outages: Saved = []
+    mixed: dict[int, tuple[int, bool]] = {}
 
 
 class Candles:
@@ -82,6 +84,7 @@ class Candles:
         self._outages = Outages()
         self._stale: dict[tuple[int, int, int], int] = {}
         self._doubtful: list[Stretch] = []
+        self._mixed: dict[tuple[int, int], tuple[int, bool]] = {}
         self._resting: dict[int, int] = {}
 
     @property
@@ -93,6 +96,34 @@ class Candles:
     def quiet_intervals_s(self) -> tuple[int, ...]:
         """The lengths (s) of the intervals whose empty windows are rows too, finest first."""
         return self._lengths_where(cascade.EMPTIES)
+
+    def parent_s(self, interval_s: int) -> int:
+        """Return the length (s) of the windows that make up those of ``interval_s``."""
+        return self._lengths_s[int(self._plan[self._lengths_s.index(interval_s), cascade.PARENT])]
+
+    def final_until(self, instrument: int, interval_s: int) -> int:
+        """Return the start (ns) of an instrument's first window that is not final; 0 before its first trade."""
+        if instrument >= len(self._state.marks):
+            return 0
+        return int(self._state.marks[instrument, cascade.MARKS + self._lengths_s.index(interval_s)])
+
+    def is_mixed(self, instrument: int, interval_s: int, start: int) -> bool:
+        """Return whether an open window holds figures of the venue's bars."""
+        return self._mixed.get((instrument, interval_s), (NULL_INT, False))[0] == start
+
+    def fill_up(self, instrument: int, window: Batch, *, is_mixed: bool) -> None:
+        """Make an open window's cell again: ``window`` is one candle, rolled up from its finer ones that are final.
+
+        What the finer windows that are open hold comes when these close. ``is_mixed`` says that bars are among them.
+        """
+        interval_s, start = int(window["interval"][0]), int(window["start"][0])
+        place = int(self._plan[0, cascade.CELLS]) + self._lengths_s.index(interval_s) - 1
+        trades = int(window["trades"][0])
+        cells.put(self._state.floats[instrument, place], self._state.ints[instrument, place], window)
+        self._state.marks[instrument, [cascade.CHANGED, cascade.OPENED]] = 1
+        self._mixed.pop((instrument, interval_s), None)
+        if is_mixed:
+            self._mixed[instrument, interval_s] = (start, trades != NULL_INT)
 
     def apply(self, step: Step) -> list[Batch]:
         """Take one step and return the candles that became final or changed; the last row of a key counts."""
@@ -133,13 +164,18 @@ class Candles:
         # A UUID tells no order: the time of arrival then does.
         order = np.where(trades["trade_id_high"] == 0, trades["trade_id"], trades["ingest_time"])
         trades = trades.take(np.lexsort((order, trades["event_time"])))
-        parts: list[Batch] = []
-        for window in windows:
-            span = np.searchsorted(trades["event_time"], [window.start, window.start + window.interval_s * SECOND_NS])
-            inside = trades.take(slice(span[0], span[1]))
-            if len(inside):
-                parts.append(self._derive_one(window, inside, revisions[window] + window.late))
-        return Batch.concat(parts) if parts else CANDLES.empty()
+        rows = _fold_sorted(trades, {window.interval_s for window in windows})
+        found = {
+            key: row for row, key in enumerate(zip(rows["interval"].tolist(), rows["start"].tolist(), strict=True))
+        }
+        wanted = [(row, w) for w in windows if (row := found.get((w.interval_s, w.start))) is not None]
+        rows = rows.take(np.array([row for row, _ in wanted], np.int64))
+        corrected = {
+            "instrument": np.array([w.instrument for _, w in wanted], np.int32),
+            "revision": np.array([revisions[w] + w.late for _, w in wanted], np.int64),
+            "is_final": np.ones(len(wanted), np.bool_),
+        }
+        return Batch(CANDLES, {**rows.columns, **corrected})
 
     def snapshot(self) -> dict[int, bytes]:
         """Return the state of each instrument that changed since the last call."""
@@ -158,6 +194,7 @@ class Candles:
             for array, raw in zip(self._state, (saved.floats, saved.ints, saved.marks), strict=True):
                 array[code] = np.frombuffer(raw, array.dtype).reshape(array.shape[1:])
             self._outages.restore(code, saved.outages)
+            self._mixed.update({(code, interval_s): window for interval_s, window in saved.mixed.items()})
             self._note_following(code)
 
     def forget(self, instruments: Iterable[int]) -> None:
@@ -169,6 +206,7 @@ class Candles:
         self._resting = {code: since for code, since in self._resting.items() if code not in codes}
         self._stale = {key: late for key, late in self._stale.items() if key[0] not in codes}
         self._doubtful = [stretch for stretch in self._doubtful if stretch.instrument not in codes]
+        self._mixed = {key: window for key, window in self._mixed.items() if key[0] not in codes}
 
     def _run(
         self, state: cascade.State, trades: cascade.Trades, clock: int, first_code: int = 0
@@ -258,28 +296,21 @@ class Candles:
             "source": np.full(count, CandleSource.TRADES, np.uint8),
             "reason": reason,
         }
+        if self._mixed:
+            self._mark_mixed(columns)
         return Batch(CANDLES, columns)
 
-    def _derive_one(self, window: StaleWindow, trades: Batch, revision: int) -> Batch:
-        """Run the same kernel over one window's trades, as one instrument that saw nothing else."""
-        alone = Candles(CandleConfig((format_interval(window.interval_s),), "366d", 0, 0))
-        alone._reserve(1)
-        columns = kernel_columns(trades)._replace(
-            instrument=np.zeros(len(trades), np.int32),
-            ingest=np.zeros(len(trades), np.int64),
-            origin=np.full(len(trades), Origin.SNAPSHOT, np.uint8),
-        )
-        _, rows = alone._run(alone._state, columns, 0)
-        row = Batch.concat(rows).take(slice(-1, None))
-        return Batch(
-            CANDLES,
-            {
-                **row.columns,
-                "instrument": np.array([window.instrument], np.int32),
-                "revision": np.array([revision], np.int64),
-                "is_final": np.array([True]),
-            },
-        )
+    def _mark_mixed(self, columns: dict[str, Array]) -> None:
+        """Say of the rows of mixed windows that bars are in them, which do not tell who bought."""
+        keys = zip(columns["instrument"].tolist(), columns["interval"].tolist(), strict=True)
+        starts = columns["start"].tolist()
+        for row, key in enumerate(keys):
+            start, counts_trades = self._mixed.get(key, (NULL_INT, False))
+            if start == starts[row]:
+                columns["source"][row] = CandleSource.VENUE_BAR
+                columns["taker_buy_volume"][row] = np.nan
+                if not counts_trades:
+                    columns["trades"][row] = NULL_INT
 
     def _lengths_where(self, column: int) -> tuple[int, ...]:
         return tuple(s for s, wanted in zip(self._lengths_s, self._plan[:, column], strict=True) if wanted)
@@ -287,7 +318,8 @@ class Candles:
     def _save(self, code: int) -> bytes:
         seconds, outages = int(self._plan[0, cascade.CELLS]), self._outages.save(code)
         floats, ints, marks = (array[code].tobytes() for array in self._state)
-        return msgspec.msgpack.encode(_Saved(self._lengths_s, seconds, floats, ints, marks, outages))
+        mixed = {interval_s: window for (other, interval_s), window in self._mixed.items() if other == code}
+        return msgspec.msgpack.encode(_Saved(self._lengths_s, seconds, floats, ints, marks, outages, mixed))
 
     def _reserve(self, instruments: int) -> None:
         have = len(self._state.marks)
@@ -295,6 +327,21 @@ class Candles:
             fresh = new_state(self._plan, max(instruments, 2 * have) - have)
             pairs = zip(self._state, fresh, strict=True)
             self._state = cascade.State(*(np.concatenate(pair) for pair in pairs))
+
+
+def _fold_sorted(trades: Batch, intervals_s: Set[int]) -> Batch:
+    """Run the same kernel over sorted trades, as those of one instrument that saw nothing else; every window once."""
+    if not len(trades) or not intervals_s:
+        return CANDLES.empty()
+    alone = Candles(CandleConfig(tuple(map(format_interval, intervals_s)), "366d", 0, 0))
+    alone._reserve(1)
+    columns = kernel_columns(trades)._replace(
+        instrument=np.zeros(len(trades), np.int32),
+        ingest=np.zeros(len(trades), np.int64),
+        origin=np.full(len(trades), Origin.SNAPSHOT, np.uint8),
+    )
+    _, rows = alone._run(alone._state, columns, 0)
+    return Batch.concat(rows)
 
 
 def plan_of(config: CandleConfig) -> tuple[Array, tuple[int, ...]]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 
 from fulltape.kernel import inline
-from fulltape.records import Array
+from fulltape.records import Array, Batch
 
 # Columns of a cell's floats.
 OPEN: Final = 0
@@ -37,6 +37,11 @@ INTS: Final = 6
 # Columns of an emitted row.
 OUT_FLOATS: Final = 8  # open high low close volume quote_volume vwap taker_buy_volume
 OUT_INTS: Final = 5  # instrument, level, start, trades, is_final
+
+_FIGURES: Final = {
+    OPEN: "open", HIGH: "high", LOW: "low", CLOSE: "close",
+    VOLUME: "volume", QUOTE: "quote_volume", BUY: "taker_buy_volume",
+}  # fmt: skip
 
 # Kernels take arrays one by one and indices into them. A tuple of arrays, or a view of one, costs numba a reference
 # count for each array and call, which made the cascade three times slower.
@@ -99,6 +104,21 @@ def merge(f: Array, n: Array, y: int, c: int, d: int) -> None:
         for j in range(VOLUME, FLOATS, 2):
             f[y, c, j], f[y, c, j + 1] = two_sum(f[y, c, j], f[y, c, j + 1], f[y, d, j])
             f[y, c, j + 1] += f[y, d, j + 1]
+
+
+def put(floats: Array, ints: Array, candle: Batch) -> None:
+    """Fill a cell, given as its two rows, with a candle; one without trades empties it.
+
+    A number of trades that is not known counts as one: what matters here is that there were some.
+    """
+    floats[:] = 0.0
+    ints[:] = 0
+    if candle["trades"][0] != 0:
+        for place, name in _FIGURES.items():
+            floats[place] = candle[name][0]
+        start = candle["start"][0]
+        ints[[START, OPEN_TIME, CLOSE_TIME]] = start
+        ints[TRADES] = max(candle["trades"][0], 1)
 
 
 @inline

@@ -14,14 +14,19 @@ import msgspec
 from fulltape.operators.base import Step
 from fulltape.records import COVERAGE, Batch, CoverageState
 from fulltape.records.columns import NULL_INT
-from fulltape.records.events import Hole, NotFollowed, Subscribed, Unbroken
+from fulltape.records.events import Hole, NotFollowed, Refilled, Subscribed, Unbroken
 from fulltape.records.frames import EventKind, SessionEvent
+from fulltape.records.page import Unfillable
 
 TRADES_CHANNEL = "trades"
+_KEPT = 64
 
 
 class _Stretch(msgspec.Struct):
-    """The newest stretch of one instrument and channel; the one before it when that was DOWN and may be disproved."""
+    """The newest stretch of one instrument and channel; the one before it when that was DOWN and may be disproved.
+
+    ``missed`` are the last DOWN stretches (start, end, evidence), which the venue's history may fill.
+    """
 
     start: int
     state: CoverageState
@@ -30,6 +35,7 @@ class _Stretch(msgspec.Struct):
     down_start: int = NULL_INT
     down_evidence: str = ""
     proof: str = ""
+    missed: list[tuple[int, int, str]] = []
 
 
 class _Row(msgspec.Struct):
@@ -66,6 +72,10 @@ class Ledger:
                     self._hole(event)
                 case Unbroken():
                     self._unbroken(event)
+                case Refilled():
+                    self._refilled(event)
+                case Unfillable():
+                    self._unfillable(event)
                 case NotFollowed():
                     self._not_followed(event)
         rows, self._rows = self._rows, []
@@ -106,6 +116,7 @@ class Ledger:
                     self._tell(code, channel, old, event.ingest_time)
                     if old.state is CoverageState.DOWN:
                         new.down_start, new.down_evidence = old.start, old.evidence
+                        old.missed = [*old.missed[1 - _KEPT :], (old.start, event.ingest_time, old.evidence)]
                 self._begin(code, channel, new)
 
     def _lost(self, connection: str, time: int, detail: str) -> None:
@@ -151,13 +162,39 @@ class Ledger:
         ids = f"trade ids {event.first_id} to {event.last_id}"
         if event.missing:
             state, evidence = CoverageState.GAP, f"{ids}: {event.missing} of {total} did not come"
+            if event.reason:
+                evidence += f"; not refilled: {event.reason}"
         else:
             state, evidence = CoverageState.REFILLED, f"{ids}: all {total} came late"
         ends = (str(event.first_id), str(event.last_id))
         row = _Row(event.instrument, TRADES_CHANNEL, event.start, event.end, state, evidence, event.missing, *ends)
         self._rows.append(row)
 
+    def _refilled(self, event: Refilled) -> None:
+        """Rewrite the DOWN stretches that the venue's history has filled."""
+        for missed in self._take_missed(event.instrument, event.start, event.end):
+            self._retell(event.instrument, missed, CoverageState.REFILLED, "refilled from the venue's history")
+
+    def _unfillable(self, event: Unfillable) -> None:
+        for missed in self._take_missed(event.instrument, event.start, event.end):
+            self._retell(event.instrument, missed, CoverageState.DOWN, f"not refilled: {event.reason}")
+
+    def _take_missed(self, code: int, start: int, end: int) -> list[tuple[int, int, str]]:
+        """Return the DOWN stretches of the trades that lie in [start, end), and remember them no more."""
+        stretch = self._open.get(code, {}).get(TRADES_CHANNEL)
+        found = [missed for missed in stretch.missed if start <= missed[0] and missed[1] <= end] if stretch else []
+        if stretch is not None and found:
+            stretch.missed = [missed for missed in stretch.missed if missed not in found]
+            self._changed.add(code)
+        return found
+
+    def _retell(self, code: int, missed: tuple[int, int, str], state: CoverageState, evidence: str) -> None:
+        start, end, words = missed
+        self._tell(code, TRADES_CHANNEL, _Stretch(start, state, f"{words}; {evidence}", ""), end)
+
     def _begin(self, code: int, channel: str, stretch: _Stretch) -> None:
+        old = self._open[code].get(channel)
+        stretch.missed = old.missed if old else []
         self._open[code][channel] = stretch
         self._tell(code, channel, stretch, NULL_INT)
 

@@ -89,7 +89,7 @@ def _prices(rows: Batch, first: Array) -> dict[str, Array]:
 
 def _of_candles(rows: Batch, first: Array, volume: Array) -> dict[str, Array]:
     quote_volume = _sums(rows["quote_volume"], first)
-    trades = np.add.reduceat(rows["trades"], first)
+    trades = _counts(rows, first)
     reason = np.full(len(first), EmptyReason.NONE, np.uint8)
     for candidate in reversed(_REASONS):
         reason[np.logical_or.reduceat(rows["reason"] == candidate, first) & (trades == 0)] = candidate
@@ -100,19 +100,26 @@ def _of_candles(rows: Batch, first: Array, volume: Array) -> dict[str, Array]:
         "taker_buy_volume": _sums(rows["taker_buy_volume"], first),
         "revision": np.add.reduceat(rows["revision"], first),
         "is_final": np.logical_and.reduceat(rows["is_final"], first),
-        "source": rows["source"][first],
+        # TRADES is the least: one finer candle of another source makes the coarse one so.
+        "source": np.maximum.reduceat(rows["source"], first),
         "reason": reason,
     }
 
 
 def _of_bars(rows: Batch, first: Array, volume: Array) -> dict[str, Array]:
     value = np.where(rows["volume"] > 0.0, rows["vwap"] * rows["volume"], 0.0)
-    unknown = np.logical_or.reduceat(rows["trades"] == NULL_INT, first)
     return {
         "vwap": _ratio(_sums(value, first), volume),
-        "trades": np.where(unknown, NULL_INT, np.add.reduceat(rows["trades"], first)),
+        "trades": _counts(rows, first),
         "ingest_time": np.maximum.reduceat(rows["ingest_time"], first),
     }
+
+
+def _counts(rows: Batch, first: Array) -> Array:
+    """Return the trades of each run, null if one of its rows does not tell."""
+    unknown = np.logical_or.reduceat(rows["trades"] == NULL_INT, first)
+    counts: Array = np.where(unknown, NULL_INT, np.add.reduceat(rows["trades"], first))
+    return counts
 
 
 def _ratio(value: Array, volume: Array) -> Array:

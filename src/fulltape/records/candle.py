@@ -14,7 +14,8 @@ class Candle(msgspec.Struct, frozen=True):
 
     volume = sum of size; quote_volume = sum of price * size; vwap = quote_volume / volume; taker_buy_volume = volume
     of trades whose aggressor bought. Open and close follow (event_time, trade_id). An empty window has trades = 0,
-    null prices and a ``reason``. ``revision`` counts the late trades that changed it after it was final.
+    null prices and a ``reason``. ``revision`` counts the late trades that changed it after it was final. What a venue's
+    bar does not tell (source VENUE_BAR) is null.
     """
 
     instrument: InstrumentId
@@ -25,10 +26,10 @@ class Candle(msgspec.Struct, frozen=True):
     low: Price | None
     close: Price | None
     volume: Size
-    quote_volume: float
+    quote_volume: float | None
     vwap: Price | None
-    trades: int
-    taker_buy_volume: Size
+    trades: int | None
+    taker_buy_volume: Size | None
     revision: int
     is_final: bool
     source: CandleSource

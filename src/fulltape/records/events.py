@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from fulltape.records.frames import SessionEvent
+from fulltape.records.page import Unfillable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Hole:
     """Trades ``first_id`` to ``last_id`` did not come; ``missing`` of them still have not.
 
     The hole lies between trades at ``start`` and ``end`` (event time, ns). It is told again when trades turn up after
-    all: with ``missing`` = 0 it is closed.
+    all: with ``missing`` = 0 it is closed. ``reason`` says why they cannot be had.
     """
 
     instrument: int
@@ -30,6 +31,16 @@ class Hole:
     first_id: int
     last_id: int
     missing: int
+    start: int
+    end: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Refilled:
+    """Every trade of the instrument with start <= event time < end (ns) is stored; some came from the history."""
+
+    instrument: int
     start: int
     end: int
 
@@ -60,5 +71,5 @@ class NotFollowed:
     instruments: frozenset[int]
 
 
-Event = SessionEvent | Subscribed | Hole | Unbroken | BooksLost | NotFollowed
+Event = SessionEvent | Subscribed | Hole | Refilled | Unfillable | Unbroken | BooksLost | NotFollowed
 """What `Step.events` carries."""
