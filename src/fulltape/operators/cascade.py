@@ -21,6 +21,7 @@ from fulltape.records import AggressorSide, Array, Origin
 
 SNAPSHOT: Final = int(Origin.SNAPSHOT)
 REFILL: Final = int(Origin.REFILL)
+IMPORT: Final = int(Origin.IMPORT)
 BOUGHT: Final = int(AggressorSide.BUY)
 FOREVER: Final = np.iinfo(np.int64).max
 
@@ -295,8 +296,8 @@ def fold_trades(
             c = _cell(plan, time)
             n[y, c, START] = time // SECOND_NS * SECOND_NS
             add(f, n, y, c, time, order, price, size, bought)
-        # A trade of the past, sent on subscribing or asked for, says nothing of the venue's clock.
-        if origin[t] != SNAPSHOT and origin[t] != REFILL:
+        # A trade of the past, sent on subscribing, asked for or brought, says nothing of the venue's clock.
+        if origin[t] != SNAPSHOT and origin[t] != REFILL and origin[t] != IMPORT:
             follow_clock(marks, y, ingest - time)
     return len(event_time), row, lates
 

@@ -20,6 +20,7 @@ class Origin(enum.IntEnum):
     SNAPSHOT = 1  # sent by the venue on subscribing: it happened before we listened
     REFILL = 2  # fetched from the venue's history to fill a hole
     REPLAY = 3  # read back from a recording
+    IMPORT = 4  # brought by somebody in a file or a request
 
 
 class BookSide(enum.IntEnum):

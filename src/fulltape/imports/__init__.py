@@ -1,0 +1,1 @@
+"""Records that people bring: files and requests, checked row by row."""
