@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 def sim(
     port: Annotated[int, typer.Option("--port", help="For WebSocket; the next one is REST. 0 takes free ones.")] = 9100,
     venues: Annotated[
-        str, typer.Option("--venues", help="Which protocols to speak, separated by commas.")
+        str, typer.Option("--venues", help="Which protocols to speak, separated by commas, or all.")
     ] = "coinbase",
     symbols: Annotated[list[str] | None, typer.Option("--symbol", help="Such as BTC-USD; all unless named.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="The same seed makes the same market.")] = 1,
@@ -45,4 +45,6 @@ def sim(
 
 def _announce(server: SimServer) -> None:
     tell_simulated()
-    tell(f"WebSocket {server.ws_url}\nREST      {server.rest_url}\nfaults    token {server.token}")
+    for name, venue in server.venues.items():
+        tell(f"{name}\n  WebSocket {venue.ws_url}\n  REST      {venue.rest_url}")
+    tell(f"faults    token {server.token}")

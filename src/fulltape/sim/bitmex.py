@@ -13,14 +13,14 @@ from typing import Final
 import msgspec
 
 from fulltape.clock import SECOND_NS
+from fulltape.sim import base
 from fulltape.sim import bitmex_wire as wire
+from fulltape.sim.base import Framed, Topic
 from fulltape.sim.contracts import Contract, contracts_on
 from fulltape.sim.events import Event, Quote, Trade
 from fulltape.sim.history import MinuteBar, PastTrade, fill_up, roll_up
 from fulltape.sim.market import Market
-from fulltape.sim.told import ALL_LEVELS, Digest, ToldBooks, Topic
-
-Framed = tuple[Topic, bytes]
+from fulltape.sim.told import ALL_LEVELS, Digest, ToldBooks
 
 BINS: Final = {"1m": 60, "5m": 300, "1h": 3_600, "1d": 86_400}
 _BOOKS: Final = {"orderBookL2": ALL_LEVELS, "orderBookL2_25": 25}
@@ -41,21 +41,17 @@ class _Request(msgspec.Struct, frozen=True):
 _decode_request = msgspec.json.Decoder(_Request).decode
 
 
-class Session:
+class Session(base.Session):
     """What one connection is subscribed to: each topic is confirmed by itself, a bad one spoils its whole request."""
 
     def __init__(self, feed: Feed, connected_ns: int) -> None:
-        self.topics: set[Topic] = set()
+        super().__init__()
         self._feed = feed
         self._connected_ns = connected_ns
 
     def greet(self) -> list[bytes]:
         """Return what a new connection is sent unasked."""
         return [wire.welcome(self._connected_ns)]
-
-    def is_overdue(self, now_ns: int) -> bool:
-        """Return False: nobody has to subscribe."""
-        return False
 
     def answer(self, payload: bytes) -> list[bytes]:
         """Return the frames that answer a client's message; each confirmation is followed by the table."""

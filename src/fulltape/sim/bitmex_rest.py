@@ -10,8 +10,8 @@ from typing import Final
 
 from fulltape.clock import SECOND_NS
 from fulltape.sim import bitmex_wire as wire
+from fulltape.sim.base import Reply, Rest
 from fulltape.sim.bitmex import BINS, bars_before
-from fulltape.sim.coinbase_rest import Reply
 from fulltape.sim.contracts import Contract, contracts_on
 from fulltape.sim.events import Book
 from fulltape.sim.history import PastTrade
@@ -34,7 +34,7 @@ class _RefusedError(Exception):
         self.name = name
 
 
-class BitmexRest:
+class BitmexRest(Rest):
     """Answers GET requests from a market."""
 
     def __init__(self, market: Market) -> None:

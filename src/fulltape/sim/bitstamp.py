@@ -11,12 +11,12 @@ from typing import Final
 
 import msgspec
 
+from fulltape.sim import base
 from fulltape.sim import bitstamp_wire as wire
+from fulltape.sim.base import Framed, Topic
 from fulltape.sim.events import Book, Event
 from fulltape.sim.market import Market
-from fulltape.sim.told import Digest, ToldBooks, Topic
-
-Framed = tuple[Topic, bytes]
+from fulltape.sim.told import Digest, ToldBooks
 
 _TRADES: Final = "live_trades"
 _CHANGES: Final = "diff_order_book"
@@ -38,24 +38,16 @@ class _Request(msgspec.Struct, frozen=True):
 _decode_request = msgspec.json.Decoder(_Request).decode
 
 
-class Session:
+class Session(base.Session):
     """What one connection is subscribed to: one channel of one pair at a time.
 
     As at the venue itself, a pair that nobody knows is confirmed and stays silent; only a channel of no known kind is
     refused.
     """
 
-    def __init__(self, feed: Feed, connected_ns: int) -> None:
-        self.topics: set[Topic] = set()
+    def __init__(self, feed: Feed) -> None:
+        super().__init__()
         self._feed = feed
-
-    def greet(self) -> list[bytes]:
-        """Return nothing: the venue waits for the client."""
-        return []
-
-    def is_overdue(self, now_ns: int) -> bool:
-        """Return False: nobody has to subscribe."""
-        return False
 
     def answer(self, payload: bytes) -> list[bytes]:
         """Return the frames that answer a client's message. No channel begins with a snapshot."""

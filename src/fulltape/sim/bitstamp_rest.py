@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from fulltape.clock import SECOND_NS
 from fulltape.sim import bitstamp_wire as wire
-from fulltape.sim.coinbase_rest import Reply
+from fulltape.sim.base import Reply, Rest
 from fulltape.sim.history import MinuteBar, fill_up, roll_up
 from fulltape.sim.instruments import Listing
 from fulltape.sim.market import Market
@@ -31,7 +31,7 @@ class _RefusedError(Exception):
         self.field = field
 
 
-class BitstampRest:
+class BitstampRest(Rest):
     """Answers GET requests from a market."""
 
     def __init__(self, market: Market) -> None:

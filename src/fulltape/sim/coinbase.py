@@ -11,14 +11,11 @@ from collections.abc import Iterable, Set
 import msgspec
 
 from fulltape.clock import SECOND_NS
+from fulltape.sim import base
 from fulltape.sim import coinbase_wire as wire
+from fulltape.sim.base import Framed, Topic
 from fulltape.sim.events import AuctionState, Event, LevelChange, Quote, RfqTrade, Trade
 from fulltape.sim.market import Market
-
-Topic = tuple[str, str]
-"""What a frame is about: channel and symbol; the symbol is ``""`` where a channel has none."""
-
-Framed = tuple[Topic, bytes]
 
 ALL = "ALL"
 SUBSCRIBE_DEADLINE_NS = 5 * SECOND_NS
@@ -63,17 +60,21 @@ class _RefusedError(Exception):
     """A request that the venue answers with an error; the text is its reason."""
 
 
-class Session:
+class Session(base.Session):
     """What one connection is subscribed to. Subscriptions accumulate."""
 
     def __init__(self, feed: Feed, connected_ns: int) -> None:
-        self.topics: set[Topic] = set()
+        super().__init__()
         self._feed = feed
         self._deadline_ns: int | None = connected_ns + SUBSCRIBE_DEADLINE_NS
 
     def is_overdue(self, now_ns: int) -> bool:
         """Return whether the time for the first subscribe has passed without one."""
         return self._deadline_ns is not None and now_ns > self._deadline_ns
+
+    def too_slow(self) -> list[bytes]:
+        """Return the venue's words for a client that does not read."""
+        return [wire.error("ErrSlowConsume")]
 
     def answer(self, payload: bytes) -> list[bytes]:
         """Return the frames that answer a client's message: an acknowledgement and first data, or an error.

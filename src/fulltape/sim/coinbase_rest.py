@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
 from fulltape.clock import SECOND_NS, format_rfc3339, parse_rfc3339
+from fulltape.sim.base import Reply, Rest
 from fulltape.sim.coinbase_wire import encode, micros_text, product
 from fulltape.sim.history import MINUTE_S, MinuteBar, roll_up
 from fulltape.sim.instruments import Listing
@@ -22,14 +21,6 @@ _DEFAULT_CANDLES = 350
 _NEWEST = 1 << 62
 
 
-class Reply(msgspec.Struct, frozen=True):
-    """An answer: status, JSON body, and headers beyond the usual."""
-
-    status: int
-    body: bytes
-    headers: tuple[tuple[str, str], ...] = ()
-
-
 class _RefusedError(Exception):
     """A request answered with a status and ``{"message": ...}``."""
 
@@ -38,7 +29,7 @@ class _RefusedError(Exception):
         self.status = status
 
 
-class CoinbaseRest:
+class CoinbaseRest(Rest):
     """Answers GET requests from a market."""
 
     def __init__(self, market: Market) -> None:

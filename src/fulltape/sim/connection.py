@@ -1,4 +1,4 @@
-"""One client of the simulated venue."""
+"""One client of a simulated venue."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
-from fulltape.sim.coinbase import Framed, Session
-from fulltape.sim.coinbase_wire import error
+from fulltape.sim.base import Framed, Session
 from fulltape.sim.faults import FaultStream
 
 
@@ -24,6 +23,7 @@ class ClientConnection(WSListener):  # type: ignore[misc]  # picows is compiled 
     ) -> None:
         self.session = session
         self.stream = stream
+        self._kind = WSMsgType.BINARY if session.is_binary else WSMsgType.TEXT
         self._write_limit = write_limit
         self._on_connected = on_connected
         self._on_ended = on_ended
@@ -33,10 +33,12 @@ class ClientConnection(WSListener):  # type: ignore[misc]  # picows is compiled 
         """Take part in the fan-out from now on."""
         self._transport = transport
         self._on_connected(self)
+        self._send(self.session.greet())
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         """Leave the fan-out."""
         self._transport = None
+        self.session.ended()
         self._on_ended(self)
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
@@ -49,17 +51,17 @@ class ClientConnection(WSListener):  # type: ignore[misc]  # picows is compiled 
             return
         elif kind == WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
-        elif kind == WSMsgType.TEXT and frame.fin:
+        elif kind == self._kind and frame.fin:
             self._send(self.session.answer(frame.get_payload_as_bytes()))
         elif kind != WSMsgType.PONG:
-            self.close(WSCloseCode.UNSUPPORTED_DATA, "text messages in one frame only")
+            self.close(WSCloseCode.UNSUPPORTED_DATA, "messages of the other kind, or in parts, are not taken")
 
     def deliver(self, framed: Iterable[Framed], now_ns: int) -> None:
         """Send the frames of this connection's topics, or end it if its time is up."""
         if self.stream.is_over(now_ns):
             self.cut()
         elif self.session.is_overdue(now_ns):
-            self.close(WSCloseCode.POLICY_VIOLATION, "no subscribe message within 5 s")
+            self.close(WSCloseCode.POLICY_VIOLATION, "nothing was asked for in time")
         else:
             topics = self.session.topics
             self._send(self.stream.apply([frame for topic, frame in framed if topic in topics], now_ns))
@@ -83,7 +85,8 @@ class ClientConnection(WSListener):  # type: ignore[misc]  # picows is compiled 
         for frame in frames:
             if socket.is_closing():  # the client may go away between two frames
                 return
-            transport.send(WSMsgType.TEXT, frame)
+            transport.send(self._kind, frame)
         if socket.get_write_buffer_size() > self._write_limit:
-            transport.send(WSMsgType.TEXT, error("ErrSlowConsume"))
+            for frame in self.session.too_slow():
+                transport.send(self._kind, frame)
             self.cut()

@@ -12,14 +12,14 @@ from typing import Final
 import msgspec
 
 from fulltape.clock import SECOND_NS
+from fulltape.sim import base
 from fulltape.sim import kraken_wire as wire
+from fulltape.sim.base import Framed, Topic
 from fulltape.sim.events import Event, Quote
 from fulltape.sim.history import MINUTE_S, MinuteBar, roll_up
 from fulltape.sim.market import Market
 from fulltape.sim.texts import micros_text
-from fulltape.sim.told import Digest, ToldBooks, Topic
-
-Framed = tuple[Topic, bytes]
+from fulltape.sim.told import Digest, ToldBooks
 
 DEPTHS: Final = (10, 25, 100, 500, 1_000)
 INTERVALS: Final = (1, 5, 15, 30, 60, 240, 1_440, 10_080, 21_600)
@@ -48,21 +48,17 @@ class _Request(msgspec.Struct, frozen=True):
 _decode_request = msgspec.json.Decoder(_Request).decode
 
 
-class Session:
+class Session(base.Session):
     """What one connection is subscribed to; each instrument is confirmed, or refused, by itself."""
 
     def __init__(self, feed: Feed, connected_ns: int) -> None:
-        self.topics: set[Topic] = set()
+        super().__init__()
         self._feed = feed
         self._connected_ns = connected_ns
 
     def greet(self) -> list[bytes]:
         """Return what a new connection is sent unasked."""
         return [wire.status(self._connected_ns)]
-
-    def is_overdue(self, now_ns: int) -> bool:
-        """Return False: nobody has to subscribe."""
-        return False
 
     def answer(self, payload: bytes) -> list[bytes]:
         """Return the frames that answer a client's message, snapshots after the confirmations."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from fulltape.clock import SECOND_NS
-from fulltape.sim.coinbase_rest import Reply
+from fulltape.sim.base import Reply, Rest
 from fulltape.sim.history import MINUTE_S, MinuteBar, PastTrade, fill_up
 from fulltape.sim.instruments import Listing, step_text
 from fulltape.sim.kraken import INTERVALS, newest_bars
@@ -30,7 +30,7 @@ class _RefusedError(Exception):
     """A request answered with an error; the text is what the venue calls it."""
 
 
-class KrakenRest:
+class KrakenRest(Rest):
     """Answers GET requests from a market."""
 
     def __init__(self, market: Market) -> None:

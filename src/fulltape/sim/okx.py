@@ -12,19 +12,19 @@ from typing import Final
 import msgspec
 
 from fulltape.clock import SECOND_NS
+from fulltape.sim import base
 from fulltape.sim import okx_wire as wire
+from fulltape.sim.base import Framed, Topic
 from fulltape.sim.events import Event, Quote
 from fulltape.sim.history import MINUTE_S
 from fulltape.sim.market import Market
-from fulltape.sim.told import Digest, ToldBooks, Topic
-
-Framed = tuple[Topic, bytes]
+from fulltape.sim.told import Digest, ToldBooks
 
 PUBLIC: Final = "/ws/v5/public"
 BUSINESS: Final = "/ws/v5/business"
 SILENCE_NS: Final = 30 * SECOND_NS
 BATCH_NS: Final = 100_000_000
-_BY_PATH: Final = {
+CHANNELS: Final = {
     PUBLIC: frozenset({"trades", "tickers", "books", "books5", "bbo-tbt", "instruments"}),
     BUSINESS: frozenset({"trades-all", "candle1m"}),
 }
@@ -48,19 +48,15 @@ class _Request(msgspec.Struct, frozen=True):
 _decode_request = msgspec.json.Decoder(_Request).decode
 
 
-class Session:
+class Session(base.Session):
     """What one connection is subscribed to; each pair of channel and instrument is confirmed, or refused, by itself."""
 
-    def __init__(self, feed: Feed, connected_ns: int, path: str = PUBLIC) -> None:
-        self.topics: set[Topic] = set()
+    def __init__(self, feed: Feed, connected_ns: int, channels: Set[str]) -> None:
+        super().__init__()
         self._feed = feed
-        self._channels = _BY_PATH.get(path, frozenset())
+        self._channels = channels
         self._connection = f"{connected_ns % (1 << 32):08x}"
         self._heard_ns = connected_ns
-
-    def greet(self) -> list[bytes]:
-        """Return nothing: the venue waits for the client."""
-        return []
 
     def is_overdue(self, now_ns: int) -> bool:
         """Return whether nothing was subscribed and nothing was said for 30 s."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from fulltape.clock import SECOND_NS
 from fulltape.sim import okx_wire as wire
-from fulltape.sim.coinbase_rest import Reply
+from fulltape.sim.base import Reply, Rest
 from fulltape.sim.history import fill_up, roll_up
 from fulltape.sim.market import Market
 from fulltape.sim.queries import whole
@@ -43,7 +43,7 @@ class _RefusedError(Exception):
         self.code = code
 
 
-class OkxRest:
+class OkxRest(Rest):
     """Answers GET requests from a market."""
 
     def __init__(self, market: Market) -> None:

@@ -1,4 +1,4 @@
-"""The simulated venue on real sockets: a WebSocket port, and the next port for REST and for asking for faults.
+"""The simulated venues on real sockets: each has a WebSocket port, and another for REST and for asking for faults.
 
 Only 127.0.0.1 is ever bound, and every answer carries ``Fulltape-Simulated: 1``.
 """
@@ -14,39 +14,35 @@ from random import Random
 from typing import Self
 
 import msgspec
-from picows import WSUpgradeRequest, WSUpgradeResponse, WSUpgradeResponseWithListener, ws_create_server
 
 from fulltape.clock import SECOND_NS, Clock, SystemClock
 from fulltape.errors import ConfigError, did_you_mean
-from fulltape.sim.coinbase import Feed, Session, Topic
-from fulltape.sim.coinbase_rest import CoinbaseRest
-from fulltape.sim.connection import ClientConnection
 from fulltape.sim.events import Event
-from fulltape.sim.faults import NO_FAULTS, Faults, FaultStream
+from fulltape.sim.faults import NO_FAULTS, Faults
 from fulltape.sim.instruments import choose
 from fulltape.sim.market import STEP_NS, Market
-from fulltape.sim.web import SIMULATED, WebServer
+from fulltape.sim.registry import VENUES
+from fulltape.sim.venue_server import HOST, VenueServer
 
-HOST = "127.0.0.1"
 TOKEN_VARIABLE = "FULLTAPE_SIM_TOKEN"
-VENUES = ("coinbase",)
+ALL_VENUES = "all"
 
 _MOST_PAST_TRADES = 50_000
 _MOST_AT_ONCE_NS = SECOND_NS // 4
 _MOST_BEHIND_NS = 10 * SECOND_NS
-_MOST_FROM_CLIENT = 64 * 1024
 
 
 class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What to simulate and where.
 
-    ``port`` is the WebSocket port and the one after it REST; 0 takes two free ones. ``symbols`` empty means all.
+    ``venues`` share one market; ``all`` names every one there is. ``port`` is the first one's WebSocket port and the
+    one after it REST, the next venue has the two ports after these; 0 takes free ones. ``symbols`` empty means all.
     ``history_s`` seconds of trades lie before the start, fewer at high rates, and ``past_days`` of bars before them.
     ``token`` guards the faults; empty takes it from the environment or makes one up. A client with more than
     ``write_limit`` unread bytes is cut off.
     """
 
-    venues: tuple[str, ...] = VENUES
+    venues: tuple[str, ...] = ("coinbase",)
     symbols: tuple[str, ...] = ()
     port: int = 0
     seed: int = 1
@@ -61,9 +57,10 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """Raise ConfigError for a value that cannot be used."""
+        known = (*VENUES, ALL_VENUES)
         for venue in self.venues:
-            if venue not in VENUES:
-                raise ConfigError(f"no simulated venue {venue!r}{did_you_mean(venue, VENUES)}")
+            if venue not in known:
+                raise ConfigError(f"no simulated venue {venue!r}{did_you_mean(venue, known)}")
         ranges = {
             "port": (0, 65_534),
             "trades_per_s": (0.01, 100_000),
@@ -78,9 +75,13 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
                 raise ConfigError(f"{name} must be between {low:,} and {high:,}, not {getattr(self, name):,}")
         choose(self.symbols)
 
+    def chosen(self) -> tuple[str, ...]:
+        """Return the names of the venues, each once."""
+        return tuple(VENUES) if ALL_VENUES in self.venues else tuple(dict.fromkeys(self.venues))
+
 
 class SimServer:
-    """A simulated venue. Use as ``async with SimServer(config) as sim``; then ``ws_url`` and ``rest_url`` are valid.
+    """The simulated venues. Use as ``async with SimServer(config) as sim``; then the ``venues`` have addresses.
 
     ``trading`` is the task that runs the market: it ends only by an error of this program.
     """
@@ -91,7 +92,6 @@ class SimServer:
         config.check()
         self.config = config
         self.token = config.token or os.environ.get(TOKEN_VARIABLE, "") or secrets.token_urlsafe(16)
-        self.ws_url = self.rest_url = ""
         self._clock = clock or SystemClock()
         history_s = min(config.history_s, _MOST_PAST_TRADES / config.trades_per_s)
         self.market = Market(
@@ -104,9 +104,11 @@ class SimServer:
         )
         while self.market.now_ns + STEP_NS <= self._clock.now_ns():
             self._advance()  # nobody wants these events
-        self._feed = Feed(self.market)
+        self.venues = {
+            name: VenueServer(VENUES[name](self.market), self, self._clock, config.write_limit)
+            for name in config.chosen()
+        }
         self._faults = config.faults
-        self._connections: dict[ClientConnection, None] = {}  # in order of arrival
         self._accepted = 0
         self._cleanup = contextlib.AsyncExitStack()
 
@@ -118,27 +120,30 @@ class SimServer:
     @property
     def connections(self) -> int:
         """How many clients are connected."""
-        return len(self._connections)
+        return sum(len(venue.connections) for venue in self.venues.values())
+
+    @property
+    def ws_url(self) -> str:
+        """The WebSocket address of the first venue."""
+        return next(iter(self.venues.values())).ws_url
+
+    @property
+    def rest_url(self) -> str:
+        """The REST address of the first venue."""
+        return next(iter(self.venues.values())).rest_url
 
     async def __aenter__(self) -> Self:
-        """Bind both ports and start trading. Raises ConfigError if a port is taken."""
+        """Bind all ports and start trading. Raises ConfigError if a port is taken."""
         async with contextlib.AsyncExitStack() as stack:
-            port = self.config.port
-            try:
-                sockets = await ws_create_server(
-                    self._accept, HOST, port, max_frame_size=_MOST_FROM_CLIENT, enable_auto_pong=False
-                )
-                stack.callback(self.disconnect)
-                stack.callback(sockets.close)
-                web = WebServer(CoinbaseRest(self.market), self)
-                rest_port = await web.start(HOST, port and port + 1)
-            except OSError as taken:
-                raise ConfigError(f"the simulated venue cannot listen on {HOST}:{port}: {taken.strerror}") from taken
-            stack.push_async_callback(web.stop)
+            for place, (name, venue) in enumerate(self.venues.items()):
+                port = self.config.port and self.config.port + 2 * place
+                try:
+                    await venue.start(port, stack)
+                except OSError as taken:
+                    problem = f"{HOST}:{port}: {taken.strerror}"
+                    raise ConfigError(f"the simulated venue {name} cannot listen on {problem}") from taken
             self.trading = asyncio.create_task(self._run())
             stack.push_async_callback(_cancel, self.trading)
-            self.ws_url = f"ws://{HOST}:{sockets.sockets[0].getsockname()[1]}"
-            self.rest_url = f"http://{HOST}:{rest_port}"
             self._cleanup = stack.pop_all()
         return self
 
@@ -151,14 +156,18 @@ class SimServer:
         # a hang hits those who are connected when it begins: who reconnects meanwhile is served
         begins = faults.hang and not self._faults.hang
         self._faults = faults
-        for connection in tuple(self._connections):
-            hang = faults.hang and (begins or connection.stream.is_hung)
-            connection.stream.configure(msgspec.structs.replace(faults, hang=hang), self._clock.now_ns())
+        for venue in self.venues.values():
+            venue.set_faults(faults, begins=begins)
 
     def disconnect(self) -> None:
         """Cut every client off, once."""
-        for connection in tuple(self._connections):
-            connection.cut()
+        for venue in self.venues.values():
+            venue.disconnect()
+
+    def chance(self) -> Random:
+        """Return the chance of a new connection's faults: the same for the n-th connection of every run."""
+        self._accepted += 1
+        return Random(f"{self.config.seed}/connection/{self._accepted}")
 
     def tick(self) -> None:
         """Let the market go on towards the clock's time and send what happened.
@@ -169,34 +178,12 @@ class SimServer:
         if now_ns - self.market.now_ns > _MOST_BEHIND_NS:
             self.market.skip(now_ns)
         events = self._advance()
-        wanted: set[Topic] = set().union(*(connection.session.topics for connection in self._connections))
-        framed = self._feed.frames(events, wanted)
-        for connection in tuple(self._connections):
-            connection.deliver(framed, now_ns)
+        for venue in self.venues.values():
+            venue.tell(events, now_ns)
 
     def _advance(self) -> list[Event]:
         """Advance towards the clock's time, at most so far that clients and REST need not wait."""
         return self.market.advance(min(self._clock.now_ns(), self.market.now_ns + _MOST_AT_ONCE_NS))
-
-    def _accept(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener:
-        if self._faults.refuse:
-            refused = WSUpgradeResponse.create_error_response(503, b"", SIMULATED)
-            return WSUpgradeResponseWithListener(refused, None)
-        now_ns = self._clock.now_ns()
-        self._accepted += 1
-        rng = Random(f"{self.config.seed}/connection/{self._accepted}")
-        faults = msgspec.structs.replace(self._faults, hang=False)
-        stream = FaultStream(faults, rng, now_ns)
-        connection = ClientConnection(
-            Session(self._feed, now_ns), stream, self.config.write_limit, self._take_in, self._let_go
-        )
-        return WSUpgradeResponseWithListener(WSUpgradeResponse.create_101_response(SIMULATED), connection)
-
-    def _take_in(self, connection: ClientConnection) -> None:
-        self._connections[connection] = None
-
-    def _let_go(self, connection: ClientConnection) -> None:
-        self._connections.pop(connection, None)
 
     async def _run(self) -> None:
         while True:

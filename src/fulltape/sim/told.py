@@ -11,10 +11,9 @@ from typing import Final
 
 import msgspec
 
+from fulltape.sim.base import Topic
 from fulltape.sim.events import Book, Event, LevelChange, Trade
 from fulltape.sim.market import Market
-
-Topic = tuple[str, str]
 
 ALL_LEVELS: Final = 1 << 20
 

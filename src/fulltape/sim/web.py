@@ -1,4 +1,4 @@
-"""The simulated venue's HTTP side: REST for everybody, faults for whoever holds the token."""
+"""A simulated venue's HTTP side: REST for everybody, faults for whoever holds the token."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 import msgspec
 import uvicorn
 
-from fulltape.sim.coinbase_rest import CoinbaseRest, Reply
+from fulltape.sim.base import Reply, Request, Rest
 from fulltape.sim.faults import Faults
 
 SIMULATED = {"Fulltape-Simulated": "1"}
@@ -44,7 +44,7 @@ class Faulty(Protocol):
 class WebServer:
     """Serves REST and ``POST /sim/faults`` in the running event loop."""
 
-    def __init__(self, rest: CoinbaseRest, faulty: Faulty) -> None:
+    def __init__(self, rest: Rest, faulty: Faulty) -> None:
         self._rest = rest
         self._faulty = faulty
         config = uvicorn.Config(
@@ -81,13 +81,15 @@ class WebServer:
         send: Callable[[_Message], Awaitable[None]],
     ) -> None:
         """Answer one request; the ASGI interface."""
+        body = await _body(receive)
         if scope["path"] == "/sim/faults":
-            reply = self._change_faults(scope, await _body(receive))
-        elif scope["method"] != "GET":
-            reply = _refusal(405, "method not allowed")
+            reply = self._change_faults(scope, body)
+        elif body is None:
+            reply = _refusal(413, f"more than {_MOST_BODY} bytes")
         else:
             query = dict(parse_qsl(scope["query_string"].decode("latin-1")))
-            reply = self._rest.get(scope["path"], query)
+            given = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            reply = self._rest.answer(Request(scope["method"], scope["path"], query, given, body))
         headers = [("content-type", "application/json"), ("content-length", str(len(reply.body)))]
         encoded = [(name.lower().encode(), value.encode()) for name, value in (*headers, *reply.headers)]
         await send({"type": "http.response.start", "status": reply.status, "headers": encoded})

@@ -1,0 +1,55 @@
+"""Which venues are simulated, and how each is put on a market."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from fulltape.sim import bitmex, bitstamp, coinbase, kraken, okx
+from fulltape.sim.base import Opening, Session, SimVenue
+from fulltape.sim.bitmex_rest import BitmexRest
+from fulltape.sim.bitstamp_rest import BitstampRest
+from fulltape.sim.coinbase_rest import CoinbaseRest
+from fulltape.sim.kraken_rest import KrakenRest
+from fulltape.sim.market import Market
+from fulltape.sim.okx_rest import OkxRest
+
+
+def _coinbase(market: Market) -> SimVenue:
+    feed = coinbase.Feed(market)
+    return SimVenue(feed, CoinbaseRest(market), lambda opening: coinbase.Session(feed, opening.now_ns))
+
+
+def _kraken(market: Market) -> SimVenue:
+    feed = kraken.Feed(market)
+    return SimVenue(feed, KrakenRest(market), lambda opening: kraken.Session(feed, opening.now_ns), "/v2")
+
+
+def _okx(market: Market) -> SimVenue:
+    feed = okx.Feed(market)
+
+    def open_session(opening: Opening) -> Session | None:
+        channels = okx.CHANNELS.get(opening.path)
+        return None if channels is None else okx.Session(feed, opening.now_ns, channels)
+
+    return SimVenue(feed, OkxRest(market), open_session, okx.PUBLIC)
+
+
+def _bitmex(market: Market) -> SimVenue:
+    feed = bitmex.Feed(market)
+    return SimVenue(feed, BitmexRest(market), lambda opening: bitmex.Session(feed, opening.now_ns), "/realtime")
+
+
+def _bitstamp(market: Market) -> SimVenue:
+    feed = bitstamp.Feed(market)
+    return SimVenue(feed, BitstampRest(market), lambda opening: bitstamp.Session(feed))
+
+
+VENUES: Final[Mapping[str, Callable[[Market], SimVenue]]] = {
+    "coinbase": _coinbase,
+    "kraken": _kraken,
+    "okx": _okx,
+    "bitmex": _bitmex,
+    "bitstamp": _bitstamp,
+}
+"""By name, as in a configuration."""
