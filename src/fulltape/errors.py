@@ -2,6 +2,7 @@
 
 FulltapeError
 ├── ConfigError      refuse to start and say what to change
+│   └── UnknownInstrument
 ├── TransientError   back off and try again; nothing is lost
 │   └── CreditsSpent not before tomorrow
 ├── SequenceGap      records are missing: mark the hole, refill it
@@ -21,6 +22,10 @@ class FulltapeError(Exception):
 
 class ConfigError(FulltapeError):
     """The configuration or the command line cannot be used; the text says what to change."""
+
+
+class UnknownInstrument(ConfigError):
+    """No such instrument; the text names the nearest."""
 
 
 class TransientError(FulltapeError):

@@ -205,3 +205,88 @@ def test_a_new_connection_has_a_new_parser_and_its_own_place_in_order() -> None:
     outcome = machine.step(chunk(match(1)), down(), up(), chunk(match(2), match(3)), clock=NOON)
     assert [trade.trade_id for trade in machine.rows("trades")] == ["1", "2", "3"]
     assert len(outcome.batches[TRADES.name]) == 3
+
+
+def listening(machine: Machine, *symbols: str) -> None:
+    machine.pipeline.follow("COINBASE-1", COINBASE, symbols)
+    machine.step(up(), chunk(confirmed(*symbols)))
+
+
+def stretches(machine: Machine, instrument: str = BTC) -> list[tuple[int, int | None, CoverageState]]:
+    rows = [row for row in machine.rows("coverage") if row.instrument == instrument]
+    return [(r.start - NOON, None if r.end is None else r.end - NOON, r.state) for r in rows]
+
+
+@pytest.mark.parametrize("ends", ["acknowledged", "disconnected"])
+def test_an_instrument_given_up_ends_as_not_followed_and_the_others_go_on(ends: str) -> None:
+    machine = Machine()
+    listening(machine, "BTC-USD", "ETH-USD")
+    machine.step(chunk(match(1), match(1, symbol="ETH-USD")))
+    machine.pipeline.unfollow("COINBASE-1", COINBASE, ["BTC-USD", "XRP-USD"])
+    on_its_way = chunk(match(2, NOON + SECOND), at=NOON + SECOND)
+    machine.step(on_its_way, clock=NOON + SECOND)
+    assert stretches(machine) == [(0, None, CoverageState.COMPLETE)]
+    end = NOON + 2 * SECOND
+    last_word = chunk(confirmed("ETH-USD"), at=end) if ends == "acknowledged" else down(end)
+    machine.step(last_word, clock=end)
+    assert [row.trade_id for row in machine.rows("trades") if row.instrument == BTC] == ["1", "2"]
+    assert stretches(machine) == [
+        (0, 2 * SECOND, CoverageState.COMPLETE),
+        (2 * SECOND, None, CoverageState.NOT_FOLLOWED),
+    ]
+    state = CoverageState.COMPLETE if ends == "acknowledged" else CoverageState.DOWN
+    assert stretches(machine, "ETH-USD.COINBASE")[-1][1:] == (None, state)
+    assert not machine.batches.get("dead_letters")
+
+
+def test_trades_that_nobody_wanted_are_no_hole_and_their_windows_say_so() -> None:
+    machine = Machine()
+    listening(machine, "BTC-USD", "ETH-USD")
+    machine.step(chunk(match(1)))
+    machine.step(chunk(confirmed("ETH-USD"), at=NOON + SECOND))
+    back = NOON + 3 * MINUTE
+    machine.step(clock=back)
+    machine.step(chunk(confirmed("BTC-USD", "ETH-USD"), beat(40, back), match(50, back), at=back), clock=back)
+    later = back + 10 * SECOND
+    machine.step(chunk(match(52, later), at=later), clock=later + 3 * SECOND)
+    assert stretches(machine)[1:] == [
+        (SECOND, 3 * MINUTE, CoverageState.NOT_FOLLOWED),
+        (3 * MINUTE, None, CoverageState.COMPLETE),
+        (3 * MINUTE, 3 * MINUTE + 10 * SECOND, CoverageState.GAP),
+    ]
+    reasons = {row.start - NOON: row.reason for row in machine.candles().values() if row.instrument == BTC}
+    assert reasons[MINUTE] is EmptyReason.NOT_FOLLOWED
+
+
+def test_the_last_trade_seen_is_known_again() -> None:
+    machine = Machine()
+    listening(machine, "BTC-USD", "ETH-USD")
+    machine.step(chunk(match(7), confirmed("ETH-USD")))
+    machine.step(chunk(confirmed("BTC-USD", "ETH-USD"), match(7), match(8)))
+    assert [row.trade_id for row in machine.rows("trades")] == ["7", "8"]
+
+
+def test_what_was_followed_before_a_restart_and_is_not_now_is_no_outage() -> None:
+    machine = Machine()
+    listening(machine, "BTC-USD", "ETH-USD")
+    machine.step(chunk(match(1), match(1, symbol="ETH-USD")))
+    after = machine.restarted(NOON + SECOND)
+    after.pipeline.follow("COINBASE-1", COINBASE, ["ETH-USD"])
+    after.pipeline.follow_only(["COINBASE-1", "COINBASE-2"])
+    after.step(clock=NOON + 2 * SECOND)
+    assert stretches(after)[1:] == [
+        (SECOND, 2 * SECOND, CoverageState.DOWN),
+        (2 * SECOND, None, CoverageState.NOT_FOLLOWED),
+    ]
+    assert stretches(after, "ETH-USD.COINBASE")[-1] == (SECOND, None, CoverageState.DOWN)
+
+
+def test_what_was_given_up_and_is_wanted_again_at_once_does_not_end() -> None:
+    machine = Machine()
+    listening(machine, "BTC-USD", "ETH-USD")
+    machine.pipeline.unfollow("COINBASE-1", COINBASE, ["BTC-USD"])
+    machine.pipeline.unfollow("COINBASE-2", COINBASE, ["ETH-USD"])
+    machine.pipeline.follow("COINBASE-1", COINBASE, ["BTC-USD"])
+    machine.step(down(NOON + SECOND), clock=NOON + SECOND)
+    assert stretches(machine)[-1] == (SECOND, None, CoverageState.DOWN)
+    assert CoverageState.NOT_FOLLOWED not in [state for _, _, state in stretches(machine)]

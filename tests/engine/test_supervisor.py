@@ -23,9 +23,10 @@ from fulltape.bus.memory import MemoryBus
 from fulltape.capture.recorder import Recorder
 from fulltape.capture.segments import SegmentLimits
 from fulltape.clock import ManualClock
+from fulltape.engine.feed import Feed
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.runner import RunnerConfig
-from fulltape.engine.supervisor import Feed, Parts, Supervisor
+from fulltape.engine.supervisor import Parts, Supervisor
 from fulltape.errors import ConfigError, FatalError, TransientError
 from fulltape.operators.candles import CandleConfig
 from fulltape.records import COVERAGE, QUOTES, TRADES, Commit

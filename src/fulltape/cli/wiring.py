@@ -6,33 +6,42 @@ import asyncio
 import contextlib
 import errno
 import importlib.resources
+import itertools
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
 
 from fulltape.api.config import ApiConfig
 from fulltape.api.tokens import FILE_NAME
 from fulltape.bus.memory import MemoryBus
 from fulltape.capture.line import Direction, Line
+from fulltape.capture.reader import read_recording
 from fulltape.capture.recorder import Recorder
 from fulltape.capture.replayer import ReplaySource
 from fulltape.capture.segments import SegmentLimits
 from fulltape.clock import Clock, SystemClock
 from fulltape.engine.config import CaptureConfig, Config, EngineConfig, StoreConfig, VenueConfig, credentials
+from fulltape.engine.feed import Feed
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.runner import RecordedClock, Runner, RunnerConfig
-from fulltape.engine.supervisor import Feed, Parts, Supervisor
+from fulltape.engine.statistics import StatisticConfig
+from fulltape.engine.supervisor import Parts, Supervisor
+from fulltape.engine.symbols import AnySymbols
 from fulltape.errors import ConfigError
+from fulltape.operators.activity_bars import ActivityBarConfig
 from fulltape.operators.candles import CandleConfig
-from fulltape.records import Instrument
+from fulltape.records import Instrument, InstrumentTable
+from fulltape.records.frames import Connection
 from fulltape.stores.base import Reader, Retention, Store
 from fulltape.stores.duckdb import DuckDbStore
-from fulltape.venues.base import Credentials, PolledVenue, RestRequest, Subscription, Venue
+from fulltape.venues.base import Channel, Credentials, PolledVenue, RestRequest, Subscription, Venue, VenueSpec
 from fulltape.venues.credits import CreditFile
 from fulltape.venues.poller import Poller, Purse
 from fulltape.venues.registry import venue, venues_of_frame, venues_of_url
@@ -45,6 +54,7 @@ if TYPE_CHECKING:
     from fulltape.api.backend import Backend
 
 DEFAULT_VENUE = "coinbase"
+_LOOKED_AT = 1_000  # lines of a recording
 
 
 def open_store(path: Path, *, simulated: bool) -> DuckDbStore:
@@ -76,7 +86,11 @@ def followed_venues(config: Config) -> Iterator[tuple[Venue, VenueConfig]]:
 def supervisor(config: Config, store: Store, recorder: Recorder | None) -> Supervisor:
     """Put a running fulltape together. Raises ConfigError for what a venue does not offer, and if none is enabled."""
     clock, random = SystemClock(), Random()
-    feeds = [_feed(*one, config.store, clock, random, recorder) for one in followed_venues(config)]
+    feeds = [
+        feed
+        for source, followed in followed_venues(config)
+        for feed in _feeds(source, followed, config.store, clock, random, recorder)
+    ]
     if not feeds:
         raise ConfigError(f"every venue is disabled ({', '.join(config.venues)}): set enabled = true for one of them")
     parts = Parts(
@@ -102,7 +116,16 @@ def pipeline(config: Config, store: Store) -> Pipeline:
         lateness_s=config.engine.lateness_s,
         quiet_s=config.engine.quiet_s,
     )
-    return Pipeline(store.restore().instruments, venue, candles)
+    return Pipeline(store.restore().instruments, venue, candles, statistics(config))
+
+
+def statistics(config: Config) -> StatisticConfig | None:
+    """Return which statistics to make, or None."""
+    wanted = config.statistics
+    if not wanted.enabled:
+        return None
+    bars = ActivityBarConfig(wanted.bar_ticks, wanted.bar_volume, wanted.bar_value)
+    return StatisticConfig(bars, config.engine.lateness_s, config.engine.quiet_s)
 
 
 def replay_source(paths: Sequence[Path], *, venue_name: str | None, speed: float | None) -> ReplaySource:
@@ -129,18 +152,29 @@ def recorded_instruments(line: Line) -> list[Instrument]:
     return source.parse_instruments(line.payload)
 
 
-def recorded_book(line: Line) -> bytes | None:
+def recorded_book(path: Path, line: Line) -> bytes | None:
     """Return the frame of a recorded HTTP answer that is a book, where the stream needs one, else None.
 
-    An answer without an address is taken for one: whose book it is, its parser finds out.
+    An answer without an address is the book of the only instrument in the recording at ``path``.
     """
     source, url = venue(line.venue), urlsplit(line.url)
     if not source.spec.books_by_rest:
         return None
-    path = source.book_request("").path
-    if url.path and not url.path.startswith(path.rstrip("/")):
+    if not url.path and (symbol := _only_symbol(path, source)) is not None:
+        return f"GET {source.book_request(symbol).target}\n".encode() + line.payload
+    if not url.path.startswith(source.book_request("").path.rstrip("/")):
         return None
-    return f"GET {url.path or path}?{url.query}\n".encode() + line.payload
+    return f"GET {url.path}?{url.query}\n".encode() + line.payload
+
+
+def _only_symbol(path: Path, source: Venue) -> str | None:
+    """Return the symbol that all frames at the beginning of a recording are of, None if there are several."""
+    table = InstrumentTable()
+    parser = source.parser(AnySymbols(table, source, Venue.instrument), Connection("", source.spec.name, replay=True))
+    lines = itertools.islice(read_recording(path, lambda _: None), _LOOKED_AT)
+    frames = [line for line in lines if line.direction is Direction.RECV]
+    parser.parse([line.payload for line in frames], [line.ingest_time for line in frames])
+    return table[0].venue_symbol if len(table) == 1 else None
 
 
 def _venues_of_url(url: str) -> list[str]:
@@ -242,17 +276,44 @@ def _credits(source: Venue, store: StoreConfig, clock: Clock) -> CreditFile | No
     return CreditFile(Path(store.path).parent / name, polling.credits_per_day, clock)
 
 
-def _feed(
+def addresses(spec: VenueSpec, followed: VenueConfig) -> dict[str, tuple[Channel, ...]]:
+    """Return the channels to subscribe to at each address, for a connection each.
+
+    Where another host is configured, channels with an address of their own are on that host under their own path.
+    """
+    main = followed.url or spec.ws_url
+    found: dict[str, tuple[Channel, ...]] = {}
+    for channel in followed.channels or spec.default_channels:
+        url = spec.channel_urls.get(channel, main)
+        if channel in spec.channel_urls and followed.url:
+            url = urlunsplit(urlsplit(followed.url)._replace(path=urlsplit(url).path))
+        found[url] = (*found.get(url, ()), channel)
+    return found
+
+
+def _feeds(
     source: Venue, followed: VenueConfig, store: StoreConfig, clock: Clock, random: Random, recorder: Recorder | None
+) -> Iterator[Feed]:
+    for number, (url, channels) in enumerate(addresses(source.spec, followed).items(), start=1):
+        own = msgspec.structs.replace(followed, url=url, channels=channels)
+        yield _feed(source, own, f"{source.spec.name}-{number}", store, clock, random, recorder)
+
+
+def _feed(
+    source: Venue,
+    followed: VenueConfig,
+    name: str,
+    store: StoreConfig,
+    clock: Clock,
+    random: Random,
+    recorder: Recorder | None,
 ) -> Feed:
     spec = source.spec
     rest_url = followed.rest_url or spec.rest_url
     session = SessionConfig(
-        name=f"{spec.name}-1",
-        url=rest_url if spec.polling else followed.url or spec.ws_url,
-        subscription=Subscription(
-            followed.channels or spec.default_channels, followed.instruments or spec.default_symbols
-        ),
+        name=name,
+        url=rest_url if spec.polling else followed.url,
+        subscription=Subscription(followed.channels, followed.instruments or spec.default_symbols),
         credentials=venue_keys(source, simulated=store.simulated),
         silence_s=spec.silence_s,
     )
@@ -262,7 +323,7 @@ def _feed(
     if not isinstance(source, PolledVenue) or counted is None:
         return Feed(source, session, fetch)
     purse = Purse(opened, counted)
-    return Feed(source, session, fetch, lambda sink: Poller(source, session, purse, sink, clock, random))
+    return Feed(source, session, fetch, lambda one, sink: Poller(source, one, purse, sink, clock, random))
 
 
 def _fetcher(

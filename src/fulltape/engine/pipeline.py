@@ -7,20 +7,26 @@ The runner feeds it live, the replayer feeds it recordings, tests and benches fe
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 import numpy as np
 
-from fulltape.clock import SECOND_NS
+from fulltape.books.l2 import Rule
+from fulltape.engine import contracts
+from fulltape.engine.counters import Counters
+from fulltape.engine.derivation import Derivation, History
+from fulltape.engine.known import Known
 from fulltape.engine.recent_ids import RecentIds
 from fulltape.engine.sequencer import Sequencer
+from fulltape.engine.statistics import StatisticConfig, Statistics
 from fulltape.engine.symbols import AnySymbols, AskedSymbols
+from fulltape.engine.unstored import SLACK_NS, unstored_trades
+from fulltape.engine.wishes import Wishes
 from fulltape.errors import ConfigError
 from fulltape.operators.base import Operator, Stateful, Step
-from fulltape.operators.candles import CandleConfig, Candles, StaleWindow
+from fulltape.operators.candles import CandleConfig, Candles
 from fulltape.operators.coverage import TRADES_CHANNEL, Ledger
 from fulltape.operators.last import Last
 from fulltape.operators.quotes import Quotes
@@ -36,45 +42,14 @@ from fulltape.records import (
     Instrument,
     InstrumentTable,
 )
-from fulltape.records.events import BooksLost, Event, Subscribed
-from fulltape.records.frames import Chunk, Connection, EventKind, SessionEvent
-from fulltape.records.interval import window_start
-from fulltape.venues.base import Acknowledged, Control, IdRule, Parsed, Parser, Symbols, Venue
+from fulltape.records.events import BooksLost, Event, NotFollowed, Refilled, Subscribed
+from fulltape.records.frames import Chunk, Connection, EventKind, Item, Listing, SessionEvent
+from fulltape.records.page import Page, Unfillable
+from fulltape.venues.base import Acknowledged, Control, IdRule, Parsed, Parser, Symbols, Venue, VenueSpec
 
 _MAX_RAW: Final = 64 * 1024
 _MAX_DEAD_LETTERS: Final = 1_000
 _STORED: Final = frozenset(schema.name for schema in STORED)
-
-
-class History(Protocol):
-    """What has been committed, for correcting final candles."""
-
-    def trades(self, instrument: int, start: int, end: int) -> Batch:
-        """Return every committed trade of the instrument with start <= event_time < end."""
-        ...
-
-    def candle(self, instrument: int, interval_s: int, start: int) -> tuple[int, int]:
-        """Return (trades, revision) of the committed candle; (0, 0) if there is none."""
-        ...
-
-    def empty_candles(self, instrument: int, interval_s: int, start: int, end: int) -> Batch:
-        """Return the committed candles without trades that start in [start, end)."""
-        ...
-
-
-@dataclass(slots=True)
-class Counters:
-    """What the pipeline has seen since it was made."""
-
-    frames: int = 0
-    records: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)
-    ignored: Counter[str] = field(default_factory=Counter)
-    duplicates: int = 0
-    id_resets: int = 0
-    late_trades: int = 0
-    stale_kept: int = 0
-    """Stale candles left as they were, because their trades are no longer stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +71,8 @@ class Outcome:
     controls: list[tuple[str, Control]]
     seen: dict[str, dict[str, int]]
     books_wanted: list[BookWanted]
+    listed: list[Instrument]
+    """What the feeds' status channels said of instruments, followed or not."""
 
     @property
     def is_empty(self) -> bool:
@@ -114,6 +91,8 @@ class _Work:
     dead: list[tuple[str, str, int, str, str, bytes]] = field(default_factory=list)
     controls: list[tuple[str, Control]] = field(default_factory=list)
     seen: dict[str, dict[str, int]] = field(default_factory=dict)
+    listed: list[Instrument] = field(default_factory=list)
+    pages: list[Page] = field(default_factory=list)
 
     def add(self, batch: Batch) -> None:
         """Gather a batch of a kind that needs no sequencing."""
@@ -123,23 +102,39 @@ class _Work:
 class Pipeline:
     """Turns frames into records, derived records and snapshots. One thread at a time."""
 
-    def __init__(self, table: InstrumentTable, venue: Callable[[str], Venue], candles: CandleConfig) -> None:
+    def __init__(
+        self,
+        table: InstrumentTable,
+        venue: Callable[[str], Venue],
+        candles: CandleConfig,
+        statistics: StatisticConfig | None = None,
+    ) -> None:
         self.table = table
         self.counters = Counters()
         self._venue = venue
         self._parsers: dict[str, Parser] = {}
         self._asked: dict[str, AskedSymbols] = {}
-        self._listening: dict[str, set[int]] = {}
+        self._listening: dict[str, frozenset[int]] = {}
+        self._leaving: dict[str, set[int]] = {}
+        self._left: set[int] = set()
         self._is_contiguous: list[bool] = []
         self._book_feeds: dict[int, str] = {}
         self._sequencer = Sequencer()
         self._recent_ids = RecentIds()
         self._ledger = Ledger()
         self._candles = Candles(candles)
-        self.quotes = Quotes()
+        self._listed: dict[tuple[str, str], Instrument] = {}
+        self._book_rules: dict[int, tuple[Instrument, Rule]] = {}
+        self.quotes = Quotes(self._book_rule)
         # Order matters: candles read the ledger's rows, last reads quotes.
-        self._operators: tuple[Operator, ...] = (self.quotes, self._ledger, self._candles, Last())
-        self._stateful: tuple[Stateful, ...] = (self._sequencer, self._recent_ids, *self._operators)
+        self._statistics = None if statistics is None else Statistics(statistics, self.counters)
+        beside = () if self._statistics is None else self._statistics.operators
+        self._operators: tuple[Operator, ...] = (self.quotes, self._ledger, self._candles, Last(), *beside)
+        self.known = Known()
+        self._derivation = Derivation(self._candles, self.known, self.counters)
+        self.wishes = Wishes()
+        held = (self._sequencer, self._recent_ids, self.known, self.wishes)
+        self._stateful: tuple[Stateful, ...] = (*held, *self._operators)
 
     def restore(self, snapshots: Mapping[str, Mapping[int, bytes]], clock: int) -> None:
         """Go on from a commit at ``clock``: since then fulltape was not running.
@@ -148,51 +143,90 @@ class Pipeline:
         """
         for part in self._stateful:
             part.restore(snapshots.get(part.name, {}))
+        self._derivation.resume()
         self._ledger.interrupted(clock, "fulltape was not running")
         self._sequencer.resume(range(len(self.table)))
 
     def follow(self, connection: str, venue: Venue, symbols: Iterable[str]) -> None:
-        """Expect these symbols on a connection, and no others. Raises ConfigError for one that is none."""
+        """Expect these symbols on a connection, besides those before. Raises ConfigError for one that is none."""
         codes: dict[str, int] = {}
         for symbol in symbols:
             known = self.table.find_symbol(venue.spec.name, symbol)
             try:
-                codes[symbol] = self.table.add(venue.instrument(symbol)) if known is None else known
+                codes[symbol] = self.table.add(self._describe(venue, symbol)) if known is None else known
             except ValueError as error:
                 raise ConfigError(str(error)) from error
-        self._asked[connection] = AskedSymbols(codes)
+        self._asked.setdefault(connection, AskedSymbols()).add(codes)
+        self._leaving.get(connection, set()).difference_update(codes.values())
+        self._left.difference_update(codes.values())
+
+    def unfollow(self, connection: str, venue: Venue, symbols: Iterable[str]) -> None:
+        """Expect these symbols on a connection until the venue confirms that they have ended, then no more.
+
+        On a connection that does not receive them they end at once.
+        """
+        found = {self.table.find_symbol(venue.spec.name, symbol) for symbol in symbols}
+        codes = {code for code in found if code is not None}
+        received = codes & self._listening.get(connection, frozenset())
+        self._leaving.setdefault(connection, set()).update(received)
+        self._left |= codes - received
+
+    def follow_only(self, connections: Iterable[str]) -> None:
+        """Expect what is asked for on these connections; every other instrument is not followed."""
+        asked = {code for name in connections if name in self._asked for code in self._asked[name].codes}
+        self._left |= set(range(len(self.table))) - asked
 
     def learn(self, instruments: Iterable[Instrument]) -> None:
-        """Take what a venue says of instruments that are followed: steps, status."""
+        """Take what a venue says of its instruments: steps, status, sizes of contracts.
+
+        What it says of those that nobody has asked for yet is kept until somebody does.
+        """
         for instrument in instruments:
+            self._listed[instrument.venue, instrument.venue_symbol] = instrument
             if self.table.find_symbol(instrument.venue, instrument.venue_symbol) is not None:
                 self.table.add(instrument)
+
+    def lacks_contract_sizes(self, connection: str) -> bool:
+        """Return whether a connection follows contracts of which nobody has told yet how much one is."""
+        asked = self._asked.get(connection)
+        return asked is not None and any(contracts.is_unknown(self.table[code]) for code in asked.codes)
 
     def open_holes(self) -> tuple[int, int]:
         """Return how many holes in the ids are open, and how many trades they miss."""
         return self._sequencer.open_holes()
 
-    def step(self, items: Sequence[Chunk | SessionEvent], clock: int, history: History) -> Outcome:
+    def step(self, items: Sequence[Item], clock: int, history: History) -> Outcome:
         """Take what arrived until ``clock`` (ingest time, ns) and return what it makes."""
         work = _Work()
+        self._end_following(self._left, clock, work)
+        self._left = set()
         for item in items:
             if isinstance(item, Chunk):
                 self._parse(item, work)
+            elif isinstance(item, Listing):
+                self.learn(item.instruments)
+            elif isinstance(item, Page):
+                self._sequence(work, item.ingest_time)
+                self._page(item, work, history)
+            elif isinstance(item, Unfillable):
+                self._sequence(work, item.ingest_time)
+                self._unfillable(item, work)
             else:
                 self._sequence(work, item.ingest_time)
                 self._connection_event(item, work)
         self._sequence(work, clock)
         batches = {name: Batch.concat(parts) for name, parts in work.parts.items()}
         self._operate(batches, Step(batches, clock, work.events))
-        # Of rows with one key the last counts: corrections of what is committed, this step's candles, revisions.
-        candles = [*self._reword(history), batches.get(CANDLES.name, CANDLES.empty()), *self._revise(batches, history)]
-        batches[CANDLES.name] = Batch.concat(candles)
+        batches[CANDLES.name] = self._derivation.apply(batches, work.pages, history)
+        if self._statistics is not None:
+            self._statistics.revise(batches, history)
         if work.dead:
             batches[DEAD_LETTERS.name] = _dead_letters(work.dead)
         stored = {name: batch for name, batch in batches.items() if name in _STORED and len(batch)}
         self.counters.records.update({name: len(batch) for name, batch in stored.items()})
         snapshots = {part.name: part.snapshot() for part in self._stateful}
-        return Outcome(stored, snapshots, self.table.take_changes(), work.controls, work.seen, self._books_wanted())
+        wanted, changed = self._books_wanted(), self.table.take_changes()
+        return Outcome(stored, snapshots, changed, work.controls, work.seen, wanted, work.listed)
 
     def _parse(self, chunk: Chunk, work: _Work) -> None:
         name = chunk.connection.name
@@ -201,6 +235,11 @@ class Pipeline:
             venue = self._venue(chunk.connection.venue)
             parser = self._parsers[name] = venue.parser(self._symbols(chunk.connection), chunk.connection)
         parsed = parser.parse(chunk.payloads, chunk.ingest_times)
+        # What the venue says of instruments in these frames holds for the records in them.
+        self.learn(parsed.instruments)
+        work.listed += parsed.instruments
+        if kinds := self._venue(chunk.connection.venue).spec.contract_kinds:
+            contracts.settle(parsed, kinds, self.table)
         self.counters.frames += len(chunk)
         self.counters.ignored.update(parsed.ignored)
         for kind, batch in parsed.batches.items():
@@ -214,11 +253,23 @@ class Pipeline:
         for frame, control in parsed.controls:
             self._control(chunk, control, chunk.ingest_times[frame], work)
         self._reject(chunk, parsed, work)
-        self.learn(parsed.instruments)
         work.place += len(chunk)
 
     def _symbols(self, connection: Connection) -> Symbols:
-        return self._asked.get(connection.name) or AnySymbols(self.table, self._venue(connection.venue))
+        venue = self._venue(connection.venue)
+        return self._asked.get(connection.name) or AnySymbols(self.table, venue, self._describe)
+
+    def _describe(self, venue: Venue, symbol: str) -> Instrument:
+        """Return the instrument of a symbol as the venue lists it, or as far as the symbol alone tells."""
+        return self._listed.get((venue.spec.name, symbol)) or venue.instrument(symbol)
+
+    def _book_rule(self, code: int) -> Rule:
+        """Return what holds for an instrument's book by what is known of the instrument now."""
+        instrument = self.table[code]
+        known = self._book_rules.get(code)
+        if known is None or known[0] is not instrument:
+            known = self._book_rules[code] = (instrument, _book_rule(self._venue(instrument.venue).spec, instrument))
+        return known[1]
 
     def _note_seen(self, work: _Work, connection: str, batch: Batch) -> list[int]:
         """Note when the newest frame of each instrument came, for the staleness lights; return the instruments."""
@@ -241,7 +292,10 @@ class Pipeline:
                 for channel, symbols in control.channels.items()
             }
             work.events.append(Subscribed(name, ingest_time, channels))
-            self._listening.setdefault(name, set()).update(channels.get(TRADES_CHANNEL, ()))
+            before, now = self._listening.get(name, frozenset()), channels.get(TRADES_CHANNEL, frozenset())
+            self._listening[name] = now
+            self._leaving.get(name, set()).difference_update(before - now)
+            self._end_following(before - now, ingest_time, work)
 
     def _reject(self, chunk: Chunk, parsed: Parsed, work: _Work) -> None:
         """Keep the bytes of what did not become records. A flood is counted in full, and kept in part."""
@@ -257,18 +311,32 @@ class Pipeline:
 
     def _connection_event(self, event: SessionEvent, work: _Work) -> None:
         name = event.connection.name
+        listened = self._listening.pop(name, frozenset()) if event.kind is not EventKind.CONNECTED else frozenset()
+        if listened:
+            self._end_following(self._leaving.pop(name, set()), event.ingest_time, work)
+            self._sequencer.resume(listened)
         work.events.append(event)
         # A new connection has a new parser: the old one's memory ends with its connection.
         self._parsers.pop(name, None)
-        if event.kind is not EventKind.CONNECTED:
-            self._sequencer.resume(self._listening.pop(name, ()))
         if event.kind is EventKind.DISCONNECTED:
             books = frozenset(code for code, feed in self._book_feeds.items() if feed == name)
             work.events.append(BooksLost(event.ingest_time, books))
 
+    def _end_following(self, codes: Set[int], time: int, work: _Work) -> None:
+        """Note that nobody receives these instruments any more: they miss nothing, and have no book."""
+        gone = frozenset(codes).difference(*self._listening.values())
+        if gone:
+            self._sequence(work, time)
+            self._sequencer.leave(gone)
+            work.events += (NotFollowed(time, gone), BooksLost(time, gone & self._book_feeds.keys()))
+            self._book_feeds = {code: feed for code, feed in self._book_feeds.items() if code not in gone}
+
     def _books_wanted(self) -> list[BookWanted]:
-        wanted = self.quotes.take_wanted().items()
-        return [BookWanted(self._book_feeds[code], self.table[code].venue_symbol, why) for code, why in wanted]
+        return [
+            BookWanted(feed, self.table[code].venue_symbol, why)
+            for code, why in self.quotes.take_wanted().items()
+            if (feed := self._book_feeds.get(code)) is not None
+        ]
 
     def _sequence(self, work: _Work, clock: int) -> None:
         """Sequence the trades gathered since the last connection event, each by what its venue's ids promise."""
@@ -288,6 +356,33 @@ class Pipeline:
         if len(result.trades):
             work.add(result.trades)
 
+    def _page(self, page: Page, work: _Work, history: History) -> None:
+        """Take a part of a venue's history: all bars, and the trades that are not stored yet."""
+        work.pages.append(page)
+        self.known.take(page)
+        if page.interval_s:
+            work.add(page.batch)
+            return
+        if TRADES.name in self._venue(self.table[page.instrument].venue).spec.contract_kinds:
+            page = replace(page, batch=contracts.in_base(page.batch, self.table))
+        fresh = unstored_trades(page, work.parts.get(TRADES.name, ()), history)
+        if self._follows(fresh["instrument"]).all():
+            result = self._sequencer.refill(fresh, page.ingest_time)
+            work.events += result.events
+        else:
+            # The stream may bring the newest of them again.
+            self._recent_ids.duplicates(fresh.take(fresh["event_time"] > page.ingest_time - SLACK_NS))
+        self.counters.duplicates += len(page.batch) - len(fresh)
+        work.add(fresh)
+        stretch = self.known.trades_around(page.instrument, page.start)
+        if stretch is not None:
+            work.events.append(Refilled(page.instrument, *stretch))
+
+    def _unfillable(self, told: Unfillable, work: _Work) -> None:
+        self.known.give_up(told)
+        where = (told.instrument, told.start, told.end)
+        work.events += [told, *self._sequencer.cannot_fill(*where, told.ingest_time, told.reason)]
+
     def _follows(self, instruments: Array) -> Array:
         """Return which rows have ids that follow each other."""
         for code in range(len(self._is_contiguous), len(self.table)):
@@ -301,32 +396,13 @@ class Pipeline:
                 have = batches.get(derived.schema.name)
                 batches[derived.schema.name] = derived if have is None else Batch.concat([have, derived])
 
-    def _reword(self, history: History) -> Iterator[Batch]:
-        """Correct the reason of committed candles without trades after the ledger learnt more of their time."""
-        for code, start, end in self._candles.take_doubtful():
-            for interval_s in self._candles.quiet_intervals_s:
-                empties = history.empty_candles(code, interval_s, window_start(start, interval_s), end)
-                yield self._candles.judge(empties)
 
-    def _revise(self, batches: Mapping[str, Batch], history: History) -> Iterator[Batch]:
-        """Make final candles again that late trades fell into, from the stored trades and this step's."""
-        by_instrument: dict[int, list[StaleWindow]] = {}
-        for window in self._candles.take_stale():
-            by_instrument.setdefault(window.instrument, []).append(window)
-        for code, windows in by_instrument.items():
-            start = min(window.start for window in windows)
-            end = max(window.start + window.interval_s * SECOND_NS for window in windows)
-            fresh = batches[TRADES.name]
-            fresh = fresh.take(fresh["instrument"] == code)
-            known = {w: history.candle(code, w.interval_s, w.start) for w in windows}
-            trades = Batch.concat([history.trades(code, start, end), fresh])
-            derived = self._candles.derive(windows, trades, {w: revision for w, (_, revision) in known.items()})
-            stored = {(w.interval_s, w.start): count + w.late for w, (count, _) in known.items()}
-            keys = zip(derived["interval"].tolist(), derived["start"].tolist(), strict=True)
-            whole = derived["trades"] >= np.array([stored[key] for key in keys], np.int64)
-            self.counters.late_trades += max(window.late for window in windows)
-            self.counters.stale_kept += int((~whole).sum())
-            yield derived.take(whole)
+def _book_rule(spec: VenueSpec, instrument: Instrument) -> Rule:
+    """Return what the venue promises of an instrument's book; a checksum needs the decimals that the venue writes."""
+    check, digits = spec.book_checksum, (instrument.price_digits, instrument.size_digits)
+    if check is None or min(digits) < 0:
+        return Rule(spec.book_depth)
+    return Rule(spec.book_depth, lambda bids, asks: check(bids, asks, *digits))
 
 
 def _joined(parts: list[tuple[Batch, Array]], empty: Batch) -> tuple[Batch, Array]:

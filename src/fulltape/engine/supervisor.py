@@ -7,10 +7,10 @@ on (a full disk, simulated prices on their way into a live database) stops every
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -18,6 +18,9 @@ import fulltape
 from fulltape.bus.base import Bus
 from fulltape.capture.recorder import Recorder, Tee
 from fulltape.clock import Clock
+from fulltape.engine.connections import Connections
+from fulltape.engine.feed import Feed, Link
+from fulltape.engine.following import Following
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import BookWanted, Outcome, Pipeline
 from fulltape.engine.runner import LiveClock, Runner, RunnerConfig
@@ -26,25 +29,10 @@ from fulltape.records import Instrument
 from fulltape.records.frames import Connection, FrameSink, SessionEvent
 from fulltape.records.status import FeedStatus, Status
 from fulltape.stores.base import Reader, Retention, Store
-from fulltape.venues.base import RestRequest, Venue
-from fulltape.venues.poller import Poller
 from fulltape.venues.session import Session, SessionConfig
 
 _log = logging.getLogger(__name__)
 _RETAIN_EVERY_S: Final = 3_600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """One connection to keep: the venue, how, and how to ask its REST interface (None: do not ask).
-
-    ``poller`` makes what asks a venue without a stream, given where the answers go; None for a venue that has one.
-    """
-
-    venue: Venue
-    session: SessionConfig
-    fetch: Callable[[RestRequest], Awaitable[bytes]] | None = None
-    poller: Callable[[FrameSink], Poller] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +51,8 @@ class Parts:
     recorder: Recorder | None = None
     retry_s: float = 5.0
     """How long a part that failed rests before it begins again."""
+    relist_s: float = 60.0
+    """How long after a failure a venue is asked for its instruments again."""
 
 
 class Supervisor:
@@ -78,17 +68,15 @@ class Supervisor:
         sink: FrameSink = _Guard(self._intake, parts.store.identity.simulated, self._refuse)
         if parts.recorder is not None:
             sink = Tee(sink, parts.recorder)
-        self._feeds = {feed.session.name: feed for feed in parts.feeds}
+        self._sink = sink
         self._fetching: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._sessions: dict[str, Session | Poller] = {
-            feed.session.name: feed.poller(sink)
-            if feed.poller
-            else Session(feed.venue, feed.session, sink, parts.clock, parts.random)
-            for feed in parts.feeds
-        }
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._telling: set[asyncio.Task[None]] = set()
         self._runner = Runner(
             parts.pipeline, self._intake, parts.store, parts.bus, LiveClock(parts.clock), parts.runner, self._heard
         )
+        self._connections = Connections(self._runner, self._link, self._keep_link)
+        self.following = Following(parts.feeds, self._connections, self._runner, parts.bus, parts.relist_s)
 
     async def run(self) -> None:
         """Restore, follow the feeds, commit; on cancellation stop cleanly and commit what has arrived.
@@ -97,19 +85,15 @@ class Supervisor:
         configuration's state.
         """
         await self._runner.restore()
-        for feed in self._parts.feeds:
-            self._parts.pipeline.follow(feed.session.name, feed.venue, feed.session.subscription.symbols)
         engine = asyncio.create_task(self._runner.run(), name="engine")
-        others = [
-            *(asyncio.create_task(self._keep(session.run), name=name) for name, session in self._sessions.items()),
-            *(asyncio.create_task(self._keep_once(feed)) for feed in self._parts.feeds if feed.fetch),
-            asyncio.create_task(self._keep(self._retain), name="retention"),
-        ]
+        retention = asyncio.create_task(self._keep(self._retain), name="retention")
         failed = asyncio.create_task(self._failed.wait())
         try:
+            await self.following.begin()
+            self._ask_for_lists(self._parts.feeds)
             await asyncio.wait((engine, failed), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await self._stop(engine, [*others, failed])
+            await self._stop(engine, [retention, failed])
         if self._error:
             raise FatalError(self._error)
 
@@ -129,17 +113,40 @@ class Supervisor:
             started=self._started,
             feeds=self.feeds(),
             engine=self._runner.status(self._parts.clock.now_ns(), self._error),
+            following=self.following.status(),
         )
 
     def feeds(self) -> tuple[FeedStatus, ...]:
         """Return the state of every feed."""
-        return tuple(session.status() for session in self._sessions.values())
+        return tuple(one.link.status() for one in self._connections)
+
+    async def renew(self, feeds: Sequence[Feed]) -> None:
+        """Follow what another configuration names. Raises ConfigError for what a venue does not offer."""
+        await self.following.renew(feeds)
+        self._ask_for_lists(feeds)
+
+    def _link(self, feed: Feed, config: SessionConfig) -> Link:
+        """Make what keeps a connection."""
+        if feed.poller is not None:
+            return feed.poller(config, self._sink)
+        return Session(feed.venue, config, self._sink, self._parts.clock, self._parts.random)
+
+    def _ask_for_lists(self, feeds: Sequence[Feed]) -> None:
+        """Keep asking each venue for its instruments, through one of its feeds."""
+        for task in self._asking.values():
+            task.cancel()
+        venues = {feed.venue.spec.name: feed for feed in reversed(feeds) if feed.fetch}
+        self._asking = {
+            name: asyncio.create_task(self._keep(partial(self.following.watch, feed)), name=f"list of {name}")
+            for name, feed in venues.items()
+        }
 
     async def _stop(
         self, engine: asyncio.Task[None], others: Sequence[asyncio.Task[None] | asyncio.Task[bool]]
     ) -> None:
         """End the feeds, then let the engine commit what is left."""
-        others = [*others, *self._fetching.values()]
+        links = [one.task for one in self._connections]
+        others = [*others, *links, *self._asking.values(), *self._telling, *self._fetching.values()]
         for task in others:
             task.cancel()
         await asyncio.gather(*others, return_exceptions=True)
@@ -154,37 +161,34 @@ class Supervisor:
                 await asyncio.to_thread(self._parts.recorder.close)
 
     async def _keep(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run ``work`` for ever: what ends it by surprise is logged, and it begins again."""
+        """Run ``work`` for ever: what ends it by surprise is logged, and it begins again after a rest."""
         while True:
             try:
                 await work()
             except Exception:  # noqa: BLE001 - the one place where any error is survived
                 _log.exception("a part of fulltape failed; starting it again in %g s", self._parts.retry_s)
-            await asyncio.sleep(self._parts.retry_s)
+                await asyncio.sleep(self._parts.retry_s)
 
-    async def _keep_once(self, feed: Feed) -> None:
-        """Ask a venue for its instruments; without an answer the steps stay unknown and everything else works."""
-        assert feed.fetch is not None
-        try:
-            instruments = feed.venue.parse_instruments(await feed.fetch(feed.venue.instruments_request()))
-        except FulltapeError as error:
-            _log.warning("%s: no list of instruments: %s", feed.session.name, error)
-        else:
-            await self._runner.on_engine(lambda: self._parts.pipeline.learn(instruments))
+    async def _keep_link(self, feed: Feed, name: str, link: Link) -> None:
+        """Keep a connection, but where sizes are contracts not before it is known how much these are."""
+        if feed.fetch is not None and self._parts.pipeline.lacks_contract_sizes(name):
+            await self.following.listed(feed.venue.spec.name)
+        await self._keep(link.run)
 
     def _resync(self, wanted: BookWanted) -> None:
         """Get a book's snapshot where its venue has it: from the stream, or by REST."""
-        feed = self._feeds.get(wanted.connection)
-        if feed is None:
+        one = self._connections.find(wanted.connection)
+        if one is None:
             return
+        feed, link = one.feed, one.link
         _log.warning("%s: the book of %s starts over: %s", wanted.connection, wanted.venue_symbol, wanted.trouble)
         if not feed.venue.spec.books_by_rest:
-            self._sessions[wanted.connection].resync(wanted.venue_symbol)
+            link.resync(wanted.venue_symbol)
         elif feed.fetch is not None and (key := (wanted.connection, wanted.venue_symbol)) not in self._fetching:
-            task = self._fetching[key] = asyncio.create_task(self._fetch_book(feed, wanted.venue_symbol))
+            task = self._fetching[key] = asyncio.create_task(self._fetch_book(feed, link, wanted.venue_symbol))
             task.add_done_callback(lambda _: self._fetching.pop(key, None))
 
-    async def _fetch_book(self, feed: Feed, venue_symbol: str) -> None:
+    async def _fetch_book(self, feed: Feed, link: Link, venue_symbol: str) -> None:
         """Ask until there is an answer: without one the book stays invalid, and says so."""
         assert feed.fetch is not None
         request = feed.venue.book_request(venue_symbol)
@@ -195,7 +199,7 @@ class Supervisor:
                 _log.warning("%s: no book of %s: %s", feed.session.name, venue_symbol, error)
                 await asyncio.sleep(self._parts.retry_s)
             else:
-                self._sessions[feed.session.name].answer(request, body)
+                link.answer(request, body)
                 return
 
     async def _retain(self) -> None:
@@ -206,12 +210,17 @@ class Supervisor:
 
     def _heard(self, outcome: Outcome) -> None:
         """Tell sessions what the parser found in their frames."""
+        links = {one.name: one.link for one in self._connections}
         for name, control in outcome.controls:
-            with contextlib.suppress(KeyError):
-                self._sessions[name].handle(control)
+            if name in links:
+                links[name].handle(control)
         for name, times in outcome.seen.items():
-            with contextlib.suppress(KeyError):
-                self._sessions[name].seen(times)
+            if name in links:
+                links[name].seen(times)
+        for venue in {row.venue for row in outcome.listed}:
+            news = [row for row in outcome.listed if row.venue == venue]
+            self._telling.add(task := asyncio.create_task(self.following.told(venue, news, whole=False)))
+            task.add_done_callback(self._telling.discard)
         for wanted in outcome.books_wanted:
             self._resync(wanted)
 

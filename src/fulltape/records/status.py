@@ -41,6 +41,24 @@ class FeedStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What the venue still lets us ask today; None for one that does not count."""
 
 
+class FollowingStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What is wanted of one venue, and what of it cannot be had. ``listed`` counts the instruments that it offers."""
+
+    venue: str
+    wanted: tuple[str, ...]
+    removed: tuple[str, ...]
+    """What was given up at run time although something names it."""
+    followed: int
+    waiting: tuple[str, ...]
+    """What cannot be told before the venue has sent its list of instruments."""
+    unknown: tuple[str, ...]
+    delisted: tuple[str, ...]
+    listed: int | None
+    """None while there is no list."""
+    detail: str
+    """Why there is no list, or empty."""
+
+
 class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The engine's counters since it started. ``lag_s`` is the age of the oldest frame not yet committed."""
 
@@ -69,3 +87,4 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     started: int
     feeds: tuple[FeedStatus, ...]
     engine: EngineStatus
+    following: tuple[FollowingStatus, ...] = ()

@@ -109,6 +109,10 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A connection that says nothing for so long is dead."""
     stale_s: float
     """An instrument without any frame for so long is stale, though its connection lives."""
+    max_symbols: int = 200
+    """The most symbols that one connection follows; more are spread over several."""
+    lists_all: bool = True
+    """Whether its list of instruments holds all that can be followed: what is missing in it does then not exist."""
     channel_urls: Mapping[Channel, str] = {}
     """Channels that are served at another address than ``ws_url``: they need a connection of their own."""
     keepalive: Keepalive | None = None

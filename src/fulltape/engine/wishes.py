@@ -1,0 +1,184 @@
+"""Wishes: what users want followed, in their words, and which instruments of a venue that means.
+
+A wish is an id (``BTC-USD.COINBASE``), the part of one before the venue (``BTC-USD``), the venue's own symbol
+(``XBTUSD``), or a pattern over any of these (``*-USD``, ``BTC-*.BINANCE``), as in `fnmatch`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Final
+
+import msgspec
+
+from fulltape.errors import did_you_mean
+from fulltape.operators.base import GLOBAL
+from fulltape.records import Instrument
+from fulltape.venues.base import Venue
+
+_ENDED: Final = frozenset({"delisted", "unlisted", "closed", "settled", "expired", "break"})
+"""What venues call an instrument that is gone for good; Binance's word is ``break``."""
+
+
+class _Saved(msgspec.Struct):
+    added: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+class Wishes:
+    """What users added and removed at run time, on top of the configuration. Part of every commit that changes it."""
+
+    name = "following"
+
+    def __init__(self) -> None:
+        self._saved = _Saved()
+        self._is_changed = False
+
+    @property
+    def added(self) -> tuple[str, ...]:
+        """What is followed though the configuration does not name it."""
+        return self._saved.added
+
+    @property
+    def removed(self) -> tuple[str, ...]:
+        """What is not followed though something names it."""
+        return self._saved.removed
+
+    def add(self, wishes: Iterable[str]) -> None:
+        """Follow these; earlier removals that they cover are over."""
+        for wish in wishes:
+            added = (*(one for one in self.added if one != wish), wish)
+            self._set(added, tuple(one for one in self.removed if not fnmatchcase(one, wish)))
+
+    def remove(self, wishes: Iterable[str], is_named: Callable[[str], bool]) -> None:
+        """Give these up, and remember those that something other than an addition still names."""
+        for wish in wishes:
+            self._set(tuple(one for one in self.added if not fnmatchcase(one, wish)), self.removed)
+            if is_named(wish):
+                self._set(self.added, (*(one for one in self.removed if one != wish), wish))
+
+    def snapshot(self) -> dict[int, bytes]:
+        """Return the wishes if they changed since the last call."""
+        changed, self._is_changed = self._is_changed, False
+        return {GLOBAL: msgspec.msgpack.encode(self._saved)} if changed else {}
+
+    def restore(self, states: Mapping[int, bytes]) -> None:
+        """Take up what was wished for before."""
+        if GLOBAL in states:
+            self._saved = msgspec.msgpack.decode(states[GLOBAL], type=_Saved)
+
+    def _set(self, added: tuple[str, ...], removed: tuple[str, ...]) -> None:
+        self._saved = _Saved(added, removed)
+        self._is_changed = True
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """What wishes come to. Nothing is lost: each wish names instruments, or stands in one of the other lists."""
+
+    instruments: tuple[Instrument, ...] = ()
+    waiting: tuple[str, ...] = ()
+    """What cannot be told before the venue has sent its list."""
+    unknown: tuple[str, ...] = ()
+    """What the venue does not have, with the nearest name that it has."""
+    delisted: tuple[str, ...] = ()
+    """The ids of what was asked for by name and is not traded any more."""
+
+
+class Resolver:
+    """Turns wishes into instruments of one venue.
+
+    ``listed`` is the venue's list, None while it has not come; ``known`` finds an instrument that was ever followed.
+    """
+
+    def __init__(
+        self, venue: Venue, listed: Sequence[Instrument] | None, known: Callable[[str], Instrument | None]
+    ) -> None:
+        self._venue = venue
+        self._suffix = f".{venue.spec.name}"
+        self._listed = listed
+        self._known = known
+        self._names = {name: row for row in reversed(listed or ()) for name in names_of(row)}
+
+    def resolve(self, wishes: Iterable[str], removed: Sequence[str] = (), kept: Sequence[str] = ()) -> Resolved:
+        """Return what ``wishes`` come to without what ``removed`` covers; ids in ``kept`` are not removed."""
+        found: dict[str, Instrument] = {}
+        waiting, unknown, delisted = [], [], []
+        for wish in dict.fromkeys(wishes):
+            if is_pattern(wish):
+                matching = [row for row in self._listed or () if is_traded(row) and matches(wish, row)]
+                found.update((row.id, row) for row in matching)
+                if self._listed is None:
+                    waiting.append(wish)
+            elif (row := self.find(wish)) is not None and is_traded(row):
+                found[row.id] = row
+            elif row is not None:
+                delisted.append(row.id)
+            elif self._listed is None:
+                waiting.append(wish)
+            else:
+                unknown.append(wish + did_you_mean(wish, self._names))
+        instruments = tuple(
+            row for row in found.values() if row.id in kept or not any(matches(one, row) for one in removed)
+        )
+        return Resolved(instruments, tuple(waiting), tuple(unknown), tuple(delisted))
+
+    def find(self, name: str) -> Instrument | None:
+        """Return the instrument that a name stands for; one that the venue does not list any more is delisted."""
+        row = self._names.get(name)
+        if row is not None:
+            return row
+        known = self._known(name if name.endswith(self._suffix) else name + self._suffix)
+        if self._listed is not None and self._venue.spec.lists_all:
+            return known and msgspec.structs.replace(known, status="delisted")
+        return known or self._described(name)
+
+    def _described(self, name: str) -> Instrument | None:
+        """Return the instrument as far as a venue's own symbol tells it."""
+        try:
+            row = self._venue.instrument(name.removesuffix(self._suffix))
+        except ValueError:
+            return None
+        return row if name in (row.id, row.venue_symbol) else None
+
+
+def is_pattern(wish: str) -> bool:
+    """Return whether a wish may mean several instruments."""
+    return any(sign in wish for sign in "*?[")
+
+
+def is_traded(instrument: Instrument) -> bool:
+    """Return whether the venue has not ended trading in an instrument."""
+    return instrument.status not in _ENDED
+
+
+def names_of(instrument: Instrument) -> tuple[str, str, str]:
+    """Return what an instrument may be called: its id, the id without the venue, the venue's own symbol."""
+    return instrument.id, instrument.id.removesuffix(f".{instrument.venue}"), instrument.venue_symbol
+
+
+def matches(wish: str, instrument: Instrument) -> bool:
+    """Return whether a wish, pattern or not, covers an instrument."""
+    return any(fnmatchcase(name, wish) for name in names_of(instrument))
+
+
+def place(symbols: Sequence[str], placed: Mapping[int, Sequence[str]], most: int) -> dict[int, tuple[str, ...]]:
+    """Spread symbols over numbered connections of at most ``most`` each.
+
+    What is placed already stays where it is; the rest goes where there is room, else to new connections. Connections
+    that nothing is left for are not in the result.
+    """
+    wanted, homeless = set(symbols), dict.fromkeys(symbols)
+    result: dict[int, list[str]] = {}
+    for number, held in placed.items():
+        result[number] = [symbol for symbol in held if symbol in wanted]
+        for symbol in result[number]:
+            homeless.pop(symbol, None)
+    number = 1
+    for symbol in homeless:
+        while len(result.setdefault(number, [])) >= most:
+            number += 1
+        result[number].append(symbol)
+    return {number: tuple(held) for number, held in sorted(result.items()) if held}
