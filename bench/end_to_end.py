@@ -23,6 +23,7 @@ from fulltape.engine.config import EngineConfig
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.runner import SWITCH_S, RecordedClock, Runner, RunnerConfig
+from fulltape.engine.statistics import StatisticConfig
 from fulltape.operators.candles import CandleConfig
 from fulltape.records.frames import Connection
 from fulltape.stores.duckdb import DuckDbStore
@@ -54,7 +55,7 @@ async def measure(path: Path, seconds: float) -> list[Result]:
     """Run for ``seconds`` and return the rate and the memory at the end against that after a quarter."""
     frames = MatchFrames()
     with DuckDbStore.open(path, simulated=False) as store:
-        pipeline = Pipeline(store.restore().instruments, venue, CandleConfig())
+        pipeline = Pipeline(store.restore().instruments, venue, CandleConfig(), StatisticConfig())
         intake = Intake(_ENGINE.max_queued_frames)
         config = RunnerConfig(_ENGINE.flush_ms / 1e3, _ENGINE.flush_records)
         runner = Runner(pipeline, intake, store, MemoryBus(), RecordedClock(), config)

@@ -9,9 +9,10 @@ import msgspec
 
 from fulltape.clock import format_rfc3339
 from fulltape.engine.pipeline import Outcome, Pipeline
+from fulltape.engine.statistics import StatisticConfig
 from fulltape.operators.candles import CandleConfig
-from fulltape.records import CANDLES, TRADES, Batch, Candle, InstrumentTable
-from fulltape.records.frames import Chunk, Connection, EventKind, SessionEvent
+from fulltape.records import CANDLES, TRADES, WINDOWS, Batch, Candle, InstrumentTable
+from fulltape.records.frames import Chunk, Connection, EventKind, Item, SessionEvent
 from fulltape.venues.coinbase import Coinbase
 
 SECOND = 10**9
@@ -68,15 +69,21 @@ def down(at: int = NOON, connection: Connection = CONNECTION) -> SessionEvent:
 class Machine:
     """A pipeline, and what came out of it: every batch by kind, candles by key, snapshots as a store keeps them."""
 
-    def __init__(self, candles: CandleConfig = MINUTES, table: InstrumentTable | None = None) -> None:
+    def __init__(
+        self,
+        candles: CandleConfig = MINUTES,
+        table: InstrumentTable | None = None,
+        statistics: StatisticConfig | None = None,
+    ) -> None:
         self.table = table or InstrumentTable()
-        self.pipeline = Pipeline(self.table, lambda name: COINBASE, candles)
+        self._statistics = statistics
+        self.pipeline = Pipeline(self.table, lambda name: COINBASE, candles, statistics)
         self.batches: dict[str, list[Batch]] = {}
         self.snapshots: dict[str, dict[int, bytes]] = {}
 
-    def step(self, *items: Chunk | SessionEvent, clock: int = NOON) -> Outcome:
+    def step(self, *items: Item, clock: int = NOON) -> Outcome:
         """Run one step and keep what it makes."""
-        outcome = self.pipeline.step(items, clock, self)
+        outcome = self.pipeline.step(items, clock, Kept(self))
         for name, batch in outcome.batches.items():
             self.batches.setdefault(name, []).append(batch)
         for name, states in outcome.snapshots.items():
@@ -85,7 +92,7 @@ class Machine:
 
     def restarted(self, clock: int) -> Machine:
         """Return a machine that goes on from what this one has kept."""
-        other = Machine(table=InstrumentTable(self.table))
+        other = Machine(table=InstrumentTable(self.table), statistics=self._statistics)
         other.batches = {name: list(batches) for name, batches in self.batches.items()}
         other.snapshots = {name: dict(states) for name, states in self.snapshots.items()}
         other.pipeline.restore(self.snapshots, clock)
@@ -104,26 +111,30 @@ class Machine:
         """Return candles by (instrument, interval, start)."""
         return {(row.instrument, row.interval, row.start): row for row in self.rows(CANDLES.name)}
 
+
+class Kept:
+    """What a machine has kept, as a history tells it."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
     def trades(self, instrument: int, start: int, end: int) -> Batch:
-        """Return the kept trades, as a history does."""
-        found = Batch.concat([TRADES.empty(), *self.batches.get(TRADES.name, [])])
+        """Return the kept trades."""
+        found = Batch.concat([TRADES.empty(), *self._machine.batches.get(TRADES.name, [])])
         time = found["event_time"]
         return found.take((found["instrument"] == instrument) & (time >= start) & (time < end))
 
-    def candle(self, instrument: int, interval_s: int, start: int) -> tuple[int, int]:
-        """Return (trades, revision) of a kept candle, as a history does."""
-        found = self._candles(instrument, interval_s, start, start + 1)
-        return (int(found["trades"][0]), int(found["revision"][0])) if len(found) else (0, 0)
-
-    def empty_candles(self, instrument: int, interval_s: int, start: int, end: int) -> Batch:
-        """Return the kept candles without trades, as a history does."""
-        found = self._candles(instrument, interval_s, start, end)
-        return found.take(found["trades"] == 0)
-
-    def _candles(self, instrument: int, interval_s: int, start: int, end: int) -> Batch:
-        found = CANDLES.from_rows(self.rows(CANDLES.name), self.table)
+    def candles(self, instrument: int, interval_s: int, start: int, end: int) -> Batch:
+        """Return the kept candles."""
+        found = CANDLES.from_rows(self._machine.rows(CANDLES.name), self._machine.table)
         inside = (found["start"] >= start) & (found["start"] < end)
         return found.take(inside & (found["instrument"] == instrument) & (found["interval"] == interval_s))
+
+    def windows(self, instrument: int, start: int, end: int) -> Batch:
+        """Return the kept windows."""
+        found = WINDOWS.from_rows(self._machine.rows(WINDOWS.name), self._machine.table)
+        inside = (found["start"] >= start) & (found["start"] < end)
+        return found.take(inside & (found["instrument"] == instrument))
 
 
 def _key(row: Any, names: Iterable[str]) -> tuple[Any, ...]:

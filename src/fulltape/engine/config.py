@@ -84,6 +84,15 @@ class CandlesConfig(msgspec.Struct, frozen=True):
     quiet_from: str = "1m"
 
 
+class StatisticsConfig(msgspec.Struct, frozen=True):
+    """Whether statistics are made, and how many trades, base or quote units make an activity bar; 0 makes none."""
+
+    enabled: bool = True
+    bar_ticks: Annotated[int, msgspec.Meta(ge=0)] = 1_000
+    bar_volume: NotNegative = 0.0
+    bar_value: Annotated[float, msgspec.Meta(ge=0, le=1e15)] = 0.0
+
+
 class VenueConfig(msgspec.Struct, frozen=True):
     """What is followed at one venue; empty fields mean the venue's own defaults."""
 
@@ -102,6 +111,7 @@ class Config(msgspec.Struct, frozen=True):
     capture: CaptureConfig = CaptureConfig()
     engine: EngineConfig = EngineConfig()
     candles: CandlesConfig = CandlesConfig()
+    statistics: StatisticsConfig = StatisticsConfig()
     venues: Mapping[str, VenueConfig] = {}
 
     @classmethod

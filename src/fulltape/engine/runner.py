@@ -18,13 +18,14 @@ from fulltape.bus.base import Bus
 from fulltape.clock import SECOND_NS, Clock
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Outcome, Pipeline
-from fulltape.records import CANDLES, TRADES, Batch, Commit
-from fulltape.records.frames import Chunk, SessionEvent
+from fulltape.records import CANDLES, TRADES, WINDOWS, Batch, Commit
+from fulltape.records.frames import Chunk, Item
+from fulltape.records.page import Page, Unfillable
 from fulltape.records.status import EngineStatus
 from fulltape.stores.base import Reader, Retention, Selection, Store
 
 T = TypeVar("T")
-Items = Sequence[Chunk | SessionEvent]
+Items = Sequence[Item]
 
 
 SWITCH_S: Final = 0.0002
@@ -90,15 +91,13 @@ class CommittedHistory:
         """Return every committed trade of the instrument with start <= event_time < end."""
         return self._read(Selection(TRADES, (instrument,), start=start, end=end))
 
-    def candle(self, instrument: int, interval_s: int, start: int) -> tuple[int, int]:
-        """Return (trades, revision) of the committed candle; (0, 0) if there is none."""
-        found = self._read(Selection(CANDLES, (instrument,), interval_s, start, start + 1))
-        return (int(found["trades"][0]), int(found["revision"][0])) if len(found) else (0, 0)
+    def candles(self, instrument: int, interval_s: int, start: int, end: int) -> Batch:
+        """Return the committed candles that start in [start, end)."""
+        return self._read(Selection(CANDLES, (instrument,), interval_s, start, end))
 
-    def empty_candles(self, instrument: int, interval_s: int, start: int, end: int) -> Batch:
-        """Return the committed candles without trades that start in [start, end)."""
-        found = self._read(Selection(CANDLES, (instrument,), interval_s, start, end))
-        return found.take(found["trades"] == 0)
+    def windows(self, instrument: int, start: int, end: int) -> Batch:
+        """Return the committed windows that start in [start, end)."""
+        return self._read(Selection(WINDOWS, (instrument,), start=start, end=end))
 
     def close(self) -> None:
         """Give the reader back."""
@@ -141,6 +140,7 @@ class Runner:
         self._writer = ThreadPoolExecutor(1, "store")
         self._history = CommittedHistory(store)
         self._publishing: Awaitable[None] | None = None
+        self._awaited: dict[Page | Unfillable, asyncio.Future[None]] = {}
         self._number = 0
         self._reached = 0
         self._commit_s = 0.0
@@ -173,14 +173,24 @@ class Runner:
                 outcome = await loop.run_in_executor(self._engine, self.pipeline.step, items, clock, self._history)
                 self._heard(outcome)
                 await self._settle()
-                if not outcome.is_empty or clock - self._reached >= config.commit_at_least_s * SECOND_NS:
-                    self._write(outcome, clock)
+                history = [item for item in items if isinstance(item, Page | Unfillable)]
+                if history or not outcome.is_empty or clock - self._reached >= config.commit_at_least_s * SECOND_NS:
+                    self._write(outcome, clock, history)
                 self._oldest_stepped = None
         finally:
             try:
                 await self._settle()
             finally:
                 self._shut_down()
+
+    async def commit(self, item: Page | Unfillable) -> None:
+        """Put a part of a venue's history through the pipeline; return when it is in the store and published."""
+        done = self._awaited[item] = asyncio.get_running_loop().create_future()
+        self._intake.history(item)
+        try:
+            await done
+        finally:
+            del self._awaited[item]
 
     def _shut_down(self) -> None:
         self._engine.shutdown(wait=True)
@@ -222,19 +232,22 @@ class Runner:
             error=error,
         )
 
-    def _write(self, outcome: Outcome, clock: int) -> None:
-        """Hand a commit to the writer; `_settle` waits for it."""
+    def _write(self, outcome: Outcome, clock: int, history: Sequence[Page | Unfillable]) -> None:
+        """Hand a commit to the writer; `_settle` waits for it. ``history`` is what somebody waits for in it."""
         self._number += 1
         self._reached = clock
         self._oldest_written = self._oldest_stepped
         commit = Commit(self._number, clock, outcome.batches, outcome.snapshots, outcome.instruments)
         self._history.writing = self._writer.submit(self._timed_commit, commit)
-        self._publishing = asyncio.create_task(self._publish(self._history.writing, commit))
+        self._publishing = asyncio.create_task(self._publish(self._history.writing, commit, history))
 
-    async def _publish(self, writing: Future[None], commit: Commit) -> None:
+    async def _publish(self, writing: Future[None], commit: Commit, history: Sequence[Page | Unfillable]) -> None:
         await asyncio.wrap_future(writing)
         self._oldest_written = None
         await self._bus.publish(commit)
+        for item in history:
+            if (done := self._awaited.get(item)) is not None and not done.done():
+                done.set_result(None)
 
     async def _settle(self) -> None:
         """Return when the commit that was being written is in the store and published."""

@@ -1,0 +1,54 @@
+"""Statistics of trades as the pipeline runs them: which operators, in which order, and windows made again."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+
+from fulltape.engine.counters import Counters
+from fulltape.engine.derivation import History
+from fulltape.operators.activity_bars import ActivityBarConfig, ActivityBars
+from fulltape.operators.base import Operator
+from fulltape.operators.changes import Changes
+from fulltape.operators.panes import LENGTH_NS
+from fulltape.operators.ticks import Ticks
+from fulltape.operators.windows import Windows
+from fulltape.records import TRADES, WINDOWS, Array, Batch
+
+
+class StatisticConfig(msgspec.Struct, frozen=True):
+    """Which activity bars to make, and when windows are final: as candles, after ``lateness_s`` and ``quiet_s``."""
+
+    bars: ActivityBarConfig = ActivityBarConfig()
+    lateness_s: int = 2
+    quiet_s: int = 5
+
+
+class Statistics:
+    """The operators that take trades beside the candles."""
+
+    def __init__(self, config: StatisticConfig, counters: Counters) -> None:
+        self._counters = counters
+        self._windows = Windows(config.lateness_s, config.quiet_s)
+        # Order matters: changes complete the rows of ticks.
+        self.operators: tuple[Operator, ...] = (Ticks(), Changes(), self._windows, ActivityBars(config.bars))
+
+    def revise(self, batches: dict[str, Batch], history: History) -> None:
+        """Add to ``batches`` the windows that this step's trades came too late for, made of all their trades."""
+        rows = [batches.get(WINDOWS.name, WINDOWS.empty())]
+        for code, starts in self._windows.take_stale().items():
+            start, end = starts[0], starts[-1] + LENGTH_NS
+            fresh = batches[TRADES.name]
+            fresh = fresh.take(fresh["instrument"] == code)
+            derived = self._windows.derive(code, starts, Batch.concat([history.trades(code, start, end), fresh]))
+            # As with candles: a window whose trades are no longer stored stays as it was.
+            whole = derived["trades"] >= _committed(derived["start"], history.windows(code, start, end))
+            self._counters.stale_kept += int((~whole).sum())
+            rows.append(derived.take(whole))
+        batches[WINDOWS.name] = Batch.concat(rows)
+
+
+def _committed(starts: Array, windows: Batch) -> Array:
+    """Return how many trades the committed windows with these starts have, 0 where there is none."""
+    known = dict(zip(windows["start"].tolist(), windows["trades"].tolist(), strict=True))
+    return np.array([known.get(start, 0) for start in starts.tolist()], np.int64)

@@ -1,0 +1,68 @@
+"""Statistics in the pipeline: rows beside the candles, windows made again after late trades."""
+
+from __future__ import annotations
+
+import pytest
+from tests.engine.machine import MINUTES, NOON, SECOND, Machine, chunk, match
+
+from fulltape.engine.statistics import StatisticConfig
+from fulltape.operators.activity_bars import ActivityBarConfig
+from fulltape.records import TRADES, BarBasis
+
+MINUTE = 60 * SECOND
+ON = StatisticConfig(ActivityBarConfig(ticks=2))
+
+
+def machine() -> Machine:
+    return Machine(MINUTES, statistics=ON)
+
+
+def test_without_statistics_there_are_none() -> None:
+    plain = Machine()
+    plain.step(chunk(match(7), match(8, NOON + 9 * MINUTE)))
+    assert not {"stats", "windows", "activity_bars"} & plain.batches.keys()
+
+
+def test_trades_make_rows_of_every_kind() -> None:
+    one = machine()
+    one.step(chunk(match(7, price="100"), match(8, NOON + MINUTE, price="110")), clock=NOON + 10 * MINUTE)
+    first, second = one.rows("stats")
+    assert (first.trade_id, first.change_1t, first.change_1m) == ("7", None, None)
+    assert (second.trade_id, second.price, second.event_time) == ("8", 110.0, NOON + MINUTE)
+    assert (second.change_1t, second.change_1m) == (pytest.approx(10.0), pytest.approx(10.0))
+    (bar,) = one.rows("activity_bars")
+    assert (bar.basis, bar.number, bar.open, bar.close, bar.trades) == (BarBasis.TICKS, 1, 100.0, 110.0, 2)
+    assert [row.start for row in one.rows("windows")][:2] == [NOON - MINUTE // 2, NOON]
+    assert "tick_stats" not in one.batches
+
+
+def test_a_late_trade_makes_its_windows_again() -> None:
+    one = machine()
+    one.step(chunk(match(7, NOON + SECOND, price="100")))
+    one.step(chunk(match(9, NOON + 5 * MINUTE)))
+    one.step(chunk(match(8, NOON + 2 * SECOND, price="104")), clock=NOON + 5 * MINUTE)
+    windows = {row.start: row for row in one.rows("windows")}
+    assert (windows[NOON].trades, windows[NOON].mean_60s_30s, windows[NOON].volatility_1m) == (2, 102.0, 8.0**0.5)
+    assert windows[NOON - MINUTE // 2].mean_60s_30s == 102.0
+
+
+def test_a_window_whose_trades_are_gone_stays_as_it_was() -> None:
+    one = machine()
+    one.step(chunk(match(7, NOON + SECOND, price="100"), match(8, NOON + SECOND, price="104")))
+    one.step(chunk(match(10, NOON + 5 * MINUTE)))
+    one.batches[TRADES.name].clear()
+    one.step(chunk(match(9, NOON + 2 * SECOND, price="900")), clock=NOON + 5 * MINUTE)
+    windows = {row.start: row for row in one.rows("windows")}
+    assert (windows[NOON].trades, windows[NOON].mean_60s_30s) == (2, 102.0)
+    assert one.pipeline.counters.stale_kept >= 2
+
+
+def test_a_restart_changes_nothing() -> None:
+    frames = [match(i, NOON + i * 7 * SECOND, price=str(100 + i % 5)) for i in range(1, 60)]
+    whole, halves = machine(), machine()
+    whole.step(chunk(*frames))
+    halves.step(chunk(*frames[:29]))
+    rest = halves.restarted(NOON)
+    rest.step(chunk(*frames[29:]))
+    for kind in ("stats", "windows", "activity_bars"):
+        assert rest.rows(kind) == whole.rows(kind)
