@@ -52,8 +52,9 @@ class ListSink:
         self._held = 0
 
 
-def venue_of(url: str) -> str | None:
-    return HOSTS.get(urlsplit(url).hostname or "")
+def venues_of(url: str) -> list[str]:
+    found = HOSTS.get(urlsplit(url).hostname or "")
+    return [found] if found else []
 
 
 def foreign(path: Path, *lines: str) -> Path:
@@ -68,8 +69,8 @@ def ours(path: Path, *lines: Line) -> Path:
 
 async def replay(sink: ListSink, *paths: Path, venue: str | None = None) -> tuple[ReplayReport, list[Line]]:
     bodies: list[Line] = []
-    source = ReplaySource(paths, venue_of, venue)
-    report = await Replayer(source, sink, bodies.append, clock=ManualClock()).run()
+    source = ReplaySource(paths, venues_of, venue=venue)
+    report = await Replayer(source, sink, lambda _, line: bodies.append(line), clock=ManualClock()).run()
     return report, bodies
 
 
@@ -194,8 +195,8 @@ async def test_the_pace_is_the_recorded_one_times_the_speed(
         slept.append(delay)
         clock.set(clock.now_ns() + round(delay * SECOND_NS))
 
-    source = ReplaySource([path], venue_of, speed=speed)
-    await Replayer(source, ListSink(), lambda _: None, clock=clock, sleep=sleep).run()
+    source = ReplaySource([path], venues_of, speed=speed)
+    await Replayer(source, ListSink(), lambda *_: None, clock=clock, sleep=sleep).run()
     assert slept == pytest.approx(waits)
 
 
@@ -233,3 +234,18 @@ async def test_a_real_recording_arrives_complete_and_in_order(captures: Path) ->
     times = [time for _, _, time in sink.frames]
     assert times == sorted(times)
     assert len(json.loads(bodies[0].payload)) > 100
+
+
+@pytest.mark.parametrize(("is_ours", "expected"), [(False, [b"one", b"book: [1]"]), (True, [b"one"])])
+async def test_an_answer_can_join_the_frames_unless_they_hold_it_already(
+    tmp_path: Path, is_ours: bool, expected: list[bytes]
+) -> None:
+    lines = [
+        Line(Direction.RECV, 1, b"one", "A", "TEST" if is_ours else "", "wss://ws.test"),
+        Line(Direction.HTTP, 2, b"[1]", "B", "TEST" if is_ours else "", "https://ws.test/book"),
+        Line(Direction.HTTP, 3, b"[]", "B", "OTHER" if is_ours else "", "https://other.test/book"),
+    ]
+    sink = ListSink()
+    source = ReplaySource([ours(tmp_path / "1.jsonl", *lines)], venues_of)
+    await Replayer(source, sink, lambda _, line: b"book: " + line.payload, clock=ManualClock()).run()
+    assert [data for _, data, _ in sink.frames] == expected

@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
-from urllib.parse import urlsplit
 
 from tests.engine.machine import COINBASE
 
@@ -19,7 +18,7 @@ from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.runner import RecordedClock, Runner, RunnerConfig
 from fulltape.operators.candles import CandleConfig
 from fulltape.stores.duckdb import DuckDbStore
-from fulltape.venues.registry import venue_of_host
+from fulltape.venues.registry import venues_of_url
 
 QUERY = 'SELECT * FROM candles ORDER BY instrument, "interval", start'
 
@@ -63,8 +62,8 @@ async def replay(recording: Path, db: Path, *, speed: float | None = None, intak
         runner = Runner(pipeline, intake, store, MemoryBus(), RecordedClock(), config)
         await runner.restore()
         running = asyncio.create_task(runner.run())
-        source = ReplaySource([recording], _venue_of, speed=speed)
-        await Replayer(source, intake, lambda line: None, clock=clock, sleep=sleep).run()
+        source = ReplaySource([recording], _venues_of, speed=speed)
+        await Replayer(source, intake, lambda path, line: None, clock=clock, sleep=sleep).run()
         intake.close()
         await running
         reader = store.reader()
@@ -74,9 +73,8 @@ async def replay(recording: Path, db: Path, *, speed: float | None = None, intak
     return Replayed(db.with_suffix(".csv").read_bytes(), pipeline, commits)
 
 
-def _venue_of(url: str) -> str | None:
-    found = venue_of_host(urlsplit(url).hostname or "")
-    return found.spec.name if found else None
+def _venues_of(url: str) -> list[str]:
+    return [one.spec.name for one in venues_of_url(url)]
 
 
 if __name__ == "__main__":

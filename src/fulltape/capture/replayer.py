@@ -73,15 +73,15 @@ class Replayer:
 
     A connection begins with its ``connect`` line, or with its first frame where the recording has none. It ends with
     its ``disconnect`` line, where a crash was followed by a new ``connect``, or (ENDED) with the recording. Bodies of
-    HTTP answers go to ``take_http``; a frame that it returns joins those of the file's connection to the venue. Bad
-    lines are counted and skipped.
+    HTTP answers go to ``take_http`` with their file; a frame that it returns joins those of the file's connection to
+    the venue. Bad lines are counted and skipped.
     """
 
     def __init__(
         self,
         source: ReplaySource,
         sink: FrameSink,
-        take_http: Callable[[Line], bytes | None],
+        take_http: Callable[[Path, Line], bytes | None],
         *,
         clock: Clock,
         sleep: Sleep = asyncio.sleep,
@@ -151,7 +151,7 @@ class Replayer:
             self._disconnect(route, line.payload.decode("utf-8", "replace"))
 
     def _feed_answer(self, path: Path, line: Line, venue: str) -> None:
-        frame = self._take_http(line if line.venue else _with_venue(line, venue))
+        frame = self._take_http(path, line if line.venue else _with_venue(line, venue))
         if frame is None or line.venue:
             return  # our own recordings hold the frame itself as well
         for route in self._routes.values():

@@ -76,7 +76,7 @@ async def replay_into(
     from fulltape.clock import SystemClock
     from fulltape.records.frames import Listing
 
-    def take_http(line: Line) -> bytes | None:
+    def take_http(path: Path, line: Line) -> bytes | None:
         try:
             instruments = wiring.recorded_instruments(line)
         except MalformedFrame as error:
@@ -84,7 +84,7 @@ async def replay_into(
             return None
         if instruments:
             intake.listing(Listing(tuple(instruments), line.ingest_time))
-        return wiring.recorded_book(line)
+        return wiring.recorded_book(path, line)
 
     runner, intake = wiring.replay_runner(config, store)
     replayer = Replayer(source, intake, take_http, clock=SystemClock())

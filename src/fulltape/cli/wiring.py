@@ -41,7 +41,16 @@ from fulltape.records import Instrument, InstrumentTable
 from fulltape.records.frames import Connection
 from fulltape.stores.base import Reader, Retention, Store
 from fulltape.stores.duckdb import DuckDbStore
-from fulltape.venues.base import Channel, Credentials, PolledVenue, RestRequest, Subscription, Venue, VenueSpec
+from fulltape.venues.base import (
+    Channel,
+    Credentials,
+    PolledVenue,
+    RestRequest,
+    Subscription,
+    Venue,
+    VenueSpec,
+    answer_frame,
+)
 from fulltape.venues.credits import CreditFile
 from fulltape.venues.poller import Poller, Purse
 from fulltape.venues.registry import venue, venues_of_frame, venues_of_url
@@ -161,7 +170,7 @@ def recorded_book(path: Path, line: Line) -> bytes | None:
     if not source.spec.books_by_rest:
         return None
     if not url.path and (symbol := _only_symbol(path, source)) is not None:
-        return f"GET {source.book_request(symbol).target}\n".encode() + line.payload
+        return answer_frame(source.book_request(symbol), line.payload)
     if not url.path.startswith(source.book_request("").path.rstrip("/")):
         return None
     return f"GET {url.path}?{url.query}\n".encode() + line.payload
@@ -170,7 +179,7 @@ def recorded_book(path: Path, line: Line) -> bytes | None:
 def _only_symbol(path: Path, source: Venue) -> str | None:
     """Return the symbol that all frames at the beginning of a recording are of, None if there are several."""
     table = InstrumentTable()
-    parser = source.parser(AnySymbols(table, source, Venue.instrument), Connection("", source.spec.name, replay=True))
+    parser = source.parser(AnySymbols(table, source, lambda one, symbol: one.instrument(symbol)), Connection("", source.spec.name, replay=True))
     lines = itertools.islice(read_recording(path, lambda _: None), _LOOKED_AT)
     frames = [line for line in lines if line.direction is Direction.RECV]
     parser.parse([line.payload for line in frames], [line.ingest_time for line in frames])

@@ -57,7 +57,7 @@ _DECODERS: Final[Mapping[Channel, Callable[[bytes], Any]]] = {
 
 
 class BinanceParser:
-    """Turns the frames of one connection into columns. Remembers symbols only: each frame says all."""
+    """Turns the frames of one connection into columns. Remembers nothing: each frame says all."""
 
     def __init__(self, symbols: Symbols, connection: Connection) -> None:
         self._codes = Codes(symbols)
@@ -135,18 +135,7 @@ class BinanceParser:
         rows.finish(parsed)
 
     def _take_book(self, messages: list[BookMessage], frames: Array, received: Array, parsed: Parsed) -> None:
-        if not all(message.venue_symbol for message in messages):
-            messages = self._named(messages)
         add_book_messages(messages, self._codes, frames, received, parsed)
-
-    def _named(self, messages: list[BookMessage]) -> list[BookMessage]:
-        """Return messages with the symbol of those that have none: the only one that this connection brings.
-
-        Recordings of others can hold the answer to a request without its address.
-        """
-        seen = {message.venue_symbol for message in messages if message.venue_symbol} | self._codes.keys()
-        only = next(iter(seen)) if len(seen) == 1 else ""
-        return [message if message.venue_symbol else message._replace(venue_symbol=only) for message in messages]
 
     def _take_bars(self, messages: list[Of[KlineMessage]], frames: Array, received: Array, parsed: Parsed) -> None:
         # Until a bar is closed its figures are not final.

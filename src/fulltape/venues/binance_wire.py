@@ -262,16 +262,13 @@ _decode_problem = msgspec.json.Decoder(Problem).decode
 
 
 def decode_answer(payload: bytes) -> BookMessage:
-    """Return the book in a frame ``GET /api/v3/depth?symbol=BTCUSDT…``, newline, body; without a symbol if it has none.
-
-    Raises MalformedFrame.
-    """
+    """Return the book in a frame ``GET /api/v3/depth?symbol=BTCUSDT…``, newline, body. Raises MalformedFrame."""
     head, _, body = payload.partition(b"\n")
     try:
         url = urlsplit(head.removeprefix(b"GET ").decode("ascii"))
-        (symbol,) = parse_qs(url.query).get("symbol", [""])
-    except ValueError:
-        raise MalformedFrame("bad_field", "an answer of several symbols") from None
+        (symbol,) = parse_qs(url.query)["symbol"]
+    except (ValueError, KeyError):
+        raise MalformedFrame("bad_field", "an answer without a symbol") from None
     if url.path != DEPTH_PATH:
         raise MalformedFrame("unknown_type", url.path[:100])
     book = decode_depth(body)
