@@ -8,6 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from fulltape.errors import ConfigError, did_you_mean
+from fulltape.venues.alpaca import Alpaca
 from fulltape.venues.base import Venue
 from fulltape.venues.binance import Binance
 from fulltape.venues.bitmex import Bitmex
@@ -20,6 +21,7 @@ from fulltape.venues.okx import Okx
 
 VENUES: Final[Mapping[str, Venue]] = MappingProxyType(
     {
+        "ALPACA": Alpaca(),
         "BINANCE": Binance(),
         "BITMEX": Bitmex(),
         "BYBIT": Bybit(SPOT, "spot"),
