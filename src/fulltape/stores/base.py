@@ -5,6 +5,7 @@ One thread writes, in commit order. Any thread reads through a reader of its own
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -74,10 +75,20 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class SqlLimits:
-    """What a user's query may take."""
+    """What a user's query may take; memory is what the process grows by meanwhile."""
 
     max_rows: int = 100_000
     timeout_s: float = 30.0
+    max_bytes: int = 64 << 20
+    max_memory_bytes: int = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class SqlRows:
+    """What a query gave; ``is_cut`` when there were more rows than its limits let through."""
+
+    table: pa.Table
+    is_cut: bool
 
 
 class Reader(Protocol):
@@ -115,6 +126,18 @@ class Reader(Protocol):
         ...
 
 
+class Sandbox(Protocol):
+    """Runs SQL from strangers, one query at a time."""
+
+    def run(self, query: str, limits: SqlLimits, gone: threading.Event) -> SqlRows:
+        """Run one SELECT over the public tables until ``gone`` is set.
+
+        Raises ConfigError, saying why, for anything else, an error in it, and when it takes more than its limits of
+        time or memory.
+        """
+        ...
+
+
 class Store(Protocol):
     """A database that takes commits."""
 
@@ -135,6 +158,10 @@ class Store(Protocol):
 
     def reader(self) -> Reader:
         """Return a reader for the calling thread."""
+        ...
+
+    def sandbox(self) -> Sandbox:
+        """Return what runs SQL from strangers; there is one for all threads."""
         ...
 
     def retain(self, retention: Retention, now_ns: int) -> dict[str, int]:

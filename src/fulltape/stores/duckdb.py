@@ -18,8 +18,9 @@ import duckdb
 from fulltape.errors import FatalError
 from fulltape.records import Commit, Instrument, InstrumentTable
 from fulltape.stores.base import Restored, Retention, StoreIdentity
-from fulltape.stores.duckdb_file import complete, connect, explained, identify
+from fulltape.stores.duckdb_file import complete, connect, explained, identify, lock
 from fulltape.stores.duckdb_reader import DuckDbReader, progress
+from fulltape.stores.duckdb_sandbox import DuckDbSandbox
 from fulltape.stores.duckdb_writer import CommitWriter
 from fulltape.stores.retention import expired
 from fulltape.stores.schema import quoted
@@ -31,6 +32,7 @@ class DuckDbStore:
     def __init__(self, root: duckdb.DuckDBPyConnection, identity: StoreIdentity) -> None:
         self.identity = identity
         self._root = root
+        self._sandbox = DuckDbSandbox(lock(root))
         self._root_lock = threading.Lock()
         self._readers: weakref.WeakSet[DuckDbReader] = weakref.WeakSet()
         self._cursor = root.cursor()
@@ -93,9 +95,14 @@ class DuckDbStore:
             self._readers.add(reader)
             return reader
 
+    def sandbox(self) -> DuckDbSandbox:
+        """Return what runs SQL from strangers."""
+        return self._sandbox
+
     def close(self) -> None:
         """Flush and let go of the file. Readers end with it, in the middle of a query if need be."""
         with self._root_lock:
+            self._sandbox.close()
             for reader in tuple(self._readers):
                 reader.end()
             self._cursor.close()

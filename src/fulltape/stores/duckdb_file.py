@@ -18,6 +18,12 @@ from fulltape.stores.schema import COMMIT, FORMAT_VERSION, SCHEMA, completing_st
 _META: Final = f"{SCHEMA}.meta"
 _PID: Final = re.compile(r"PID (\d+)")
 
+# The cache of a process that runs for months. A commit that finds no memory would stop the engine, so what queries
+# may hold stays far below it; what they sort and group beyond that goes to disk, which they must not fill either.
+_MEMORY: Final = "512MB"
+_QUERY_MEMORY: Final = "48MB"
+_SPILLED: Final = "2GB"
+
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
@@ -29,9 +35,9 @@ def explained(path: Path) -> Iterator[None]:
 
 
 def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
-    """Open a database file, shut off from everything but itself.
+    """Open a database file, shut off from everything but itself. Raises ConfigError or duckdb.Error.
 
-    Queries of users run in this instance: no files, no extensions, no settings. Raises ConfigError or duckdb.Error.
+    Queries of users run in this instance: no files, no extensions and, after `lock`, no settings.
     """
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: the folder {path.parent} does not exist: create it or name another with --db")
@@ -50,11 +56,22 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         "autoinstall_known_extensions": "false",
     }
     if not read_only:
-        config["memory_limit"] = "256MB"  # the cache of a process that runs for months; queries beyond it go to disk
+        config |= {
+            "memory_limit": _MEMORY,
+            "max_temp_directory_size": _SPILLED,
+            "threads": 1,  # a query then runs in the thread that asked, whose niceness it has
+        }
     connection = duckdb.connect(str(path), read_only=read_only, config=config)
     connection.execute("SET python_enable_replacements = false")
-    connection.execute("SET lock_configuration = true")
     return connection
+
+
+def lock(connection: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    """Forbid all changes of settings from now on, and return a cursor whose queries may hold little memory."""
+    limited = connection.cursor()
+    limited.execute(f"SET operator_memory_limit = '{_QUERY_MEMORY}'")
+    connection.execute("SET lock_configuration = true")
+    return limited
 
 
 def identify(

@@ -59,6 +59,11 @@ def table(name: str) -> str:
     return f"_tape.{quoted(name)}"
 
 
+def public_tables() -> frozenset[str]:
+    """Return the names of what people query."""
+    return frozenset({"instruments", *(schema.name for schema in STORED)})
+
+
 def tables_of(schema: Schema) -> tuple[str, ...]:
     """Return the names of the tables that together hold one kind."""
     return (schema.name, OPEN_CANDLES) if schema is CANDLES else (schema.name,)

@@ -1,0 +1,138 @@
+"""Running SQL from strangers in the process that captures, so that the capture does not feel it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import duckdb
+import psutil
+import pyarrow as pa
+
+from fulltape.errors import ConfigError
+from fulltape.stores.base import SqlLimits, SqlRows
+from fulltape.stores.sandbox import check
+from fulltape.stores.schema import public_tables
+
+_NICENESS: Final = 10
+_WATCH_S: Final = 0.02
+_BATCH_ROWS: Final = 2_048
+
+
+class DuckDbSandbox:
+    """One query at a time through a cursor of its own, within limits of time, memory, rows and bytes."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        self._cursor = cursor
+        self._tables = public_tables()
+        self._running = threading.Lock()
+        self._closing = threading.Event()
+
+    def run(self, query: str, limits: SqlLimits, gone: threading.Event) -> SqlRows:
+        """Run a query; see `fulltape.stores.base.Sandbox.run`. The calling thread steps back behind all others."""
+        _step_back()
+        with self._running:
+            check(self._cursor, query, self._tables)
+            watch = _Watch(self._cursor, limits, (gone, self._closing))
+            with _explained(watch), watch:
+                return self._fetch(query, limits)
+
+    def close(self) -> None:
+        """Give the cursor back, ending what runs."""
+        self._closing.set()
+        with self._running:
+            self._cursor.close()
+
+    def _fetch(self, query: str, limits: SqlLimits) -> SqlRows:
+        self._cursor.execute("BEGIN TRANSACTION READ ONLY")
+        try:
+            relation = self._cursor.sql(query)
+            with relation.limit(limits.max_rows + 1).to_arrow_reader(_BATCH_ROWS) as batches:
+                return _within(batches, limits)
+        finally:
+            with contextlib.suppress(duckdb.Error):  # an error has ended the transaction by itself
+                self._cursor.rollback()
+
+
+class _Watch:
+    """Stops a query that runs too long, takes too much memory (DuckDB does not count it all), or that nobody awaits."""
+
+    def __init__(
+        self, cursor: duckdb.DuckDBPyConnection, limits: SqlLimits, unwanted: tuple[threading.Event, threading.Event]
+    ) -> None:
+        self.reason = ""
+        self._cursor = cursor
+        self._limits = limits
+        self._gone, self._closing = unwanted
+        self._process = psutil.Process()
+        self._most = self._process.memory_info().rss + limits.max_memory_bytes
+        self._until = time.monotonic() + limits.timeout_s
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="sql-watch")
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._done.wait(_WATCH_S):
+            self.reason = self.reason or self._judge()
+            if self.reason:
+                self._cursor.interrupt()  # has no effect on a query about to begin, so again until it ends
+
+    def _judge(self) -> str:
+        if self._closing.is_set():
+            return "the database is being closed"
+        if self._gone.is_set():
+            return "nobody waits for it any more"
+        if time.monotonic() >= self._until:
+            return f"it ran for more than {self._limits.timeout_s:g} s"
+        if self._process.memory_info().rss >= self._most:
+            return f"it took more than {self._limits.max_memory_bytes >> 20} MiB of memory"
+        return ""
+
+
+def _within(batches: pa.RecordBatchReader, limits: SqlLimits) -> SqlRows:
+    """Return the first rows, as many as the limits of rows and bytes let through."""
+    taken: list[pa.RecordBatch] = []
+    rows = size = 0
+    for batch in batches:
+        if rows + len(batch) > limits.max_rows or size + batch.nbytes > limits.max_bytes:
+            taken.append(batch.slice(0, _fitting(batch, limits.max_rows - rows, limits.max_bytes - size)))
+            return SqlRows(pa.Table.from_batches(taken, batches.schema), is_cut=True)
+        taken.append(batch)
+        rows += len(batch)
+        size += batch.nbytes
+    return SqlRows(pa.Table.from_batches(taken, batches.schema), is_cut=False)
+
+
+def _fitting(batch: pa.RecordBatch, rows: int, size: int) -> int:
+    """Return how many of the batch's rows fit, taking them to be of one size."""
+    fitting = len(batch) * size // max(batch.nbytes, 1)
+    return int(max(0, min(rows, fitting, len(batch))))
+
+
+@contextlib.contextmanager
+def _explained(watch: _Watch) -> Iterator[None]:
+    try:
+        yield
+    except duckdb.InterruptException as error:
+        raise ConfigError(f"query stopped: {watch.reason}") from error
+    except duckdb.OutOfMemoryException as error:
+        raise ConfigError("query stopped: it took more memory than a query may") from error
+    except duckdb.Error as error:
+        raise ConfigError(f"query refused: {error}") from error
+
+
+def _step_back() -> None:
+    """Let the threads of the engine go first on a busy machine; only on Linux has each thread its own niceness."""
+    thread = threading.get_native_id()
+    if os.uname().sysname == "Linux" and os.getpriority(os.PRIO_PROCESS, thread) < _NICENESS:
+        os.setpriority(os.PRIO_PROCESS, thread, _NICENESS)
