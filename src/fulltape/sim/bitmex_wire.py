@@ -231,6 +231,8 @@ def instrument(contract: Contract, best: Quote, last: int, day: Day | None) -> R
         "isQuanto": False,
         "isInverse": contract.is_inverse,
         "underlyingToPositionMultiplier": None if contract.is_inverse else 10**listing.size_decimals,
+        "underlyingToSettleMultiplier": -100_000_000 if contract.is_inverse else None,
+        "quoteToSettleMultiplier": None if contract.is_inverse else 1_000_000,
     }
     return row | prices(contract, best, last) | ({} if day is None else _rolling(contract, day))
 

@@ -20,6 +20,8 @@ from fulltape.sim.told import LevelNews, by_side
 FIRST_PREVIOUS: Final = -1
 """What a snapshot has for the number of the message before it."""
 
+QUOTE: Final = "USDT"
+
 Arg = dict[str, str]
 
 _MS_NS: Final = 1_000_000
@@ -28,8 +30,8 @@ encode = msgspec.json.Encoder().encode
 
 
 def symbol_of(listing: Listing) -> str:
-    """Return ``BTC-USDT``."""
-    return f"{listing.base}-{listing.quote}"
+    """Return ``BTC-USDT``: what the market prices in dollars is priced in Tether here."""
+    return f"{listing.base}-{QUOTE}"
 
 
 def ms_text(time_ns: int) -> str:
@@ -127,7 +129,7 @@ def instrument(listing: Listing) -> dict[str, str]:
         "instType": "SPOT",
         "instId": symbol_of(listing),
         "baseCcy": listing.base,
-        "quoteCcy": listing.quote,
+        "quoteCcy": QUOTE,
         "tickSz": step_text(listing.price_decimals),
         "lotSz": step_text(listing.size_decimals),
         "minSz": step_text(listing.size_decimals),

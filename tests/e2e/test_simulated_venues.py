@@ -1,0 +1,127 @@
+"""fulltape follows each simulated venue over real sockets and stores exactly what the market did, without a hole."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from fulltape.cli import wiring
+from fulltape.engine.config import Config, StoreConfig, VenueConfig
+from fulltape.records.status import FeedState, Status
+from fulltape.sim.bitmex_wire import match_id
+from fulltape.sim.contracts import contracts_on
+from fulltape.sim.history import PastTrade
+from fulltape.sim.server import SimConfig, SimServer
+from fulltape.venues.base import Channel
+
+pytestmark = pytest.mark.slow
+
+ENOUGH = {"trades": 150, "quotes": 60}
+Ids = Callable[[SimServer, str, PastTrade], str]
+
+
+@dataclass(frozen=True)
+class Case:
+    """How a venue shows the market: symbols with the product behind each, ids and the precision of times (ns)."""
+
+    symbols: dict[str, int]
+    time_step: int
+    id_of: Ids = lambda sim, symbol, trade: str(trade.trade_id)
+    channels: tuple[Channel, ...] = ()
+    size_of: Callable[[str, float, float], float] = lambda symbol, price, size: size
+
+
+def of_contract(sim: SimServer, symbol: str, trade: PastTrade) -> str:
+    return next(match_id(one, trade.trade_id) for one in contracts_on(sim.market.listings) if one.symbol == symbol)
+
+
+def in_dollars(symbol: str, price: float, size: float) -> float:
+    return max(1, round(size * price)) / price if symbol == "XBTUSD" else size
+
+
+CASES = {
+    "kraken": Case({"BTC/USD": 0, "DOGE/USD": 2}, 1_000),
+    "okx": Case({"BTC-USDT": 0, "DOGE-USDT": 2}, 1_000_000, channels=(Channel.TRADES, Channel.QUOTES, Channel.BOOK)),
+    "bitmex": Case({"XBTUSDT": 0, "DOGEUSDT": 2, "XBTUSD": 0}, 1_000_000, of_contract, size_of=in_dollars),
+    "bitstamp": Case(
+        {"btcusd": 0, "dogeusd": 2},
+        1_000,
+        lambda sim, symbol, trade: str(trade.trade_id * 64 + (0 if symbol == "btcusd" else 2)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+async def test_what_is_stored_is_what_the_market_did(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING)
+    case, path = CASES[name], tmp_path / "x.duckdb"
+    settings = SimConfig(venues=(name,), symbols=("BTC-USD", "ETH-USD", "DOGE-USD"), trades_per_s=200.0, history_s=5.0)
+    async with SimServer(settings) as sim:
+        followed = VenueConfig(tuple(case.symbols), case.channels, url=sim.ws_url, rest_url=sim.rest_url)
+        config = Config(store=StoreConfig(str(path), simulated=True), venues={name: followed})
+        with wiring.open_store(path, simulated=True) as store:
+            supervisor = wiring.supervisor(config, store, None)
+            running = asyncio.create_task(supervisor.run())
+            async with asyncio.timeout(20):
+                while not has_enough(supervisor.status()) and not running.done():
+                    await asyncio.sleep(0.05)
+            status = supervisor.status()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+    assert {feed.state for feed in status.feeds} == {FeedState.LIVE}
+    assert status.engine.rejected == {}
+    assert status.engine.missing_trades == 0
+    # a book that comes over REST is asked for when the first change has come
+    warnings = [record.getMessage() for record in caplog.records]
+    assert [words for words in warnings if not words.endswith("no snapshot yet")] == []
+    with duckdb.connect(str(path), read_only=True) as stored:
+        check_stored(stored, sim, case, name)
+
+
+def has_enough(status: Status) -> bool:
+    return all(status.engine.records.get(kind, 0) >= count for kind, count in ENOUGH.items())
+
+
+def check_stored(stored: duckdb.DuckDBPyConnection, sim: SimServer, case: Case, name: str) -> None:
+    assert stored.execute("SELECT count(*) FROM dead_letters").fetchall() == [(0,)]
+    assert stored.execute("SELECT DISTINCT state FROM coverage WHERE state = 'missing'").fetchall() == []
+    for symbol, product in case.symbols.items():
+        instrument = wiring.venue(name).instrument(symbol).id
+        told = stored.execute(
+            "SELECT trade_id, price, size, aggressor_side, epoch_ns(event_time) FROM trades WHERE instrument = ? "
+            "ORDER BY event_time, trade_id",
+            [instrument],
+        ).fetchall()
+        assert len(told) > 20
+        assert sorted(told) == sorted(expected(sim, case, symbol, product, told))
+        quotes = stored.execute(
+            "SELECT count(*), count(*) FILTER (bid >= ask), count(*) FILTER (bid IS NULL) FROM quotes "
+            "WHERE instrument = ?",
+            [instrument],
+        ).fetchall()
+        assert quotes[0][0] > 1
+        assert quotes[0][1] == 0
+        assert quotes[0][2] <= 1  # the book that ended with its connection
+
+
+def expected(sim: SimServer, case: Case, symbol: str, product: int, told: list[Any]) -> list[Any]:
+    """Return the rows from the first stored trade to the last, made from the market's own history."""
+    listing = sim.market.listings[product]
+    rows = []
+    for trade in sim.market.trades(product, 1 << 62, 100_000):
+        price = float(listing.price_text(trade.price))
+        size = case.size_of(symbol, price, float(listing.size_text(trade.size)))
+        side = "BUY" if trade.maker_sells else "SELL"
+        time = trade.time // case.time_step * case.time_step
+        rows.append((case.id_of(sim, symbol, trade), price, size, side, time))
+    places = [place for place, row in enumerate(rows) if row[0] in {row[0] for row in told}]
+    return rows[min(places) : max(places) + 1]
