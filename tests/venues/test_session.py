@@ -18,7 +18,7 @@ from websockets.http11 import Request, Response
 from fulltape.clock import SECOND_NS, ManualClock
 from fulltape.errors import ConfigError
 from fulltape.records.status import FeedState
-from fulltape.venues.base import Acknowledged, Channel, Credentials, Keepalive, Refused, Subscription
+from fulltape.venues.base import Acknowledged, Channel, Credentials, Invited, Keepalive, Refused, Subscription
 from fulltape.venues.coinbase import Coinbase
 from fulltape.venues.session import Session, SessionConfig
 
@@ -493,3 +493,80 @@ async def test_symbols_of_a_session_that_is_not_connected_are_asked_for_at_the_n
             await becomes(lambda: len(heard) == 1)
             assert session.status().instruments == ("ETH-USD.COINBASE", "XRP-USD.COINBASE")
     assert heard[0]["product_ids"] == ["ETH-USD", "odd one"]
+
+
+class Reserved(Coinbase):
+    """A venue that speaks first: it wants to know who asks, and only then what."""
+
+    spec = msgspec.structs.replace(Coinbase.spec, sign_on_frames=1, max_messages_per_s=1_000)
+
+    def subscribe_frames(self, subscription: Subscription, credentials: Credentials | None, now_ns: int) -> list[bytes]:
+        return [b"who", *(f"what {symbol}".encode() for symbol in subscription.symbols)]
+
+    def unsubscribe_frames(self, subscription: Subscription) -> list[bytes]:
+        return [b"no more"]
+
+
+def reserved_session(url: str, sink: ListSink, **changes: object) -> Session:
+    quick = {"backoff_base_s": 0.001, "close_timeout_s": 0.3, "refused_wait_s": 0.05}
+    book = Subscription((Channel.BOOK,), WANTED.symbols)
+    config = SessionConfig(name="COINBASE-1", url=url, subscription=book, **{**quick, **changes})  # type: ignore[arg-type]
+    return Session(Reserved(), config, sink, ManualClock(NOW), Random(1))
+
+
+async def test_signs_on_step_by_step_when_the_venue_asks_for_it(sink: ListSink) -> None:
+    received: list[str | bytes] = []
+
+    async def handler(connection: ServerConnection) -> None:
+        async for message in connection:
+            received.append(message)
+
+    async with venue_server(handler) as url:
+        session = reserved_session(url, sink)
+        async with running(session):
+            await subscribed(session)
+            assert received == []
+            session.handle(Invited(0))
+            await becomes(lambda: received == ["who"])
+            session.handle(Invited(1))
+            await becomes(lambda: received == ["who", "what BTC-USD", "what ETH-USD"])
+            session.handle(Acknowledged({Channel.BOOK: frozenset(WANTED.symbols)}))
+            assert session.status().state is FeedState.LIVE
+            received.clear()
+            session.resync("BTC-USD")
+            await becomes(lambda: len(received) == 2)
+            assert received == ["no more", "what BTC-USD"]
+
+
+async def test_a_venue_that_hangs_up_after_refusing_is_left_alone_as_long_as_it_wants(sink: ListSink) -> None:
+    connections: list[float] = []
+
+    async def handler(connection: ServerConnection) -> None:
+        connections.append(asyncio.get_running_loop().time())
+
+    async with venue_server(handler) as url:
+        session = reserved_session(url, sink, backoff_base_s=1.0)
+        async with running(session):
+            await becomes(lambda: "trying again in" in session.status().detail)
+            # The refusal is parsed only when the connection is gone already.
+            session.handle(Refused("406: another connection", is_final=False, wait_s=0.4))
+            assert session.status().detail.startswith("406: another connection")
+            before = len(connections)
+            await becomes(lambda: len(connections) > before)
+    assert connections[before] - connections[before - 1] >= 0.4
+
+
+async def test_refused_keys_are_said_even_when_the_venue_hangs_up_first(sink: ListSink) -> None:
+    async def handler(connection: ServerConnection) -> None:
+        await connection.recv()
+
+    async with venue_server(handler) as url:
+        session = reserved_session(url, sink)
+        async with running(session):
+            await subscribed(session)
+            session.handle(Refused("402: check THE_KEY", is_final=True, wait_s=60.0))
+            session.handle(Invited(0))
+            await becomes(lambda: session.status().state is FeedState.REFUSED)
+            await becomes(lambda: "trying again in" in session.status().detail)
+            assert session.status().detail.startswith("402: check THE_KEY; trying again in ")
+            assert session.status().reconnects == 0

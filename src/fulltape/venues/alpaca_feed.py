@@ -192,8 +192,8 @@ class AlpacaParser(FeedParser):
             rows = codec.frame(payload)
         except UNDECODABLE:
             rows = _good_rows(codec, frame, payload, parsed)
-        if not rows:
-            ignore("empty", parsed)
+        else:
+            ignore("empty", parsed, not rows)
         data = []
         for row in rows:
             if isinstance(row, _Success):
