@@ -12,7 +12,7 @@ from fulltape.engine.counters import Counters
 from fulltape.engine.known import Known
 from fulltape.engine.splice import Splice, Touched
 from fulltape.operators.candles import Candles, StaleWindow
-from fulltape.records import CANDLES, COVERAGE, TRADES, Batch
+from fulltape.records import CANDLES, COVERAGE, TRADES, Batch, Schema
 from fulltape.records.interval import window_start
 from fulltape.records.page import Page
 from fulltape.stores.latest import last_of_each_key
@@ -33,6 +33,10 @@ class History(Protocol):
 
     def windows(self, instrument: int, start: int, end: int) -> Batch:
         """Return the committed windows that start in [start, end)."""
+        ...
+
+    def records(self, schema: Schema, instrument: int, start: int, end: int) -> Batch:
+        """Return every committed record of a kind and instrument with start <= time < end."""
         ...
 
 
@@ -87,7 +91,7 @@ class Derivation:
         found: dict[int, list[StaleWindow]] = {}
         for key, late in windows.items():
             window, edge = StaleWindow(*key, late), edges.get(key[0])
-            if edge is not None and window.start < edge < window.start + window.interval_s * SECOND_NS:
+            if edge is not None and window.start <= edge <= window.start + window.interval_s * SECOND_NS:
                 self._known.hold([window])
             else:
                 found.setdefault(window.instrument, []).append(window)

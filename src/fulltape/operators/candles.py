@@ -170,7 +170,7 @@ class Candles:
         }
         wanted = [(row, w) for w in windows if (row := found.get((w.interval_s, w.start))) is not None]
         rows = rows.take(np.array([row for row, _ in wanted], np.int64))
-        corrected = {
+        corrected: dict[str, Array] = {
             "instrument": np.array([w.instrument for _, w in wanted], np.int32),
             "revision": np.array([revisions[w] + w.late for _, w in wanted], np.int64),
             "is_final": np.ones(len(wanted), np.bool_),

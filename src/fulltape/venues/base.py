@@ -51,6 +51,27 @@ class IdRule(enum.Enum):
     OPAQUE = "opaque"  # tells duplicates only
 
 
+class Paging(enum.Enum):
+    """How a venue's trade history is paged through: what the cursor of `Venue.trades_request` is."""
+
+    NEWEST = "newest"  # only the newest trades can be had: there is no cursor
+    BACK_BY_ID = "back by id"  # older trades than a trade id
+    BACK_BY_TIME = "back by time"  # trades up to a time, RFC 3339; those of that time come again
+    FORWARD = "forward"  # trades after a time, ns since 1970
+
+
+class HistorySpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What a venue gives of its past: bars of these intervals (s), so many at once, and trades.
+
+    ``bars_kept`` is set where only the newest so many bars can be had, whatever is asked for.
+    """
+
+    bars: tuple[int, ...] = ()
+    bars_at_once: int = 1
+    bars_kept: int | None = None
+    trades: Paging = Paging.NEWEST
+
+
 class Credentials(msgspec.Struct, frozen=True):
     """Keys of an account, read from the environment. Never logged: its repr shows no value."""
 
@@ -109,6 +130,7 @@ class VenueSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A connection that says nothing for so long is dead."""
     stale_s: float
     """An instrument without any frame for so long is stale, though its connection lives."""
+    history: HistorySpec = HistorySpec()
     max_symbols: int = 200
     """The most symbols that one connection follows; more are spread over several."""
     lists_all: bool = True
@@ -265,11 +287,13 @@ def answer_frame(request: RestRequest, body: bytes) -> bytes:
 class TradesPage:
     """One page of trade history, newest first as venues send it, turned oldest first.
 
-    ``older`` is the cursor of the next older page, or None when this was the oldest.
+    ``older`` is the cursor of the next older page, or None when this was the oldest. ``newer`` is that of the next
+    newer one, or None when this was the newest, where the venue pages forward.
     """
 
     trades: Batch
     older: str | None
+    newer: str | None = None
 
 
 class Venue(Protocol):
@@ -301,8 +325,8 @@ class Venue(Protocol):
         """Parse its answer. Raises MalformedFrame."""
         ...
 
-    def trades_request(self, venue_symbol: str, older_than: str | None, limit: int) -> RestRequest:
-        """Describe the request for a page of trades older than a cursor (a trade id), newest if None."""
+    def trades_request(self, venue_symbol: str, cursor: str | None, limit: int) -> RestRequest:
+        """Describe the request for the page of trades at a cursor, see `Paging`; the newest if None."""
         ...
 
     def parse_trades(self, body: bytes, code: int, ingest_time: int, limit: int) -> TradesPage:

@@ -19,8 +19,10 @@ from fulltape.records.frames import Connection
 from fulltape.venues.base import (
     Channel,
     Credentials,
+    HistorySpec,
     IdRule,
     Keepalive,
+    Paging,
     RestLimits,
     RestRequest,
     Subscription,
@@ -84,6 +86,7 @@ SPEC: Final = VenueSpec(
         for base in ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA", "AVAX", "LINK", "LTC", "BCH", "DOT", "UNI")
     ),
     trade_ids=IdRule.CONTIGUOUS,
+    history=HistorySpec(bars=tuple(BAR_INTERVALS), bars_at_once=_MAX_BARS, trades=Paging.BACK_BY_ID),
     # 6,000 units of weight a minute: trades cost 25, a whole book 250.
     rest_limits=RestLimits(requests_per_s=2, burst=10),
     # The venue closes above 5, and its own pings, which must be answered, count.
@@ -173,14 +176,14 @@ class Binance:
         """Parse the list of symbols."""
         return [symbol.instrument() for symbol in _decode(body, _ExchangeInfo).symbols]
 
-    def trades_request(self, venue_symbol: str, older_than: str | None, limit: int) -> RestRequest:
+    def trades_request(self, venue_symbol: str, cursor: str | None, limit: int) -> RestRequest:
         """Describe a page of trades. The venue pages forwards from an id, which counts by one, so that can be told."""
         limit = min(limit, _MAX_TRADES)
         query = {"symbol": venue_symbol}
-        if older_than is None:
+        if cursor is None:
             return RestRequest("/api/v3/trades", query | {"limit": str(limit)})
-        first = max(int(older_than) - limit, 0)
-        query |= {"fromId": str(first), "limit": str(max(int(older_than) - first, 1))}
+        first = max(int(cursor) - limit, 0)
+        query |= {"fromId": str(first), "limit": str(max(int(cursor) - first, 1))}
         return RestRequest("/api/v3/historicalTrades", query)
 
     def parse_trades(self, body: bytes, code: int, ingest_time: int, limit: int) -> TradesPage:

@@ -17,8 +17,10 @@ from fulltape.records.frames import Connection
 from fulltape.venues.base import (
     Channel,
     Credentials,
+    HistorySpec,
     IdRule,
     Keepalive,
+    Paging,
     RestLimits,
     RestRequest,
     Subscription,
@@ -57,6 +59,7 @@ SPEC: Final = VenueSpec(
     default_channels=(Channel.TRADES, Channel.QUOTES, Channel.BOOK, Channel.BARS),
     default_symbols=("XBTUSD", "XBTUSDT", "ETHUSD", "ETHUSDT", "SOLUSDT", "XRPUSDT"),
     trade_ids=IdRule.OPAQUE,
+    history=HistorySpec(bars=tuple(_BARS), bars_at_once=_MAX_ROWS, trades=Paging.BACK_BY_TIME),
     rest_limits=RestLimits(requests_per_s=0.5, burst=5),
     max_messages_per_s=10,
     silence_s=15,
@@ -107,11 +110,11 @@ class Bitmex:
         found = [row.instrument() for row in _rows(body, list[InstrumentRow])]
         return [instrument for instrument in found if instrument is not None]
 
-    def trades_request(self, venue_symbol: str, older_than: str | None, limit: int) -> RestRequest:
+    def trades_request(self, venue_symbol: str, cursor: str | None, limit: int) -> RestRequest:
         """Describe a page of trades. Ids tell no order here, so the cursor is a time, and its trades come again."""
         query = {"symbol": venue_symbol, "count": str(min(limit, _MAX_ROWS)), "reverse": "true"}
-        if older_than is not None:
-            query["endTime"] = older_than
+        if cursor is not None:
+            query["endTime"] = cursor
         return RestRequest("/api/v1/trade", query)
 
     def parse_trades(self, body: bytes, code: int, ingest_time: int, limit: int) -> TradesPage:

@@ -20,6 +20,7 @@ from fulltape.records.instrument import is_instrument_id
 from fulltape.venues.base import (
     Channel,
     Credentials,
+    HistorySpec,
     IdRule,
     Keepalive,
     RestLimits,
@@ -48,6 +49,7 @@ SPEC: Final = VenueSpec(
     default_channels=(Channel.TRADES, Channel.BOOK),
     default_symbols=("btcusd", "btceur", "ethusd", "etheur", "solusd", "xrpusd", "xrpeur", "ltcusd"),
     trade_ids=IdRule.INCREASING,
+    history=HistorySpec(bars=_BARS, bars_at_once=_MAX_BARS),
     rest_limits=RestLimits(requests_per_s=10, burst=10),
     max_messages_per_s=10,
     silence_s=30,
@@ -137,7 +139,7 @@ class Bitstamp:
             found.append(Instrument(name, NAME, pair.url_symbol, base, quote, *steps, status))
         return found
 
-    def trades_request(self, venue_symbol: str, older_than: str | None, limit: int) -> RestRequest:
+    def trades_request(self, venue_symbol: str, cursor: str | None, limit: int) -> RestRequest:
         """Describe the trades of the last day, which is all there is: older ones cannot be asked for."""
         return RestRequest(f"/api/v2/transactions/{venue_symbol}/", {"time": "day"})
 

@@ -20,6 +20,7 @@ from fulltape.records.frames import Connection
 from fulltape.venues.base import (
     Channel,
     Credentials,
+    HistorySpec,
     IdRule,
     Keepalive,
     RestLimits,
@@ -75,6 +76,7 @@ def _spec(name: str, category: Category, signs: tuple[bytes, ...]) -> VenueSpec:
             f"{base}USDT" for base in ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA", "AVAX", "LINK", "LTC", "DOT")
         ),
         trade_ids=IdRule.OPAQUE,
+        history=HistorySpec(bars=tuple(BAR_INTERVALS), bars_at_once=_MAX_BARS),
         rest_limits=RestLimits(requests_per_s=20, burst=40),
         max_messages_per_s=20,
         # The answer to the ping comes at least this often.
@@ -205,9 +207,9 @@ class Bybit:
         answer = _decode(body, _Symbols)
         return [symbol.instrument(answer.category) for symbol in answer.rows]
 
-    def trades_request(self, venue_symbol: str, older_than: str | None, limit: int) -> RestRequest:
+    def trades_request(self, venue_symbol: str, cursor: str | None, limit: int) -> RestRequest:
         """Describe the newest trades. Raises ConfigError for older ones, which the venue does not give."""
-        if older_than is not None:
+        if cursor is not None:
             raise ConfigError(f"{self.spec.name} gives its newest trades only, none before a certain one")
         most = min(limit, _MAX_TRADES[self._category])
         return self._request("recent-trade", symbol=venue_symbol, limit=str(most))

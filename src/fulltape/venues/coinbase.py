@@ -25,7 +25,9 @@ from fulltape.records.instrument import is_instrument_id
 from fulltape.venues.base import (
     Channel,
     Credentials,
+    HistorySpec,
     IdRule,
+    Paging,
     Parsed,
     RestLimits,
     RestRequest,
@@ -71,6 +73,7 @@ SPEC: Final = VenueSpec(
         for base in ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA", "AVAX", "LINK", "LTC", "BCH", "DOT", "UNI")
     ),
     trade_ids=IdRule.CONTIGUOUS,
+    history=HistorySpec(bars=_BAR_SECONDS, bars_at_once=_MAX_BARS, trades=Paging.BACK_BY_ID),
     rest_limits=RestLimits(requests_per_s=10, burst=15),
     max_messages_per_s=10,
     silence_s=5,
@@ -148,11 +151,11 @@ class Coinbase:
         """Parse a list of products."""
         return [product.instrument() for product in _decode(body, list[Product])]
 
-    def trades_request(self, venue_symbol: str, older_than: str | None, limit: int) -> RestRequest:
+    def trades_request(self, venue_symbol: str, cursor: str | None, limit: int) -> RestRequest:
         """Describe a page of trades. ``before`` pages the wrong way (newest first), so only ``after`` is used."""
         query = {"limit": str(min(limit, _MAX_TRADES))}
-        if older_than is not None:
-            query["after"] = older_than
+        if cursor is not None:
+            query["after"] = cursor
         return RestRequest(f"/products/{venue_symbol}/trades", query)
 
     def parse_trades(self, body: bytes, code: int, ingest_time: int, limit: int) -> TradesPage:

@@ -22,8 +22,10 @@ from fulltape.records.instrument import is_instrument_id
 from fulltape.venues.base import (
     Channel,
     Credentials,
+    HistorySpec,
     IdRule,
     Keepalive,
+    Paging,
     RestLimits,
     RestRequest,
     Subscription,
@@ -58,6 +60,7 @@ SPEC: Final = VenueSpec(
     default_channels=(Channel.TRADES, Channel.TICKERS, Channel.BOOK),
     default_symbols=tuple(f"{base}/USD" for base in ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA", "AVAX", "LINK")),
     trade_ids=IdRule.INCREASING,
+    history=HistorySpec(bars=tuple(_BARS), bars_at_once=_MAX_BARS, bars_kept=_MAX_BARS, trades=Paging.FORWARD),
     rest_limits=RestLimits(requests_per_s=1, burst=1),
     max_messages_per_s=5,
     silence_s=10,
@@ -146,13 +149,15 @@ class Kraken:
         found = [decode_page(bytes(raw), _Pair).instrument() for raw in _result(body).values()]
         return [instrument for instrument in found if is_instrument_id(instrument.id)]
 
-    def trades_request(self, venue_symbol: str, older_than: str | None, limit: int) -> RestRequest:
-        """Describe the newest trades: the venue pages forwards only, so older ones cannot be asked for by a cursor."""
+    def trades_request(self, venue_symbol: str, cursor: str | None, limit: int) -> RestRequest:
+        """Describe the newest trades, or those after a time: the venue pages forward only."""
         query = {"pair": _rest_pair(venue_symbol), "count": str(min(limit, _MAX_TRADES))}
+        if cursor is not None:
+            query["since"] = cursor
         return RestRequest("/0/public/Trades", query)
 
     def parse_trades(self, body: bytes, code: int, ingest_time: int, limit: int) -> TradesPage:
-        """Parse a page, oldest first."""
+        """Parse a page, oldest first. One that is not full is the newest."""
         trades: list[_Trade] = _only(body, list[_Trade])
         rows = page_rows(TRADES, len(trades), code, ingest_time)
         rows.ids("trade_id", [trade[6] for trade in trades])
@@ -161,7 +166,9 @@ class Kraken:
         rows.put("aggressor_side", [_SIDES[trade[3]] for trade in trades])
         rows.counted_times([int(min(trade[2], Decimal(2**33)) * SECOND_NS) for trade in trades], 1)
         rows.put("origin", [int(Origin.REFILL)] * len(trades))
-        return TradesPage(finish_page(rows), None)
+        page = finish_page(rows)
+        is_full = len(page) >= min(limit, _MAX_TRADES)
+        return TradesPage(page, None, str(page["event_time"].max()) if is_full else None)
 
     def bars_request(self, venue_symbol: str, interval_s: int, start_ns: int, end_ns: int) -> RestRequest:
         """Describe at most 720 bars. The venue gives only its newest 720, whatever it is asked for."""

@@ -17,8 +17,10 @@ from fulltape.records.instrument import is_instrument_id
 from fulltape.venues.base import (
     Channel,
     Credentials,
+    HistorySpec,
     IdRule,
     Keepalive,
+    Paging,
     RestLimits,
     RestRequest,
     Subscription,
@@ -84,6 +86,7 @@ SPEC: Final = VenueSpec(
     default_channels=(Channel.TRADES, Channel.TICKERS, Channel.BOOK),
     default_symbols=tuple(f"{base}-USDT" for base in ("BTC", "ETH", "SOL", "XRP", "DOGE", "ADA", "AVAX", "LINK")),
     trade_ids=IdRule.INCREASING,
+    history=HistorySpec(bars=tuple(_BARS), bars_at_once=_MAX_BARS, trades=Paging.BACK_BY_ID),
     rest_limits=RestLimits(requests_per_s=10, burst=10),
     max_messages_per_s=3,
     silence_s=30,
@@ -133,11 +136,11 @@ class Okx:
         instruments = [row.instrument() for row in _rows(body, list[InstrumentRow])]
         return [one for one in instruments if one is not None and is_instrument_id(one.id)]
 
-    def trades_request(self, venue_symbol: str, older_than: str | None, limit: int) -> RestRequest:
+    def trades_request(self, venue_symbol: str, cursor: str | None, limit: int) -> RestRequest:
         """Describe a page of trades by id. ``after`` means older: the venue counts pages from now back."""
         query = {"instId": venue_symbol, "type": "1", "limit": str(min(limit, _MAX_TRADES))}
-        if older_than is not None:
-            query["after"] = older_than
+        if cursor is not None:
+            query["after"] = cursor
         return RestRequest("/api/v5/market/history-trades", query)
 
     def parse_trades(self, body: bytes, code: int, ingest_time: int, limit: int) -> TradesPage:
