@@ -570,3 +570,22 @@ async def test_refused_keys_are_said_even_when_the_venue_hangs_up_first(sink: Li
             await becomes(lambda: "trying again in" in session.status().detail)
             assert session.status().detail.startswith("402: check THE_KEY; trying again in ")
             assert session.status().reconnects == 0
+
+
+async def test_giving_up_what_spoilt_a_subscription_asks_for_the_rest_anew(sink: ListSink) -> None:
+    heard: list[dict[str, object]] = []
+
+    async def handler(connection: ServerConnection) -> None:
+        async for message in connection:
+            heard.append(json.loads(message))
+
+    async with venue_server(handler) as url:
+        session = session_to(url, sink)
+        async with running(session):
+            await becomes(lambda: len(heard) == 1)
+            session.handle(Refused("ETH-USD is delisted", is_final=True))
+            assert session.status().state is FeedState.REFUSED
+            session.unfollow(["ETH-USD"])
+            await becomes(lambda: len(heard) == 2)
+            assert session.status().state is FeedState.CONNECTING
+    assert (heard[1]["type"], heard[1]["product_ids"]) == ("subscribe", ["BTC-USD"])

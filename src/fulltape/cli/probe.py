@@ -34,12 +34,12 @@ class _FirstFrame:
 async def answers(venue: Venue, followed: VenueConfig, *, clock: Clock, random: Random, timeout_s: float) -> bool:
     """Return whether the venue sends anything within ``timeout_s`` after subscribing to one instrument."""
     spec = venue.spec
-    symbols = (followed.instruments or spec.default_symbols)[:1]
+    symbols = [symbol for symbol in followed.instruments if _is_symbol(venue, symbol)] or spec.default_symbols
     channels = (followed.channels or spec.default_channels)[:1]
     config = SessionConfig(
         name=f"{spec.name}-probe",
         url=followed.url or spec.ws_url,
-        subscription=Subscription(channels, symbols),
+        subscription=Subscription(channels, (symbols[0],)),
         connect_timeout_s=timeout_s,
     )
     sink = _FirstFrame()
@@ -53,3 +53,10 @@ async def answers(venue: Venue, followed: VenueConfig, *, clock: Clock, random: 
         with contextlib.suppress(asyncio.CancelledError):
             await trying
     return True
+
+
+def _is_symbol(venue: Venue, text: str) -> bool:
+    try:
+        return venue.instrument(text).venue_symbol == text
+    except ValueError:
+        return False

@@ -16,6 +16,7 @@ from typing import Annotated, Any, Self
 
 import msgspec
 
+from fulltape.engine.wishes import check_wish
 from fulltape.errors import ConfigError, did_you_mean
 from fulltape.records import CANDLES, STORED
 from fulltape.records.interval import DEFAULT_INTERVALS, parse_interval
@@ -94,7 +95,10 @@ class StatisticsConfig(msgspec.Struct, frozen=True):
 
 
 class VenueConfig(msgspec.Struct, frozen=True):
-    """What is followed at one venue; empty fields mean the venue's own defaults."""
+    """What is followed at one venue; empty fields mean the venue's own defaults.
+
+    ``instruments`` are wishes as in `fulltape.engine.wishes`: names and patterns.
+    """
 
     instruments: tuple[str, ...] = ()
     channels: tuple[Channel, ...] = ()
@@ -220,9 +224,9 @@ def _check_venue(name: str, config: VenueConfig) -> None:
         if channel not in known.spec.channels:
             offered = ", ".join(sorted(known.spec.channels))
             raise ConfigError(f"{place} channels: {known.spec.name} does not offer {channel}; it offers {offered}")
-    for symbol in config.instruments:
+    for wish in config.instruments:
         try:
-            known.instrument(symbol)
+            check_wish(wish, known)
         except ValueError as error:
             raise ConfigError(f"{place} instruments: {error}") from None
 

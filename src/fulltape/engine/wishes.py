@@ -16,7 +16,9 @@ import msgspec
 from fulltape.errors import did_you_mean
 from fulltape.operators.base import GLOBAL
 from fulltape.records import Instrument
+from fulltape.records.instrument import is_instrument_id
 from fulltape.venues.base import Venue
+from fulltape.venues.registry import VENUES
 
 _ENDED: Final = frozenset({"delisted", "unlisted", "closed", "settled", "expired", "break"})
 """What venues call an instrument that is gone for good; Binance's word is ``break``."""
@@ -132,7 +134,9 @@ class Resolver:
             return row
         known = self._known(name if name.endswith(self._suffix) else name + self._suffix)
         if self._listed is not None and self._venue.spec.lists_all:
-            return known and msgspec.structs.replace(known, status="delisted")
+            if known is None or not known.price_step:  # without a step nobody but the user has ever named it
+                return None
+            return msgspec.structs.replace(known, status="delisted")
         return known or self._described(name)
 
     def _described(self, name: str) -> Instrument | None:
@@ -147,6 +151,16 @@ class Resolver:
 def is_pattern(wish: str) -> bool:
     """Return whether a wish may mean several instruments."""
     return any(sign in wish for sign in "*?[")
+
+
+def check_wish(wish: str, venue: Venue) -> None:
+    """Raise ValueError for what cannot be an instrument of the venue, whatever its list will say."""
+    own, name = venue.spec.name, wish.rpartition(".")[2]
+    if name in VENUES and name != own:
+        raise ValueError(f"{wish!r} is of {name}, not of {own}")
+    if is_pattern(wish) or is_instrument_id(wish if name == own else f"{wish}.{own}"):
+        return
+    venue.instrument(wish)
 
 
 def is_traded(instrument: Instrument) -> bool:

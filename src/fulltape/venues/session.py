@@ -170,9 +170,14 @@ class Session:
         less = Subscription(tuple(dict.fromkeys((*self._subscription.channels, *brought))), tuple(sorted(gone)))
         left = tuple(symbol for symbol in self._subscription.symbols if symbol not in gone)
         self._subscription = replace(self._subscription, symbols=left)
-        if self._outbox is not None and self._has_subscribed:
+        if self._outbox is None or not self._has_subscribed:
+            return
+        if confirmed:
             self._outbox.put(self._venue.unsubscribe_frames(less))
-            self._look()
+        else:  # for their sake the venue may have refused everything
+            self._refusal = None
+            self._ask(self._frames(self._subscription))
+        self._look()
 
     def resync(self, venue_symbol: str) -> None:
         """Ask the stream for an instrument's book anew, the other instruments left alone: unsubscribe, subscribe."""
