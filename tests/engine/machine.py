@@ -11,7 +11,7 @@ from fulltape.clock import format_rfc3339
 from fulltape.engine.pipeline import Outcome, Pipeline
 from fulltape.engine.statistics import StatisticConfig
 from fulltape.operators.candles import CandleConfig
-from fulltape.records import CANDLES, TRADES, WINDOWS, Batch, Candle, InstrumentTable
+from fulltape.records import CANDLES, TRADES, WINDOWS, Batch, Candle, InstrumentTable, Schema
 from fulltape.records.frames import Chunk, Connection, EventKind, Item, SessionEvent
 from fulltape.venues.coinbase import Coinbase
 
@@ -135,6 +135,12 @@ class Kept:
         found = WINDOWS.from_rows(self._machine.rows(WINDOWS.name), self._machine.table)
         inside = (found["start"] >= start) & (found["start"] < end)
         return found.take(inside & (found["instrument"] == instrument))
+
+    def records(self, schema: Schema, instrument: int, start: int, end: int) -> Batch:
+        """Return the kept records of a kind."""
+        found = Batch.concat([schema.empty(), *self._machine.batches.get(schema.name, [])])
+        time = found[schema.time]
+        return found.take((found["instrument"] == instrument) & (time >= start) & (time < end))
 
 
 def _key(row: Any, names: Iterable[str]) -> tuple[Any, ...]:

@@ -124,7 +124,7 @@ async def _follow(url: str, wanted: dict[str, Any], printer: _Printer) -> None:
     raise TransientError("fulltape has stopped")
 
 
-def _detail(body: bytes) -> str:
+def _detail(body: bytes | bytearray) -> str:
     """Return what a problem document says, or all of it if it is none."""
     try:
         return str(msgspec.json.decode(body)["detail"])

@@ -66,8 +66,8 @@ DEFAULT_VENUE = "coinbase"
 _LOOKED_AT = 1_000  # lines of a recording
 
 
-def open_store(path: Path, *, simulated: bool) -> DuckDbStore:
-    """Open a database for writing, or make it. Raises ConfigError that says what to do."""
+def open_store(path: Path, *, simulated: bool | None) -> DuckDbStore:
+    """Open a database for writing, or make it; None takes one as it is. Raises ConfigError that says what to do."""
     return DuckDbStore.open(path, simulated=simulated)
 
 

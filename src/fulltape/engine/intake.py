@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from fulltape.records.frames import Chunk, Connection, SessionEvent
+from fulltape.records.frames import Awaited, Chunk, Connection, Item, Listing, SessionEvent
 
 _BYTES_PER_FRAME: Final = 4_096
 _CHUNK_FRAMES: Final = 4_096
@@ -22,7 +22,7 @@ class Intake:
 
     def __init__(self, max_frames: int) -> None:
         self._max_frames = max_frames
-        self._items: list[Chunk | SessionEvent] = []
+        self._items: list[Item] = []
         self._frames = 0
         self._bytes = 0
         self._arrived = asyncio.Event()
@@ -55,6 +55,17 @@ class Intake:
         self._items.append(event)
         self._arrived.set()
 
+    def listing(self, listing: Listing) -> None:
+        """Take a venue's list of instruments."""
+        self._items.append(listing)
+        self._arrived.set()
+
+    def awaited(self, item: Awaited) -> None:
+        """Take what somebody waits for: a part of a venue's history, or what people bring."""
+        self._items.append(item)
+        self._arrived.set()
+        self._enough.set()
+
     @property
     def is_full(self) -> bool:
         """Whether the caller must stop reading."""
@@ -86,7 +97,7 @@ class Intake:
         self._arrived.set()
         self._enough.set()
 
-    async def take(self, *, wait_s: float, flush_s: float, enough: int) -> list[Chunk | SessionEvent]:
+    async def take(self, *, wait_s: float, flush_s: float, enough: int) -> list[Item]:
         """Return what has arrived, in order, and make room.
 
         Waits up to ``wait_s`` for a first item, then up to ``flush_s`` for ``enough`` frames. Returns an empty list

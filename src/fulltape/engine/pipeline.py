@@ -14,8 +14,9 @@ from typing import Final
 import numpy as np
 
 from fulltape.books.l2 import Rule
-from fulltape.engine import contracts
+from fulltape.engine import contracts, delivered
 from fulltape.engine.counters import Counters
+from fulltape.engine.delays import Delays
 from fulltape.engine.derivation import Derivation, History
 from fulltape.engine.known import Known
 from fulltape.engine.recent_ids import RecentIds
@@ -29,6 +30,7 @@ from fulltape.operators.base import Operator, Stateful, Step
 from fulltape.operators.candles import CandleConfig, Candles
 from fulltape.operators.coverage import TRADES_CHANNEL, Ledger
 from fulltape.operators.last import Last
+from fulltape.operators.polls import Polls
 from fulltape.operators.quotes import Quotes
 from fulltape.records import (
     BOOK_DELTAS,
@@ -42,8 +44,9 @@ from fulltape.records import (
     Instrument,
     InstrumentTable,
 )
+from fulltape.records.delivery import Delivery, Receipt
 from fulltape.records.events import BooksLost, Event, NotFollowed, Refilled, Subscribed
-from fulltape.records.frames import Chunk, Connection, EventKind, Item, Listing, SessionEvent
+from fulltape.records.frames import Awaited, Chunk, Connection, EventKind, Item, Listing, SessionEvent
 from fulltape.records.page import Page, Unfillable
 from fulltape.venues.base import Acknowledged, Control, IdRule, Parsed, Parser, Symbols, Venue, VenueSpec
 
@@ -73,6 +76,8 @@ class Outcome:
     books_wanted: list[BookWanted]
     listed: list[Instrument]
     """What the feeds' status channels said of instruments, followed or not."""
+    receipts: Mapping[Awaited, Receipt]
+    """What became of each delivery."""
 
     @property
     def is_empty(self) -> bool:
@@ -93,6 +98,7 @@ class _Work:
     seen: dict[str, dict[str, int]] = field(default_factory=dict)
     listed: list[Instrument] = field(default_factory=list)
     pages: list[Page] = field(default_factory=list)
+    receipts: dict[Awaited, Receipt] = field(default_factory=dict)
 
     def add(self, batch: Batch) -> None:
         """Gather a batch of a kind that needs no sequencing."""
@@ -111,6 +117,7 @@ class Pipeline:
     ) -> None:
         self.table = table
         self.counters = Counters()
+        self.delays = Delays()
         self._venue = venue
         self._parsers: dict[str, Parser] = {}
         self._asked: dict[str, AskedSymbols] = {}
@@ -129,7 +136,7 @@ class Pipeline:
         # Order matters: candles read the ledger's rows, last reads quotes.
         self._statistics = None if statistics is None else Statistics(statistics, self.counters)
         beside = () if self._statistics is None else self._statistics.operators
-        self._operators: tuple[Operator, ...] = (self.quotes, self._ledger, self._candles, Last(), *beside)
+        self._operators: tuple[Operator, ...] = (self.quotes, self._ledger, self._candles, Polls(candles), Last(), *beside)
         self.known = Known()
         self._derivation = Derivation(self._candles, self.known, self.counters)
         self.wishes = Wishes()
@@ -211,6 +218,9 @@ class Pipeline:
             elif isinstance(item, Unfillable):
                 self._sequence(work, item.ingest_time)
                 self._unfillable(item, work)
+            elif isinstance(item, Delivery):
+                self._sequence(work, item.ingest_time)
+                work.receipts[item] = self._deliver(item, work, history)
             else:
                 self._sequence(work, item.ingest_time)
                 self._connection_event(item, work)
@@ -226,7 +236,7 @@ class Pipeline:
         self.counters.records.update({name: len(batch) for name, batch in stored.items()})
         snapshots = {part.name: part.snapshot() for part in self._stateful}
         wanted, changed = self._books_wanted(), self.table.take_changes()
-        return Outcome(stored, snapshots, changed, work.controls, work.seen, wanted, work.listed)
+        return Outcome(stored, snapshots, changed, work.controls, work.seen, wanted, work.listed, work.receipts)
 
     def _parse(self, chunk: Chunk, work: _Work) -> None:
         name = chunk.connection.name
@@ -247,6 +257,8 @@ class Pipeline:
                 work.unsequenced.setdefault(kind, []).append((batch, parsed.frames[kind] + work.place))
             else:
                 work.add(batch)
+            if batch.schema is TRADES:
+                self.delays.note(chunk.connection, batch)
             codes = self._note_seen(work, name, batch)
             if batch.schema is BOOK_DELTAS:
                 self._book_feeds.update(dict.fromkeys(codes, name))
@@ -378,6 +390,31 @@ class Pipeline:
         if stretch is not None:
             work.events.append(Refilled(page.instrument, *stretch))
 
+    def _deliver(self, delivery: Delivery, work: _Work, history: History) -> Receipt:
+        """Take records that somebody brings: those that are not stored yet, without learning ids from them."""
+        codes = delivered.codes_of(delivery.instruments, self.table)
+        stretches = {int(codes[place]): stretch for place, stretch in delivery.stretches.items()}
+        work.add(delivered.not_listened(stretches, history.records))
+        receipt = Receipt()
+        for batch in delivery.batches:
+            fresh = delivered.unstored(
+                delivered.recoded(batch, codes), work.parts.get(batch.schema.name, ()), history.records
+            )
+            receipt += Receipt(len(fresh), len(batch) - len(fresh))
+            work.add(fresh)
+            if fresh.schema is TRADES:
+                self._note_delivered(fresh, delivery.ingest_time, work)
+        self.counters.duplicates += receipt.duplicates
+        return receipt
+
+    def _note_delivered(self, trades: Batch, time: int, work: _Work) -> None:
+        """Let trades that somebody brought fill holes, and be known if the stream may bring them again."""
+        follows = self._follows(trades["instrument"])
+        old = trades.take(follows & self._sequencer.has_passed(trades))
+        work.events += self._sequencer.refill(old, time).events
+        others = trades.take(~follows)
+        self._recent_ids.duplicates(others.take(others["event_time"] > time - SLACK_NS))
+
     def _unfillable(self, told: Unfillable, work: _Work) -> None:
         self.known.give_up(told)
         where = (told.instrument, told.start, told.end)
@@ -386,9 +423,14 @@ class Pipeline:
     def _follows(self, instruments: Array) -> Array:
         """Return which rows have ids that follow each other."""
         for code in range(len(self._is_contiguous), len(self.table)):
-            rule = self._venue(self.table[code].venue).spec.trade_ids
-            self._is_contiguous.append(rule is IdRule.CONTIGUOUS)
+            self._is_contiguous.append(self._id_rule(self.table[code].venue) is IdRule.CONTIGUOUS)
         return np.array(self._is_contiguous, np.bool_)[instruments]
+
+    def _id_rule(self, venue: str) -> IdRule:
+        try:
+            return self._venue(venue).spec.trade_ids
+        except ConfigError:
+            return IdRule.OPAQUE  # a venue that nobody follows here: its records were brought
 
     def _operate(self, batches: dict[str, Batch], step: Step) -> None:
         for operator in self._operators:

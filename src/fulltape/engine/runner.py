@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, Protocol, TypeVar
 
@@ -18,9 +18,9 @@ from fulltape.bus.base import Bus
 from fulltape.clock import SECOND_NS, Clock
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Outcome, Pipeline
-from fulltape.records import CANDLES, TRADES, WINDOWS, Batch, Commit
-from fulltape.records.frames import Chunk, Item
-from fulltape.records.page import Page, Unfillable
+from fulltape.records import CANDLES, TRADES, WINDOWS, Batch, Commit, Schema
+from fulltape.records.delivery import Receipt
+from fulltape.records.frames import Awaited, Chunk, Item
 from fulltape.records.status import EngineStatus
 from fulltape.stores.base import Reader, Retention, Selection, Store
 
@@ -89,22 +89,27 @@ class CommittedHistory:
 
     def trades(self, instrument: int, start: int, end: int) -> Batch:
         """Return every committed trade of the instrument with start <= event_time < end."""
-        return self._read(Selection(TRADES, (instrument,), start=start, end=end))
+        return self.read(Selection(TRADES, (instrument,), start=start, end=end))
 
     def candles(self, instrument: int, interval_s: int, start: int, end: int) -> Batch:
         """Return the committed candles that start in [start, end)."""
-        return self._read(Selection(CANDLES, (instrument,), interval_s, start, end))
+        return self.read(Selection(CANDLES, (instrument,), interval_s, start, end))
 
     def windows(self, instrument: int, start: int, end: int) -> Batch:
         """Return the committed windows that start in [start, end)."""
-        return self._read(Selection(WINDOWS, (instrument,), start=start, end=end))
+        return self.read(Selection(WINDOWS, (instrument,), start=start, end=end))
+
+    def records(self, schema: Schema, instrument: int, start: int, end: int) -> Batch:
+        """Return every committed record of a kind and instrument with start <= time < end."""
+        return self.read(Selection(schema, (instrument,), start=start, end=end))
 
     def close(self) -> None:
         """Give the reader back."""
         if self._reader is not None:
             self._reader.close()
 
-    def _read(self, selection: Selection) -> Batch:
+    def read(self, selection: Selection) -> Batch:
+        """Return the selected rows."""
         if self.writing is not None:
             self.writing.result()
         if self._reader is None:
@@ -140,7 +145,7 @@ class Runner:
         self._writer = ThreadPoolExecutor(1, "store")
         self._history = CommittedHistory(store)
         self._publishing: Awaitable[None] | None = None
-        self._awaited: dict[Page | Unfillable, asyncio.Future[None]] = {}
+        self._awaited: dict[Awaited, asyncio.Future[Receipt]] = {}
         self._number = 0
         self._reached = 0
         self._commit_s = 0.0
@@ -173,9 +178,9 @@ class Runner:
                 outcome = await loop.run_in_executor(self._engine, self.pipeline.step, items, clock, self._history)
                 self._heard(outcome)
                 await self._settle()
-                history = [item for item in items if isinstance(item, Page | Unfillable)]
-                if history or not outcome.is_empty or clock - self._reached >= config.commit_at_least_s * SECOND_NS:
-                    self._write(outcome, clock, history)
+                awaited = [item for item in items if isinstance(item, Awaited)]
+                if awaited or not outcome.is_empty or clock - self._reached >= config.commit_at_least_s * SECOND_NS:
+                    self._write(outcome, clock, awaited)
                 self._oldest_stepped = None
         finally:
             try:
@@ -183,12 +188,13 @@ class Runner:
             finally:
                 self._shut_down()
 
-    async def commit(self, item: Page | Unfillable) -> None:
-        """Put a part of a venue's history through the pipeline; return when it is in the store and published."""
-        done = self._awaited[item] = asyncio.get_running_loop().create_future()
-        self._intake.history(item)
+    async def commit(self, item: Awaited) -> Receipt:
+        """Put something through the pipeline; return what became of it when it is in the store and published."""
+        done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
+        self._awaited[item] = done
+        self._intake.awaited(item)
         try:
-            await done
+            return await done
         finally:
             del self._awaited[item]
 
@@ -201,6 +207,10 @@ class Runner:
         """Run ``work`` between two steps, in the pipeline's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._engine, work)
 
+    async def read(self, selection: Selection) -> Batch:
+        """Return committed rows, once the commit that is being written is there."""
+        return await self.on_engine(lambda: self._history.read(selection))
+
     async def on_writer(self, work: Callable[[], T]) -> T:
         """Run ``work`` between two commits, in the store's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._writer, work)
@@ -211,7 +221,7 @@ class Runner:
 
     def status(self, now_ns: int, error: str = "") -> EngineStatus:
         """Return the engine's counters."""
-        counters = self.pipeline.counters
+        counters, books = self.pipeline.counters, self.pipeline.quotes.counters
         holes, missing = self.pipeline.open_holes()
         waiting = (self._oldest_written, self._oldest_stepped, self._intake.oldest)
         oldest = next((time for time in waiting if time is not None), None)
@@ -230,24 +240,29 @@ class Runner:
             rejected=dict(counters.rejected),
             ignored=dict(counters.ignored),
             error=error,
+            book_resyncs=books.resyncs,
+            checksums_verified=books.verified,
+            checksums_failed=books.failed,
+            delays=self.pipeline.delays.told(),
         )
 
-    def _write(self, outcome: Outcome, clock: int, history: Sequence[Page | Unfillable]) -> None:
-        """Hand a commit to the writer; `_settle` waits for it. ``history`` is what somebody waits for in it."""
+    def _write(self, outcome: Outcome, clock: int, awaited: Sequence[Awaited]) -> None:
+        """Hand a commit to the writer; `_settle` waits for it. ``awaited`` is what somebody waits for in it."""
         self._number += 1
         self._reached = clock
         self._oldest_written = self._oldest_stepped
         commit = Commit(self._number, clock, outcome.batches, outcome.snapshots, outcome.instruments)
         self._history.writing = self._writer.submit(self._timed_commit, commit)
-        self._publishing = asyncio.create_task(self._publish(self._history.writing, commit, history))
+        receipts = {item: outcome.receipts.get(item, Receipt()) for item in awaited}
+        self._publishing = asyncio.create_task(self._publish(self._history.writing, commit, receipts))
 
-    async def _publish(self, writing: Future[None], commit: Commit, history: Sequence[Page | Unfillable]) -> None:
+    async def _publish(self, writing: Future[None], commit: Commit, receipts: Mapping[Awaited, Receipt]) -> None:
         await asyncio.wrap_future(writing)
         self._oldest_written = None
         await self._bus.publish(commit)
-        for item in history:
+        for item, receipt in receipts.items():
             if (done := self._awaited.get(item)) is not None and not done.done():
-                done.set_result(None)
+                done.set_result(receipt)
 
     async def _settle(self) -> None:
         """Return when the commit that was being written is in the store and published."""

@@ -138,6 +138,13 @@ class Sequencer:
         self._changed.update(np.unique(trades["instrument"]).tolist())
         return run.result
 
+    def has_passed(self, trades: Batch) -> Array:
+        """Return which trades have an id at or below the last one of their instrument."""
+        self._reserve(trades)
+        last = self._marks[trades["instrument"], LAST_ID]
+        passed: Array = (last != NULL_INT) & (trades["trade_id"] <= last)
+        return passed
+
     def cannot_fill(self, code: int, start: int, end: int, ingest: int, reason: str) -> list[Event]:
         """Tell the open holes of an instrument between two times (ns) again, with why they stay open."""
         holes = [hole for hole in self._state(code).holes if hole.reported and start <= hole.start and hole.end < end]

@@ -23,6 +23,7 @@ from fulltape.imports.form import Chunk, RowError
 CHUNK_ROWS: Final = 50_000
 _CSV_BLOCK: Final = 8 << 20
 _LONGEST_LINE: Final = 1 << 20
+_SHOWN: Final = 60
 _COMPRESSED: Final = {".gz": "gzip", ".zst": "zstd"}
 
 Source = Iterator[Chunk]
@@ -67,7 +68,7 @@ def _read_csv(stream: BinaryIO) -> Source:
     def note(row: pa.csv.InvalidRow) -> str:
         reason = f"has {row.actual_columns} columns, not {row.expected_columns}"
         # The heading is not in what Arrow reads, and it counts from 1.
-        broken.append(RowError(row.number, "row", reason, repr(row.text)[:60]))
+        broken.append(RowError(row.number, "row", reason, row.text[:_SHOWN], row.text.encode()))
         return "skip"
 
     reader = pa.csv.open_csv(
@@ -147,7 +148,7 @@ def _read_ndjson(stream: BinaryIO) -> Source:
                 if line.strip():
                     rows.append((number, decode(line)))
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                broken.append(RowError(number, "row", f"not a JSON object: {error}", repr(line[:60])))
+                broken.append(RowError(number, "row", f"not a JSON object: {error}", "", line))
         yield _chunk_of(rows, tuple(broken))
 
 

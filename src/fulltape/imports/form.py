@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Final
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 
@@ -38,6 +39,8 @@ class RowError:
     field: str
     reason: str
     value: str = ""
+    raw: bytes = b""
+    """The row as it was brought, as JSON or as a line of text."""
 
     def __str__(self) -> str:
         """Return it as one line."""
@@ -152,10 +155,9 @@ class Form:
         return Checked(batch, sorted((*chunk.broken, *errors), key=lambda error: error.row))
 
     def _error(self, chunk: Chunk, row: int, name: str, reason: str) -> RowError:
-        values = self._values(self.schema.column(name), chunk)
-        value = values[row].as_py() if not pa.types.is_timestamp(values.type) else str(values[row])
-        text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
-        return RowError(int(chunk.rows[row]), name, reason, "" if value is None else text[:_SHOWN])
+        value = _text_of(self._values(self.schema.column(name), chunk)[row])
+        whole = {source: _text_of(values[row]) for source, values in chunk.columns.items()}
+        return RowError(int(chunk.rows[row]), name, reason, (value or "")[:_SHOWN], msgspec.json.encode(whole))
 
     def _values(self, column: Column, chunk: Chunk) -> pa.Array:
         """Return a column's values as they were brought, or what stands for them."""
@@ -197,6 +199,15 @@ class Form:
                     ("lies more than an hour ahead of the clock", values > self.now + AHEAD_NS),
                 ]
         return []
+
+
+def _text_of(value: pa.Scalar) -> str | None:
+    """Return a value as it is shown to people, None for no value."""
+    if not value.is_valid:
+        return None
+    # Arrow writes nanoseconds, which Python's own times do not have.
+    plain = str(value) if pa.types.is_timestamp(value.type) else value.as_py()
+    return plain.decode("utf-8", "backslashreplace") if isinstance(plain, bytes) else str(plain)
 
 
 def _with_ids(batch: Batch, lacking: Array, instruments: Instruments) -> Batch:

@@ -10,6 +10,10 @@ import enum
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from fulltape.records.delivery import Delivery
+from fulltape.records.instrument import Instrument
+from fulltape.records.page import Page, Unfillable
+
 
 class EventKind(enum.Enum):
     """What happened to a connection."""
@@ -49,6 +53,21 @@ class Chunk:
 
     def __len__(self) -> int:
         return len(self.payloads)
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a venue's list of instruments said when it came (ns), in order with the frames around it."""
+
+    instruments: tuple[Instrument, ...]
+    ingest_time: int
+
+
+Awaited = Page | Unfillable | Delivery
+"""What somebody waits for until it is committed."""
+
+Item = Chunk | SessionEvent | Listing | Awaited
+"""What the engine takes, in order of receipt."""
 
 
 class FrameSink(Protocol):

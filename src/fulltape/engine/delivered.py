@@ -1,0 +1,90 @@
+"""What a delivery adds to what is stored: records by their codes, without doubles, and what the ledger says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
+
+import numpy as np
+
+from fulltape.clock import SECOND_NS
+from fulltape.engine.spans import Spans
+from fulltape.operators.coverage import TRADES_CHANNEL
+from fulltape.records import COVERAGE, Array, Batch, CoverageState, Instrument, InstrumentTable, Schema
+from fulltape.records.columns import NULL_INT
+
+SLACK_NS: Final = 60 * SECOND_NS
+"""How far the time of a trade may be from the time under which it is stored: some sources cut it to seconds."""
+EVIDENCE: Final = "records were imported: nobody listened"
+
+Read = Callable[[Schema, int, int, int], Batch]
+"""Returns the committed records of a kind and instrument (code) with start <= time < end (ns)."""
+
+
+def codes_of(instruments: Iterable[Instrument], table: InstrumentTable) -> Array:
+    """Return the codes of instruments; those that the table lacks join it."""
+    known = set(table.ids())
+    return np.array([table.code_of(one.id) if one.id in known else table.add(one) for one in instruments], np.int32)
+
+
+def recoded(batch: Batch, codes: Array) -> Batch:
+    """Return the batch with codes in place of positions."""
+    if "instrument" not in batch.columns:
+        return batch
+    return Batch(batch.schema, {**batch.columns, "instrument": codes[batch["instrument"]]})
+
+
+def unstored(batch: Batch, gathered: Iterable[Batch], read: Read) -> Batch:
+    """Return the records that are neither committed nor among those ``gathered`` nor a repetition, by their key.
+
+    Of a kind that keeps the latest row of a key all are new.
+    """
+    schema = batch.schema
+    if schema.latest or "instrument" not in batch.columns or not len(batch):
+        return batch
+    instruments, places = np.unique(batch["instrument"], return_inverse=True)
+    kept = np.zeros(len(batch), np.bool_)
+    known = {key for part in gathered for key in _keys(part)}
+    for place, code in enumerate(instruments.tolist()):
+        mine = np.flatnonzero(places == place)
+        times = batch[schema.time][mine]
+        known.update(_keys(read(schema, code, int(times.min()) - SLACK_NS, int(times.max()) + SLACK_NS)))
+        for row, key in zip(mine.tolist(), _keys(batch.take(mine)), strict=True):
+            kept[row] = key not in known
+            known.add(key)
+    return batch if kept.all() else batch.take(kept)
+
+
+def not_listened(stretches: Mapping[int, tuple[int, int]], read: Read) -> Batch:
+    """Return ledger rows that say of times of which the ledger says nothing yet that nobody listened."""
+    rows = [
+        (code, start, end)
+        for code, stretch in sorted(stretches.items())
+        for start, end in _unknown(read(COVERAGE, code, *stretch), *stretch)
+    ]
+    count = len(rows)
+    columns: dict[str, list[Any]] = {
+        "instrument": [row[0] for row in rows],
+        "channel": [TRADES_CHANNEL] * count,
+        "start": [row[1] for row in rows],
+        "end": [row[2] for row in rows],
+        "state": [CoverageState.NOT_FOLLOWED] * count,
+        "evidence": [EVIDENCE] * count,
+        "missing": [0] * count,
+        "first_missing": [""] * count,
+        "last_missing": [""] * count,
+    }
+    return COVERAGE.from_columns(columns)
+
+
+def _unknown(coverage: Batch, start: int, end: int) -> list[tuple[int, int]]:
+    told = Spans([])
+    for channel, first, last in zip(*(coverage[name].tolist() for name in ("channel", "start", "end")), strict=True):
+        if channel == TRADES_CHANNEL:
+            told.add(first, end if last == NULL_INT else last)
+    return told.gaps(start, end)
+
+
+def _keys(batch: Batch) -> Iterator[tuple[int, ...]]:
+    names = [name for key in batch.schema.key for name in batch.schema.column(key).names]
+    return zip(*(batch[name].tolist() for name in names), strict=True)
