@@ -6,11 +6,11 @@ from random import Random
 from typing import Any
 
 from tests.conformance.operators import Item, OperatorConformance, Tape
-from tests.conformance.samples import BTC, CODES, ETH, NOON, quote, ticker, trade
+from tests.conformance.samples import BTC, CODES, ETH, NOON, coin, quote, ticker, trade
 
 from fulltape.operators.base import Operator, Step
 from fulltape.operators.last import Last
-from fulltape.records import QUOTES, TICKERS, TRADES, AggressorSide, Batch
+from fulltape.records import COINS, QUOTES, TICKERS, TRADES, AggressorSide, Batch, Origin
 from fulltape.records import Last as LastRow
 
 
@@ -114,6 +114,14 @@ def test_only_what_changed_is_told_in_order_of_codes() -> None:
     last = Last()
     assert [row.instrument for row in apply(last, trades(trade(1, instrument=ETH.id), trade(1)))] == [BTC.id, ETH.id]
     assert [row.instrument for row in apply(last, trades(trade(2, NOON + 1, instrument=ETH.id)))] == [ETH.id]
+
+
+def test_the_rate_of_a_coin_stands_for_a_price_and_history_does_not_go_back() -> None:
+    last = Last()
+    (row,) = apply(last, COINS.from_rows([coin(NOON, rate=5.0)], CODES))
+    assert (row.price, row.size, row.trade_id, row.trade_time) == (5.0, None, "0", NOON)
+    old = coin(NOON - 1, rate=4.0, ingest_time=NOON + 9, origin=Origin.REFILL)
+    assert apply(last, COINS.from_rows([old], CODES)) == []
 
 
 def test_a_forgotten_instrument_is_in_no_snapshot() -> None:

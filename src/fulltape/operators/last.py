@@ -11,11 +11,12 @@ import numpy as np
 
 from fulltape.kernel import kernel
 from fulltape.operators.base import Step
-from fulltape.records import LAST_VALUES, QUOTES, TICKERS, TRADES, AggressorSide, Array, Batch
+from fulltape.records import COINS, LAST_VALUES, QUOTES, TICKERS, TRADES, AggressorSide, Array, Batch
 from fulltape.records.columns import NULL_INT
 
 _NAN: Final = float("nan")
 _TRADE: Final = ("trade_id", "trade_id_high", "price", "size", "aggressor_side")
+_NO_TRADE: Final = {"trade_id": 0, "trade_id_high": 0, "size": _NAN, "aggressor_side": int(AggressorSide.UNKNOWN)}
 _QUOTE: Final = ("bid", "bid_size", "ask", "ask_size")
 _DAY: Final = ("open_24h", "high_24h", "low_24h", "volume_24h")
 _KINDS: Final = ("trade", "quote", "day")
@@ -45,9 +46,11 @@ class Last:
         self._unsaved: set[int] = set()
 
     def apply(self, step: Step) -> list[Batch]:
-        """Take trades, quotes and tickers; return the instruments that changed."""
+        """Take trades, quotes, tickers and coins, whose rate stands for a price; return the instruments that changed."""
         for code, row in _newest(step.batches.get(TRADES.name), "trade_id"):
             self._update(code, row, "trade", row["trade_id"], _TRADE)
+        for code, row in _newest(step.batches.get(COINS.name), "ingest_time"):
+            self._update(code, {**row, **_NO_TRADE, "price": row["rate"]}, "trade", row["ingest_time"], _TRADE)
         for code, row in _newest(step.batches.get(QUOTES.name), "ingest_time"):
             self._update(code, row, "quote", row["ingest_time"], _QUOTE)
         tickers = step.batches.get(TICKERS.name)
