@@ -136,7 +136,8 @@ class Pipeline:
         # Order matters: candles read the ledger's rows, last reads quotes.
         self._statistics = None if statistics is None else Statistics(statistics, self.counters)
         beside = () if self._statistics is None else self._statistics.operators
-        self._operators: tuple[Operator, ...] = (self.quotes, self._ledger, self._candles, Polls(candles), Last(), *beside)
+        made = (self._candles, Polls(candles))
+        self._operators: tuple[Operator, ...] = (self.quotes, self._ledger, *made, Last(), *beside)
         self.known = Known()
         self._derivation = Derivation(self._candles, self.known, self.counters)
         self.wishes = Wishes()

@@ -46,7 +46,7 @@ class Last:
         self._unsaved: set[int] = set()
 
     def apply(self, step: Step) -> list[Batch]:
-        """Take trades, quotes, tickers and coins, whose rate stands for a price; return the instruments that changed."""
+        """Take trades, quotes, tickers and coins, whose rate stands for a price; return what changed."""
         for code, row in _newest(step.batches.get(TRADES.name), "trade_id"):
             self._update(code, row, "trade", row["trade_id"], _TRADE)
         for code, row in _newest(step.batches.get(COINS.name), "ingest_time"):
