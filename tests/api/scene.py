@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +44,7 @@ from fulltape.records import (
 )
 from fulltape.records.interval import window_start
 from fulltape.records.status import EngineStatus, FeedState, FeedStatus, Status
-from fulltape.stores.base import Reader
+from fulltape.stores.base import Reader, Sandbox
 from fulltape.stores.duckdb import DuckDbStore
 
 START_NS = 1_800_000_000 * SECOND_NS
@@ -91,12 +91,42 @@ def engine(commit: int = 0, error: str = "") -> EngineStatus:
 
 
 @dataclass
+class FakeFollowing:
+    """What is followed and offered, in the test's hand."""
+
+    ids: set[str] = field(default_factory=set)
+    offers: tuple[Instrument, ...] = ()
+    error: Exception | None = None
+
+    def followed(self) -> frozenset[str]:
+        return frozenset(self.ids)
+
+    def offered(self, name: str) -> tuple[Instrument, ...]:
+        if self.error is not None:
+            raise self.error
+        return self.offers
+
+    async def add(self, wishes: Sequence[str]) -> tuple[Instrument, ...]:
+        if self.error is not None:
+            raise self.error
+        self.ids.update(wishes)
+        return tuple(row for row in self.offers if row.id in wishes)
+
+    async def remove(self, wishes: Sequence[str]) -> tuple[Instrument, ...]:
+        if self.error is not None:
+            raise self.error
+        self.ids.difference_update(wishes)
+        return tuple(row for row in self.offers if row.id in wishes)
+
+
+@dataclass
 class FakeBackend:
     """A backend whose store, bus and status are in the test's hand."""
 
     store: DuckDbStore
     bus: Bus = field(default_factory=MemoryBus)
     table: InstrumentTable = field(default_factory=InstrumentTable)
+    following: FakeFollowing = field(default_factory=FakeFollowing)
     simulated: bool = False
     feeds: tuple[FeedStatus, ...] = field(default_factory=lambda: (feed(),))
     error: str = ""
@@ -112,6 +142,9 @@ class FakeBackend:
         self.reader_threads.add(threading.get_ident())
         self.readers_opened += 1
         return self.store.reader()
+
+    def sandbox(self) -> Sandbox:
+        return self.store.sandbox()
 
     def instruments(self) -> tuple[Instrument, ...]:
         if self.break_instruments:

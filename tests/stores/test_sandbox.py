@@ -10,9 +10,8 @@ import pytest
 from tests.stores.committer import commit
 
 from fulltape.errors import ConfigError
-from fulltape.stores.base import SqlLimits, SqlRows, Store
+from fulltape.stores.base import MAX_QUERY, SqlLimits, SqlRows, Store
 from fulltape.stores.duckdb import DuckDbStore
-from fulltape.stores.sandbox import MAX_QUERY
 
 LIMITS = SqlLimits(max_rows=1_000, timeout_s=0.3)
 """Short: what is slow is meant to be stopped."""

@@ -21,9 +21,12 @@ from fulltape.api.metrics import metrics
 from fulltape.api.openapi import openapi_config
 from fulltape.api.paging import page_query
 from fulltape.api.problems import EXCEPTION_HANDLERS, bad_request, log_bug
+from fulltape.api.queries import Queries
 from fulltape.api.readers import Readers
-from fulltape.api.rest.process import instruments, status
+from fulltape.api.rest.instruments import follow, instruments, offered, unfollow
+from fulltape.api.rest.process import status
 from fulltape.api.rest.records import candles, coverage, last, quotes, trades
+from fulltape.api.rest.sql import sql
 from fulltape.api.services import Services
 from fulltape.api.sharing import Shared
 from fulltape.api.snapshots import Caught, StreamReader
@@ -46,7 +49,9 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
         simulated = backend.status().simulated
         return readers.run(lambda reader: StreamReader(reader, catalogue, config).snapshot(wants, simulated))
 
-    services = Services(backend, config, catalogue, readers, Hub(backend, catalogue, config), Shared(read_snapshot))
+    queries = Queries(backend, config)
+    hub = Hub(backend, catalogue, config)
+    services = Services(backend, config, catalogue, readers, queries, hub, Shared(read_snapshot))
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
@@ -54,11 +59,25 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
             async with services.hub.running():
                 yield
         finally:
+            queries.close()
             readers.close()
 
     api = Router(
         "/api/v1",
-        route_handlers=[instruments, trades, quotes, candles, coverage, last, status, stream],
+        route_handlers=[
+            instruments,
+            offered,
+            follow,
+            unfollow,
+            trades,
+            quotes,
+            candles,
+            coverage,
+            last,
+            status,
+            sql,
+            stream,
+        ],
         dependencies={"page": Provide(page_query, sync_to_thread=False)},
     )
     app = Litestar(
@@ -81,9 +100,10 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
 def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
     """Answer 400 to query parameters that the OpenAPI document does not know: a typo must not widen a query."""
     path = (request.app.openapi_schema.paths or {}).get(request.scope["path"])
-    if path is None or path.get is None:
+    operation = getattr(path, request.method.lower(), None)
+    if operation is None:
         return
-    known = [parameter.name for parameter in path.get.parameters or () if hasattr(parameter, "name")]
+    known = [parameter.name for parameter in operation.parameters or () if hasattr(parameter, "name")]
     for name in request.query_params:
         if name not in known:
             allowed = f"; known are {', '.join(sorted(known))}" if known else "; this call takes none"

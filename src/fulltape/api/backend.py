@@ -2,12 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from fulltape.bus.base import Bus
 from fulltape.records import Instrument
 from fulltape.records.status import Status
-from fulltape.stores.base import Reader
+from fulltape.stores.base import Reader, Sandbox
+
+
+class Following(Protocol):
+    """Which instruments are followed, and how to change that. Belongs to the event loop that the API runs on."""
+
+    def followed(self) -> frozenset[str]:
+        """Return the ids of what is followed now. May be called from any thread."""
+        ...
+
+    def offered(self, name: str) -> tuple[Instrument, ...]:
+        """Return what a venue offers. Raises UnknownInstrument for one that is not followed, or TransientError."""
+        ...
+
+    async def add(self, wishes: Sequence[str]) -> tuple[Instrument, ...]:
+        """Follow ids and patterns as well; return what they mean once that is stored.
+
+        Raises UnknownInstrument with the nearest names, ConfigError or TransientError.
+        """
+        ...
+
+    async def remove(self, wishes: Sequence[str]) -> tuple[Instrument, ...]:
+        """Give ids and patterns up; return what they meant once that is stored. Raises as `add` does."""
+        ...
 
 
 class Backend(Protocol):
@@ -18,8 +42,17 @@ class Backend(Protocol):
         """Where commits are published; it belongs to the event loop that the API runs on."""
         ...
 
+    @property
+    def following(self) -> Following:
+        """Which instruments are followed."""
+        ...
+
     def reader(self) -> Reader:
         """Return a store reader for the calling thread; the API keeps one per worker thread."""
+        ...
+
+    def sandbox(self) -> Sandbox:
+        """Return what runs SQL from strangers."""
         ...
 
     def instruments(self) -> tuple[Instrument, ...]:

@@ -20,6 +20,12 @@ class ApiConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Whether reading needs a token, too."""
     reader_threads: int = 4
     """How many requests may read the store at the same time."""
+    sql_waiting: int = 8
+    """How many SQL queries may wait or run; they run one after another."""
+    sql_timeout_s: float = 10.0
+    sql_rows: int = 10_000
+    sql_bytes: int = 16 << 20
+    """The most that a query may give back; what is beyond is cut off, and said to be."""
     max_body_bytes: int = 65_536
     max_message_bytes: int = 65_536
     """The longest message a stream client may send."""

@@ -13,6 +13,7 @@ from fulltape.api.backend import Backend
 from fulltape.api.catalogue import Catalogue
 from fulltape.api.config import ApiConfig
 from fulltape.api.hub import Hub
+from fulltape.api.queries import Queries
 from fulltape.api.readers import Readers
 from fulltape.api.sharing import Shared
 from fulltape.api.snapshots import Caught
@@ -30,6 +31,7 @@ class Services:
     config: ApiConfig
     catalogue: Catalogue
     readers: Readers
+    queries: Queries
     hub: Hub
     snapshots: Shared[Wants, Caught]
 

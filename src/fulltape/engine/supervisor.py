@@ -28,7 +28,7 @@ from fulltape.errors import FatalError, FulltapeError
 from fulltape.records import Instrument
 from fulltape.records.frames import Connection, FrameSink, SessionEvent
 from fulltape.records.status import FeedStatus, Status
-from fulltape.stores.base import Reader, Retention, Store
+from fulltape.stores.base import Reader, Retention, Sandbox, Store
 from fulltape.venues.session import Session, SessionConfig
 
 _log = logging.getLogger(__name__)
@@ -100,6 +100,10 @@ class Supervisor:
     def reader(self) -> Reader:
         """Return a store reader for the calling thread."""
         return self._parts.store.reader()
+
+    def sandbox(self) -> Sandbox:
+        """Return what runs SQL from strangers."""
+        return self._parts.store.sandbox()
 
     def instruments(self) -> tuple[Instrument, ...]:
         """Return every instrument by code."""

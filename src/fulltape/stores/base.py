@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 import msgspec
 import pyarrow as pa
@@ -71,6 +71,10 @@ class Selection:
     after: Cursor | None = None
     newest_first: bool = False
     limit: int | None = None
+
+
+MAX_QUERY: Final = 10_000
+"""The longest query of a stranger, in characters."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,9 +15,7 @@ import duckdb
 import msgspec
 
 from fulltape.errors import ConfigError, did_you_mean
-
-MAX_QUERY: Final = 10_000
-"""The longest query, in characters."""
+from fulltape.stores.base import MAX_QUERY
 
 FUNCTIONS: Final = frozenset(
     """
