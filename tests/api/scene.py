@@ -24,6 +24,7 @@ from fulltape.clock import SECOND_NS
 from fulltape.records import (
     CANDLES,
     COVERAGE,
+    DEAD_LETTERS,
     LAST_VALUES,
     QUOTES,
     TRADES,
@@ -42,6 +43,7 @@ from fulltape.records import (
     QuoteSource,
     Trade,
 )
+from fulltape.records.delivery import Delivery, Receipt
 from fulltape.records.interval import window_start
 from fulltape.records.status import EngineStatus, FeedState, FeedStatus, Status
 from fulltape.stores.base import Reader, Sandbox
@@ -135,6 +137,7 @@ class FakeBackend:
     readers_opened: int = 0
     break_instruments: bool = False
     break_reader: Exception | None = None
+    delivered: list[Delivery] = field(default_factory=list)
 
     def reader(self) -> Reader:
         if self.break_reader is not None:
@@ -150,6 +153,13 @@ class FakeBackend:
         if self.break_instruments:
             raise ZeroDivisionError
         return tuple(self.table)
+
+    async def deliver(self, delivery: Delivery) -> Receipt:
+        self.delivered.append(delivery)
+        return Receipt(sum(len(batch) for batch in delivery.batches if batch.schema is not DEAD_LETTERS), 1)
+
+    def now_ns(self) -> int:
+        return START_NS
 
     def status(self) -> Status:
         return Status(

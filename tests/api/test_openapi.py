@@ -17,8 +17,8 @@ from fulltape.api.config import ApiConfig
 from fulltape.records import CoverageState
 from fulltape.stores.duckdb import DuckDbStore
 
-WITHOUT_PARAMETERS = ["/health", "/ready", "/api/v1/instruments", "/api/v1/status"]
-WITH_PARAMETERS = [f"/api/v1/{name}" for name in ("trades", "quotes", "candles", "coverage", "last")]
+WITHOUT_PARAMETERS = ["/health", "/ready", "/api/v1/status"]
+WITH_PARAMETERS = [f"/api/v1/{name}" for name in ("trades", "quotes", "candles", "coverage", "last", "instruments")]
 quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 

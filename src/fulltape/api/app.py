@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from litestar import Litestar, Request, Router
 from litestar.di import Provide
@@ -23,6 +24,7 @@ from fulltape.api.paging import page_query
 from fulltape.api.problems import EXCEPTION_HANDLERS, bad_request, log_bug
 from fulltape.api.queries import Queries
 from fulltape.api.readers import Readers
+from fulltape.api.rest.bringing import add_records
 from fulltape.api.rest.instruments import follow, instruments, offered, unfollow
 from fulltape.api.rest.process import status
 from fulltape.api.rest.records import candles, coverage, last, quotes, trades
@@ -35,6 +37,10 @@ from fulltape.api.stream import stream
 from fulltape.api.subscription import Wants
 from fulltape.api.tokens import Scope
 from fulltape.errors import did_you_mean
+
+
+_BRINGING: Final = 2
+"""How many requests may bring records at once; the others wait."""
 
 
 def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) -> Litestar:
@@ -51,7 +57,9 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
 
     queries = Queries(backend, config)
     hub = Hub(backend, catalogue, config)
-    services = Services(backend, config, catalogue, readers, queries, hub, Shared(read_snapshot))
+    services = Services(
+        backend, config, catalogue, readers, queries, hub, Shared(read_snapshot), asyncio.Semaphore(_BRINGING)
+    )
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
@@ -73,6 +81,7 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
             quotes,
             candles,
             coverage,
+            add_records,
             last,
             status,
             sql,

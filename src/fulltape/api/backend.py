@@ -7,6 +7,7 @@ from typing import Protocol
 
 from fulltape.bus.base import Bus
 from fulltape.records import Instrument
+from fulltape.records.delivery import Delivery, Receipt
 from fulltape.records.status import Status
 from fulltape.stores.base import Reader, Sandbox
 
@@ -53,6 +54,14 @@ class Backend(Protocol):
 
     def sandbox(self) -> Sandbox:
         """Return what runs SQL from strangers."""
+        ...
+
+    async def deliver(self, delivery: Delivery) -> Receipt:
+        """Commit what somebody brings, and return what became of it. Called on the event loop."""
+        ...
+
+    def now_ns(self) -> int:
+        """Return the time of receipt, as the engine knows it (ns)."""
         ...
 
     def instruments(self) -> tuple[Instrument, ...]:

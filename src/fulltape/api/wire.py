@@ -17,11 +17,17 @@ encode: Final = msgspec.json.Encoder().encode
 _TIME = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 
 
+class FollowedInstrument(Instrument, frozen=True):
+    """An instrument, and whether it is followed now."""
+
+    followed: bool = False
+
+
 class InstrumentList(msgspec.Struct, frozen=True):
-    """Every instrument that this database has seen."""
+    """Instruments, and whether their prices are made up."""
 
     simulated: bool
-    instruments: tuple[Instrument, ...]
+    instruments: tuple[FollowedInstrument, ...]
 
 
 class BadFeed(msgspec.Struct, frozen=True):

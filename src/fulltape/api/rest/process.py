@@ -1,4 +1,4 @@
-"""What the process knows and says of itself: instruments and status."""
+"""What the process says of itself."""
 
 from __future__ import annotations
 
@@ -8,22 +8,12 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from fulltape.api.problems import problem_answers
 from fulltape.api.services import Services, json_response
-from fulltape.api.wire import InstrumentList, StatusAnswer, encode, encode_status
+from fulltape.api.wire import StatusAnswer, encode_status
 
-_INSTRUMENTS = {
-    200: ResponseSpec(InstrumentList, generate_examples=False, description="Every instrument."),
-    **problem_answers(400),
-}
 _STATUS = {
     200: ResponseSpec(StatusAnswer, generate_examples=False, description="Feeds and engine now."),
     **problem_answers(400),
 }
-
-
-@get("/instruments", responses=_INSTRUMENTS, sync_to_thread=False, summary="All instruments", tags=["process"])
-def instruments(services: NamedDependency[Services]) -> Response[bytes]:
-    """Return every instrument that this database has seen."""
-    return json_response(encode(InstrumentList(services.simulated, services.backend.instruments())))
 
 
 @get("/status", responses=_STATUS, sync_to_thread=False, summary="Feeds and engine", tags=["process"])
