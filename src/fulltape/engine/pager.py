@@ -118,7 +118,7 @@ async def _page(source: Source, cursor: str | None) -> TradesPage:
 
 
 def _made(source: Source, trades: Batch, wanted: tuple[int, int], span: tuple[int, int], edge: int | None) -> Page:
-    """Return a page that is complete for ``span``; it has all that came of what is wanted, as that may not come again."""
+    """Return a page that is complete for ``span``. It has all that is wanted of what came: that may not come again."""
     batch = _within(trades, "event_time", *wanted)
     return Page(source.instrument, batch, 0, *span, source.clock.now_ns(), edge)
 
