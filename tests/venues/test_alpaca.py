@@ -129,17 +129,34 @@ def test_a_bar_of_quotes_only_has_no_trades_no_volume_and_no_vwap() -> None:
 
 def test_real_pages_of_trades(recordings: Path) -> None:
     answers = rest_answers(recordings)
-    body = json.dumps(answers["TestGetCryptoTrades"][0]).encode()
-    page = ALPACA.parse_trades(body, 3, NOW, 1_000)
-    assert page.trades["trade_id"].tolist() == [20242432, 20242431, 20242430]  # as the page was asked: newest first
-    assert page.trades["price"].tolist() == [46379.8, 46382.43, 46386.98]
+    page = ALPACA.parse_trades(json.dumps(answers["TestGetCryptoTrades"][0]).encode(), 3, NOW, 1_000)
+    assert page.trades["trade_id"].tolist() == [20242430, 20242431, 20242432]
+    assert page.trades["price"].tolist() == [46386.98, 46382.43, 46379.8]
     assert set(page.trades["origin"].tolist()) == {Origin.REFILL}
-    assert page.older == answers["TestGetCryptoTrades"][0]["next_page_token"]
-    again = ALPACA.trades_request("BTC/USD", page.older, 1_000)
-    assert again.query["page_token"] == page.older
-    assert again.query["sort"] == "desc"
+    assert page.newer == str(parse_rfc3339("2021-09-08T05:04:03.269Z") - 1)
     last = ALPACA.parse_trades(json.dumps(answers["TestGetCryptoMultiTrades"][-1]).encode(), 3, NOW, 1_000)
-    assert (len(last.trades), last.older) == (0, None)
+    assert (len(last.trades), last.newer) == (0, None)
+
+
+def test_trades_are_paged_forward_by_time() -> None:
+    newest = ALPACA.trades_request("BTC/USD", None, 50_000)
+    assert newest.query == {"symbols": "BTC/USD", "limit": "10000", "sort": "desc"}
+    after = ALPACA.trades_request("BTC/USD", str(NOW - 1), 1_000)
+    assert after.query["start"] == "2025-11-20T10:00:00.000000000Z"
+    assert after.query["sort"] == "asc"
+
+    def answer(*trades: dict[str, Any], token: str | None) -> bytes:
+        return json.dumps({"trades": {"BTC/USD": trades}, "next_page_token": token}).encode()
+
+    def trade(number: int, second: int) -> dict[str, Any]:
+        return {"i": number, "p": 1.5, "s": 2, "t": f"2025-11-20T09:59:{second}Z", "tks": "-"}
+
+    page = ALPACA.parse_trades(answer(trade(1, 20), trade(2, 10), trade(3, 20), token="x"), 0, NOW, 1_000)
+    assert page.trades["trade_id"].tolist() == [2, 1, 3]
+    assert page.newer == str(parse_rfc3339("2025-11-20T09:59:20Z") - 1)
+    assert page.trades["aggressor_side"].tolist() == [AggressorSide.UNKNOWN] * 3
+    with pytest.raises(MalformedFrame, match="a page without trades"):
+        ALPACA.parse_trades(answer(token="x"), 0, NOW, 1_000)
 
 
 def test_real_bars(recordings: Path) -> None:

@@ -32,7 +32,9 @@ from fulltape.venues.alpaca_feed import (
 )
 from fulltape.venues.base import (
     Credentials,
+    HistorySpec,
     IdRule,
+    Paging,
     RestLimits,
     RestRequest,
     Subscription,
@@ -50,7 +52,6 @@ _PATH: Final = "/v1beta3/crypto/us"
 _BARS: Final = {60: "1Min", 300: "5Min", 900: "15Min", 1_800: "30Min", 3_600: "1Hour", 14_400: "4Hour", 86_400: "1Day"}
 _MAX_BARS: Final = 5_000
 _MAX_ROWS: Final = 10_000
-_BEGINNING: Final = "2021-01-01T00:00:00Z"
 _SYMBOL: Final = re.compile(r"([A-Z0-9.]+)/([A-Z0-9.]+)\Z", re.ASCII)
 
 SPEC: Final = VenueSpec(
@@ -69,6 +70,9 @@ SPEC: Final = VenueSpec(
     default_channels=tuple(CHANNEL_NAMES),
     default_symbols=tuple(f"{base}/USD" for base in ("BTC", "ETH", "LTC", "SOL", "BCH", "PAXG")),
     trade_ids=IdRule.OPAQUE,
+    history=HistorySpec(bars=tuple(_BARS), bars_at_once=_MAX_BARS, trades=Paging.FORWARD),
+    # An account has one connection: everything goes over it.
+    max_symbols=10_000,
     # 200 a minute without a paid plan.
     rest_limits=RestLimits(requests_per_s=3, burst=10),
     max_messages_per_s=5,
@@ -173,17 +177,21 @@ class Alpaca:
                 found.append(Instrument(name, NAME, asset.symbol, base, quote, *steps, status))
         return found
 
-    def trades_request(self, venue_symbol: str, older_than: str | None, limit: int) -> RestRequest:
-        """Describe a page of trades. Ids tell no order here: the cursor is the token of the page before."""
-        query = {"symbols": venue_symbol, "start": _BEGINNING, "limit": str(min(limit, _MAX_ROWS)), "sort": "desc"}
-        if older_than is not None:
-            query["page_token"] = older_than
+    def trades_request(self, venue_symbol: str, cursor: str | None, limit: int) -> RestRequest:
+        """Describe the newest trades of the day, or those after a time: ids tell no order here."""
+        query = {
+            "symbols": venue_symbol,
+            "limit": str(min(limit, _MAX_ROWS)),
+            "sort": "desc" if cursor is None else "asc",
+        }
+        if cursor is not None:
+            query["start"] = format_rfc3339(int(cursor) + 1)
         return RestRequest(f"{_PATH}/trades", query)
 
     def parse_trades(self, body: bytes, code: int, ingest_time: int, limit: int) -> TradesPage:
-        """Parse a page."""
+        """Parse a page, oldest first."""
         page = decode_page(body, _Trades)
-        trades = _only(page.trades, [])[::-1]
+        trades = _only(page.trades, [])
         rows = page_rows(TRADES, len(trades), code, ingest_time)
         rows.ids("trade_id", [trade.i for trade in trades])
         rows.positive("price", [trade.p for trade in trades])
@@ -191,7 +199,14 @@ class Alpaca:
         rows.put("aggressor_side", [TAKER.get(trade.tks, UNKNOWN_SIDE) for trade in trades])
         rows.counted_times(times_of([trade.t for trade in trades]), 1)
         rows.put("origin", [int(Origin.REFILL)] * len(trades))
-        return TradesPage(finish_page(rows), page.next_page_token)
+        found = finish_page(rows)
+        found = found.take(np.argsort(found["event_time"], kind="stable"))
+        if page.next_page_token is None:
+            return TradesPage(found, None)
+        if not len(found):
+            raise MalformedFrame("paging", "a page without trades is not the last one")
+        # Not the venue's token, which lives as long as it likes: trades of the newest time come again.
+        return TradesPage(found, None, str(int(found["event_time"][-1]) - 1))
 
     def bars_request(self, venue_symbol: str, interval_s: int, start_ns: int, end_ns: int) -> RestRequest:
         """Describe at most 5,000 bars; the venue's range includes both ends."""

@@ -61,6 +61,9 @@ SPEC: Final = VenueSpec(
     default_channels=(Channel.COINS,),
     default_symbols=tuple(f"{code}-USD" for code in _COINS),
     trade_ids=IdRule.OPAQUE,
+    # One connection counts the credits; its list of instruments has the largest 100 only.
+    max_symbols=10_000,
+    lists_all=False,
     rest_limits=RestLimits(requests_per_s=1, burst=1),
     max_messages_per_s=1,
     silence_s=120,
@@ -173,7 +176,7 @@ class LiveCoinWatch:
         put_coins(rows, coins)
         return finish_page(rows)
 
-    def trades_request(self, venue_symbol: str, older_than: str | None, limit: int) -> RestRequest:
+    def trades_request(self, venue_symbol: str, cursor: str | None, limit: int) -> RestRequest:
         """Raise ConfigError: an aggregator has no trades."""
         _refuse("trades")
 
