@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from fulltape import __version__
-from fulltape.cli import configuration, doctor, importing, query, replay, serve, simulate, tail, token
+from fulltape.cli import (
+    backfill,
+    configuration,
+    doctor,
+    importing,
+    instruments,
+    query,
+    replay,
+    serve,
+    simulate,
+    tail,
+    token,
+)
 from fulltape.cli.output import complain
 from fulltape.errors import ConfigError, FulltapeError
 
@@ -19,7 +31,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (serve, replay, importing, simulate, tail, query, configuration, token, doctor):
+for group in (serve, replay, backfill, importing, simulate, tail, query, instruments, configuration, token, doctor):
     group.register(app)
 
 
