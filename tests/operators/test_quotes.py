@@ -200,6 +200,7 @@ def test_checksums_that_fail_again_and_again_do_not_cost_a_snapshot_each_time() 
 def test_a_good_snapshot_between_failures_does_not_open_the_flood() -> None:
     sums = iter([1, 2] * 10)
     quotes = Quotes(lambda _: Rule(checksum=lambda bids, asks: next(sums)))
-    flood = [told(message((BID, 9.0, 1.0, flags | LAST), time=NOON + i), 1) for i, flags in enumerate([SNAPSHOT, 0] * 10)]
+    kinds = enumerate([SNAPSHOT, 0] * 10)
+    flood = [told(message((BID, 9.0, 1.0, flags | LAST), time=NOON + i), 1) for i, flags in kinds]
     tops(quotes, *flood)
     assert (quotes.counters.verified, quotes.counters.failed, quotes.counters.resyncs) == (10, 10, 1)

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from fulltape.api.hub import Hub
 from fulltape.api.services import Services
-from fulltape.records.status import EngineStatus, FeedState, FeedStatus, Status
+from fulltape.records.status import Delay, EngineStatus, FeedState, FeedStatus, Status
 
 
 class StatusCollector(Collector):
@@ -79,9 +79,26 @@ def _engine(engine: EngineStatus) -> Iterator[Metric]:
     yield CounterMetricFamily("fulltape_engine_frames", "Frames taken.", engine.frames)
     yield CounterMetricFamily("fulltape_engine_duplicates", "Records that were there already.", engine.duplicates)
     yield CounterMetricFamily("fulltape_engine_late_trades", "Trades after their window was final.", engine.late_trades)
+    yield CounterMetricFamily("fulltape_engine_book_resyncs", "Books that had to start over.", engine.book_resyncs)
+    checksums = {"verified": engine.checksums_verified, "failed": engine.checksums_failed}
+    yield _by("fulltape_engine_book_checksums", "Checksums of books compared.", "result", checksums)
+    yield from _delays(engine.delays)
     yield _by("fulltape_engine_records", "Records committed.", "kind", engine.records)
     yield _by("fulltape_engine_rejected_frames", "Frames that were no records.", "reason", engine.rejected)
     yield _by("fulltape_engine_ignored_frames", "Frames of types not used.", "type", engine.ignored)
+
+
+def _delays(delays: tuple[Delay, ...]) -> Iterator[Metric]:
+    labels = ["feed", "venue"]
+    skew = GaugeMetricFamily("fulltape_feed_clock_skew_seconds", "Our clock less the venue's.", labels=labels)
+    p50 = GaugeMetricFamily("fulltape_feed_delay_p50_seconds", "Median way of a trade beyond skew.", labels=labels)
+    p99 = GaugeMetricFamily("fulltape_feed_delay_p99_seconds", "Slowest way of 99 % of trades.", labels=labels)
+    for delay in delays:
+        names = [delay.connection, delay.venue]
+        skew.add_metric(names, delay.clock_skew_s)
+        p50.add_metric(names, delay.p50_s)
+        p99.add_metric(names, delay.p99_s)
+    yield from (skew, p50, p99)
 
 
 def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> CounterMetricFamily:

@@ -30,7 +30,7 @@ from fulltape.engine.config import CaptureConfig, Config, EngineConfig, StoreCon
 from fulltape.engine.feed import Feed
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Pipeline
-from fulltape.engine.runner import RecordedClock, Runner, RunnerConfig
+from fulltape.engine.runner import LiveClock, RecordedClock, Runner, RunnerConfig
 from fulltape.engine.statistics import StatisticConfig
 from fulltape.engine.supervisor import Parts, Supervisor
 from fulltape.engine.symbols import AnySymbols
@@ -45,6 +45,7 @@ from fulltape.venues.base import (
     Channel,
     Credentials,
     PolledVenue,
+    RestLimits,
     RestRequest,
     Subscription,
     Venue,
@@ -150,6 +151,13 @@ def replay_runner(config: Config, store: Store) -> tuple[Runner, Intake]:
     return Runner(made, intake, store, MemoryBus(), RecordedClock(), runner_config(config.engine)), intake
 
 
+def history_runner(config: Config, store: Store) -> tuple[Runner, Intake]:
+    """Return what turns venues' history into commits, without following anything live."""
+    intake = Intake(config.engine.max_queued_frames)
+    made = pipeline(config, store)
+    return Runner(made, intake, store, MemoryBus(), LiveClock(SystemClock()), runner_config(config.engine)), intake
+
+
 def recorded_instruments(line: Line) -> list[Instrument]:
     """Return the instruments of a recorded HTTP answer, none if it answers another question.
 
@@ -179,7 +187,8 @@ def recorded_book(path: Path, line: Line) -> bytes | None:
 def _only_symbol(path: Path, source: Venue) -> str | None:
     """Return the symbol that all frames at the beginning of a recording are of, None if there are several."""
     table = InstrumentTable()
-    parser = source.parser(AnySymbols(table, source, lambda one, symbol: one.instrument(symbol)), Connection("", source.spec.name, replay=True))
+    symbols = AnySymbols(table, source, lambda one, symbol: one.instrument(symbol))
+    parser = source.parser(symbols, Connection("", source.spec.name, replay=True))
     lines = itertools.islice(read_recording(path, lambda _: None), _LOOKED_AT)
     frames = [line for line in lines if line.direction is Direction.RECV]
     parser.parse([line.payload for line in frames], [line.ingest_time for line in frames])
@@ -273,8 +282,11 @@ def rest_opener(
     Raises ConfigError.
     """
     keys, counted = venue_keys(source, simulated=store.simulated), _credits(source, store, clock)
-    url = followed.rest_url or source.spec.rest_url
-    return lambda: RestClient(source.spec, url, clock, random, credentials=keys, credits=counted)
+    url, spec = followed.rest_url or source.spec.rest_url, source.spec
+    if followed.requests_per_s:
+        limits = RestLimits(followed.requests_per_s, max(1, int(followed.requests_per_s)))
+        spec = msgspec.structs.replace(spec, rest_limits=limits)
+    return lambda: RestClient(spec, url, clock, random, credentials=keys, credits=counted)
 
 
 def _credits(source: Venue, store: StoreConfig, clock: Clock) -> CreditFile | None:

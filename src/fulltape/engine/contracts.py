@@ -31,6 +31,11 @@ def settle(parsed: Parsed, kinds: frozenset[str], table: InstrumentTable) -> Non
             parsed.batches[kind] = in_base(parsed.batches[kind], table)
 
 
+def is_unknown(instrument: Instrument) -> bool:
+    """Return whether this is a contract of which nobody has told yet how much one is."""
+    return instrument.contract in (LINEAR, INVERSE) and instrument.contract_size <= 0
+
+
 def in_base(batch: Batch, table: InstrumentTable) -> Batch:
     """Return ``batch`` with sizes in units of the base currency; those of quanto contracts stay contracts.
 
@@ -56,7 +61,7 @@ def _scaled(sizes: Array, prices: Array, factors: Array, is_inverse: Array) -> A
 
 def _hold_unknown(kind: str, parsed: Parsed, table: InstrumentTable) -> None:
     batch, frames = parsed.batches[kind], parsed.frames[kind]
-    unknown = [code for code in np.unique(batch["instrument"]).tolist() if _is_unknown(table[code])]
+    unknown = [code for code in np.unique(batch["instrument"]).tolist() if is_unknown(table[code])]
     if not unknown:
         return
     is_held = np.isin(batch["instrument"], unknown)
@@ -67,7 +72,3 @@ def _hold_unknown(kind: str, parsed: Parsed, table: InstrumentTable) -> None:
         del parsed.batches[kind], parsed.frames[kind]
     else:
         parsed.batches[kind], parsed.frames[kind] = batch.take(~is_held), frames[~is_held]
-
-
-def _is_unknown(instrument: Instrument) -> bool:
-    return instrument.contract in (LINEAR, INVERSE) and instrument.contract_size <= 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from typing import Final
 
 import numpy as np
@@ -43,6 +44,7 @@ from fulltape.records import (
     Batch,
     Instrument,
     InstrumentTable,
+    Origin,
 )
 from fulltape.records.delivery import Delivery, Receipt
 from fulltape.records.events import BooksLost, Event, NotFollowed, Refilled, Subscribed
@@ -122,6 +124,8 @@ class Pipeline:
         self._parsers: dict[str, Parser] = {}
         self._asked: dict[str, AskedSymbols] = {}
         self._listening: dict[str, frozenset[int]] = {}
+        self._confirming: set[str] = set()
+        self._unconfirmed: dict[str, frozenset[int]] = {}
         self._leaving: dict[str, set[int]] = {}
         self._left: set[int] = set()
         self._is_contiguous: list[bool] = []
@@ -263,8 +267,11 @@ class Pipeline:
             codes = self._note_seen(work, name, batch)
             if batch.schema is BOOK_DELTAS:
                 self._book_feeds.update(dict.fromkeys(codes, name))
-        for frame, control in parsed.controls:
-            self._control(chunk, control, chunk.ingest_times[frame], work)
+        for frame, heard in sorted([*parsed.controls, *self._shown(chunk.connection, parsed)], key=itemgetter(0)):
+            if isinstance(heard, int):
+                self._take_shown(name, heard, chunk.ingest_times[frame], work)
+            else:
+                self._control(chunk, heard, chunk.ingest_times[frame], work)
         self._reject(chunk, parsed, work)
         work.place += len(chunk)
 
@@ -295,6 +302,25 @@ class Pipeline:
             seen[symbol] = max(time, seen.get(symbol, 0))
         return codes
 
+    def _shown(self, connection: Connection, parsed: Parsed) -> list[tuple[int, int]]:
+        """Return which instruments a recorded connection shows to be subscribed to by their trades, and in which frame.
+
+        A recording can lack the venue's confirmation: subscriptions in the address are never confirmed.
+        """
+        trades = parsed.batches.get(TRADES.name)
+        if trades is None or not connection.replay or connection.name in self._confirming:
+            return []
+        sent = np.flatnonzero(trades["origin"] != Origin.SNAPSHOT)
+        codes, first = np.unique(trades["instrument"][sent], return_index=True)
+        return list(zip(parsed.frames[TRADES.name][sent][first].tolist(), codes.tolist(), strict=True))
+
+    def _take_shown(self, name: str, code: int, ingest_time: int, work: _Work) -> None:
+        listening = self._listening.get(name, frozenset())
+        if name not in self._confirming and code not in listening:
+            self._listening[name] = self._unconfirmed[name] = listening | {code}
+            channels = {TRADES_CHANNEL: self._listening[name]}
+            work.events.append(Subscribed(name, ingest_time, channels, "trades came, no confirmation is recorded"))
+
     def _control(self, chunk: Chunk, control: Control, ingest_time: int, work: _Work) -> None:
         name = chunk.connection.name
         work.controls.append((name, control))
@@ -304,6 +330,9 @@ class Pipeline:
                 str(channel): frozenset(c for s in sorted(symbols) if (c := known.code_of(s)) is not None)
                 for channel, symbols in control.channels.items()
             }
+            self._confirming.add(name)
+            if unconfirmed := self._unconfirmed.get(name):
+                channels[TRADES_CHANNEL] = channels.get(TRADES_CHANNEL, frozenset()) | unconfirmed
             work.events.append(Subscribed(name, ingest_time, channels))
             before, now = self._listening.get(name, frozenset()), channels.get(TRADES_CHANNEL, frozenset())
             self._listening[name] = now
@@ -331,6 +360,8 @@ class Pipeline:
         work.events.append(event)
         # A new connection has a new parser: the old one's memory ends with its connection.
         self._parsers.pop(name, None)
+        self._confirming.discard(name)
+        self._unconfirmed.pop(name, None)
         if event.kind is EventKind.DISCONNECTED:
             books = frozenset(code for code, feed in self._book_feeds.items() if feed == name)
             work.events.append(BooksLost(event.ingest_time, books))

@@ -24,8 +24,9 @@ from fulltape.engine.following import Following
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import BookWanted, Outcome, Pipeline
 from fulltape.engine.runner import LiveClock, Runner, RunnerConfig
-from fulltape.errors import FatalError, FulltapeError
+from fulltape.errors import FatalError, FulltapeError, TransientError
 from fulltape.records import Instrument
+from fulltape.records.delivery import Delivery, Receipt
 from fulltape.records.frames import Connection, FrameSink, SessionEvent
 from fulltape.records.status import FeedStatus, Status
 from fulltape.stores.base import Reader, Retention, Sandbox, Store
@@ -108,6 +109,16 @@ class Supervisor:
     def instruments(self) -> tuple[Instrument, ...]:
         """Return every instrument by code."""
         return tuple(self._parts.pipeline.table)
+
+    async def deliver(self, delivery: Delivery) -> Receipt:
+        """Commit what somebody brings. Raises TransientError when the engine has stopped."""
+        if self._error:
+            raise TransientError(f"the engine has stopped: {self._error}")
+        return await self._runner.commit(delivery)
+
+    def now_ns(self) -> int:
+        """Return the time."""
+        return self._parts.clock.now_ns()
 
     def status(self) -> Status:
         """Return the state of feeds and engine now."""

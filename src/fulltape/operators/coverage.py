@@ -109,7 +109,7 @@ class Ledger:
                 old = self._open.setdefault(code, {}).get(channel)
                 if old is not None and old.state is CoverageState.COMPLETE:
                     continue
-                new = _Stretch(event.ingest_time, CoverageState.COMPLETE, "subscription confirmed", event.connection)
+                new = _Stretch(event.ingest_time, CoverageState.COMPLETE, event.evidence, event.connection)
                 if old is not None and old.proof:
                     self._disprove(code, channel, old, event.ingest_time)
                 elif old is not None:

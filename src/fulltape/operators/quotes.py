@@ -1,7 +1,8 @@
 """Quotes from books: one row for every message after which the best bid or ask, or a size there, is another.
 
-A book that misses a message, whose checksum fails, whose connection is lost, or whose best bid is at or above its best ask, has no top: that
-is a row too, with nulls. A book that stays crossed has lost messages that its venue does not number, and starts over.
+A book that misses a message, whose checksum fails, whose connection is lost, or whose best bid is at or above its best
+ask, has no top: that is a row too, with nulls. A book that stays crossed has lost messages that its venue does not
+number, and starts over.
 """
 
 from __future__ import annotations

@@ -11,11 +11,12 @@ from fulltape.records.page import Unfillable
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """A venue confirmed a connection's whole subscription: instrument codes by channel."""
+    """What a connection's whole subscription is, instrument codes by channel, and how we know."""
 
     connection: str
     ingest_time: int
     channels: Mapping[str, frozenset[int]]
+    evidence: str = "subscription confirmed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,20 @@ class FollowingStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is no list, or empty."""
 
 
+class Delay(msgspec.Struct, frozen=True, kw_only=True):
+    """How trades of one connection came in the last minute, by ingest time less event time (s).
+
+    ``clock_skew_s`` is its 1st percentile: how far our clock is ahead of the venue's, together with the shortest way
+    that the news takes; below 0 the venue's clock is ahead. ``p50_s`` and ``p99_s`` are what trades took beyond that.
+    """
+
+    connection: str
+    venue: str
+    clock_skew_s: float
+    p50_s: float
+    p99_s: float
+
+
 class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The engine's counters since it started. ``lag_s`` is the age of the oldest frame not yet committed."""
 
@@ -77,6 +91,11 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     ignored: Mapping[str, int]
     error: str
     """Why the engine stopped, or empty."""
+    book_resyncs: int = 0
+    """Snapshots asked for because a book missed messages, was crossed or had another checksum than the venue's."""
+    checksums_verified: int = 0
+    checksums_failed: int = 0
+    delays: tuple[Delay, ...] = ()
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
