@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,14 +14,18 @@ from typing import Any
 import duckdb
 import pytest
 
+from fulltape.bus.base import Overflow
 from fulltape.cli import wiring
 from fulltape.engine.config import Config, StoreConfig, VenueConfig
-from fulltape.records.status import FeedState, Status
+from fulltape.engine.supervisor import Supervisor
+from fulltape.records.status import FeedState
+from fulltape.sim.alpaca_wire import trade_id
 from fulltape.sim.bitmex_wire import match_id
 from fulltape.sim.contracts import contracts_on
 from fulltape.sim.history import PastTrade
 from fulltape.sim.server import SimConfig, SimServer
 from fulltape.venues.base import Channel
+from fulltape.venues.registry import venue
 
 pytestmark = pytest.mark.slow
 
@@ -55,7 +61,33 @@ CASES = {
         1_000,
         lambda sim, symbol, trade: str(trade.trade_id * 64 + (0 if symbol == "btcusd" else 2)),
     ),
+    "alpaca": Case({"BTC/USD": 0, "DOGE/USD": 2}, 1_000, lambda sim, symbol, trade: str(trade_id(trade.trade_id))),
 }
+
+
+@contextlib.asynccontextmanager
+async def followed(
+    name: str, case: Case, path: Path, enough: Mapping[str, int]
+) -> AsyncIterator[tuple[SimServer, Supervisor]]:
+    """Follow a simulated venue until there is enough, and yield while both still run."""
+    settings = SimConfig(venues=(name,), symbols=("BTC-USD", "ETH-USD", "DOGE-USD"), trades_per_s=200.0, history_s=5.0)
+    async with SimServer(settings) as sim:
+        followed = VenueConfig(tuple(case.symbols), case.channels, url=sim.ws_url, rest_url=sim.rest_url)
+        config = Config(store=StoreConfig(str(path), simulated=True), venues={name: followed})
+        with wiring.open_store(path, simulated=True) as store:
+            supervisor = wiring.supervisor(config, store, None)
+            commits = supervisor.bus.subscribe(capacity=1_000, overflow=Overflow.BLOCK)
+            running = asyncio.create_task(supervisor.run())
+            counted: Counter[str] = Counter()
+            async with asyncio.timeout(20):
+                async for commit in commits:
+                    counted.update({kind: len(batch) for kind, batch in commit.batches.items()})
+                    if all(counted[kind] >= count for kind, count in enough.items()):
+                        break
+            commits.close()
+            yield sim, supervisor
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -64,19 +96,8 @@ async def test_what_is_stored_is_what_the_market_did(
 ) -> None:
     caplog.set_level(logging.WARNING)
     case, path = CASES[name], tmp_path / "x.duckdb"
-    settings = SimConfig(venues=(name,), symbols=("BTC-USD", "ETH-USD", "DOGE-USD"), trades_per_s=200.0, history_s=5.0)
-    async with SimServer(settings) as sim:
-        followed = VenueConfig(tuple(case.symbols), case.channels, url=sim.ws_url, rest_url=sim.rest_url)
-        config = Config(store=StoreConfig(str(path), simulated=True), venues={name: followed})
-        with wiring.open_store(path, simulated=True) as store:
-            supervisor = wiring.supervisor(config, store, None)
-            running = asyncio.create_task(supervisor.run())
-            async with asyncio.timeout(20):
-                while not has_enough(supervisor.status()) and not running.done():
-                    await asyncio.sleep(0.05)
-            status = supervisor.status()
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
+    async with followed(name, case, path, ENOUGH) as (sim, supervisor):
+        status = supervisor.status()
     assert {feed.state for feed in status.feeds} == {FeedState.LIVE}
     assert status.engine.rejected == {}
     assert status.engine.missing_trades == 0
@@ -87,21 +108,31 @@ async def test_what_is_stored_is_what_the_market_did(
         check_stored(stored, sim, case, name)
 
 
-def has_enough(status: Status) -> bool:
-    return all(status.engine.records.get(kind, 0) >= count for kind, count in ENOUGH.items())
+async def test_coins_are_polled_with_their_rates(tmp_path: Path) -> None:
+    case, path = Case({"BTC-USD": 0, "DOGE-USD": 2}, 1), tmp_path / "x.duckdb"
+    async with followed("livecoinwatch", case, path, {"coins": 2}) as (sim, supervisor):
+        status = supervisor.status()
+        quotes = [sim.market.quote(product) for product in case.symbols.values()]
+    assert status.engine.rejected == {}
+    with duckdb.connect(str(path), read_only=True) as stored:
+        told = stored.execute("SELECT name, rank, rate, change_day IS NULL FROM coins ORDER BY instrument").fetchall()
+    assert [row[0] for row in told[:2]] == ["Bitcoin", "Dogecoin"]
+    assert [row[1] for row in told[:2]] == [1, 3]
+    for row, quote, decimals in zip(told, quotes, (2, 5), strict=False):
+        assert row[2] == pytest.approx((quote.bid + quote.ask) / 2 / 10**decimals, rel=0.01)
 
 
 def check_stored(stored: duckdb.DuckDBPyConnection, sim: SimServer, case: Case, name: str) -> None:
     assert stored.execute("SELECT count(*) FROM dead_letters").fetchall() == [(0,)]
     assert stored.execute("SELECT DISTINCT state FROM coverage WHERE state = 'missing'").fetchall() == []
     for symbol, product in case.symbols.items():
-        instrument = wiring.venue(name).instrument(symbol).id
+        instrument = venue(name).instrument(symbol).id
         told = stored.execute(
             "SELECT trade_id, price, size, aggressor_side, epoch_ns(event_time) FROM trades WHERE instrument = ? "
             "ORDER BY event_time, trade_id",
             [instrument],
         ).fetchall()
-        assert len(told) > 20
+        assert len(told) > 5
         assert sorted(told) == sorted(expected(sim, case, symbol, product, told))
         quotes = stored.execute(
             "SELECT count(*), count(*) FILTER (bid >= ask), count(*) FILTER (bid IS NULL) FROM quotes "

@@ -67,6 +67,10 @@ class Session(ABC):
         """Return whether the venue ends the connection, for want of something that the client owes."""
         return False
 
+    def farewell(self) -> list[bytes]:
+        """Return what a client is told that is overdue, before its connection ends."""
+        return []
+
     def too_slow(self) -> list[bytes]:
         """Return what a client that does not read is told before it is cut off."""
         return []

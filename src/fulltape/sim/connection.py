@@ -61,6 +61,7 @@ class ClientConnection(WSListener):  # type: ignore[misc]  # picows is compiled 
         if self.stream.is_over(now_ns):
             self.cut()
         elif self.session.is_overdue(now_ns):
+            self._send(self.session.farewell())
             self.close(WSCloseCode.POLICY_VIOLATION, "nothing was asked for in time")
         else:
             topics = self.session.topics

@@ -17,7 +17,7 @@ from fulltape.clock import SECOND_NS
 from fulltape.sim.events import Book, Event, Quote, Trade
 from fulltape.sim.history import MINUTE_S, Day, MinuteBar, PastTrade
 from fulltape.sim.instruments import LISTINGS, Listing
-from fulltape.sim.plan import YEAR_S, Array, Plan
+from fulltape.sim.plan import YEAR_S, Array, Plan, own_seed
 from fulltape.sim.product import TRADES_PER_ORDER, Product
 
 STEP_NS = 20_000_000
@@ -39,8 +39,9 @@ _NO_SWEEP = 0.5  # a draw that makes an order neither a sweep nor dust
 
 
 class Market:
-    """A dozen products that move together.
+    """A dozen products that move together, at one venue.
 
+    Markets with one seed and several ``venue`` names have nearly the same prices and each its own orders and books.
     ``trades_per_s`` is the long-run total over all products. Trading begins with the minute that ``start_ns`` lies
     in, and ``past_days`` of one-minute bars lie before it. The newest ``kept_trades`` of each product are kept.
     """
@@ -51,13 +52,14 @@ class Market:
         start_ns: int,
         listings: Sequence[Listing] = LISTINGS,
         *,
+        venue: str = "",
         trades_per_s: float = 50.0,
         past_days: float = 1.0,
         kept_trades: int = 100_000,
     ) -> None:
         self.listings = tuple(listings)
-        self._seed = seed
-        self._plan = Plan(seed, self.listings, trades_per_s)
+        self._seed = own_seed(seed, venue)
+        self._plan = Plan(seed, self.listings, trades_per_s, venue)
         volatility = np.array([listing.volatility for listing in self.listings])
         self._usual_trend = volatility * math.sqrt(STEP_S / YEAR_S / (1.0 - _FLOW_MEMORY**2))
         minute = start_ns // (MINUTE_S * SECOND_NS)
@@ -125,14 +127,15 @@ class Market:
     def _begin(self, minute: int, events: list[Event]) -> None:
         """Begin a minute: everything random in it hangs on its number."""
         self._minute = minute
-        self._rng = np.random.default_rng([self._seed, STEPS, minute])
-        self._chance = Random(f"{self._seed}/{minute}")
+        seed = "/".join(map(str, self._seed))
+        self._rng = np.random.default_rng([*self._seed, STEPS, minute])
+        self._chance = Random(f"{seed}/{minute}")
         moves, path = self._plan.path(minute, STEPS)
         self._moves, self._path = moves, path
         self._trend = np.zeros(len(self.listings))
         ids = zip(self._plan.first_ids(minute), self._plan.first_ids(minute + 1), strict=True)
         for state, own_ids, fair in zip(self._products, ids, path[0].tolist(), strict=True):
-            state.begin(minute, own_ids, fair, Random(f"{self._seed}/{state.listing.symbol}/{minute}"), events)
+            state.begin(minute, own_ids, fair, Random(f"{seed}/{state.listing.symbol}/{minute}"), events)
         self._excited = _BRANCHING * self._needed_rate(0)
 
     def _run_step(self, place: int, events: list[Event]) -> None:

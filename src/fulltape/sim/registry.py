@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from fulltape.sim import bitmex, bitstamp, coinbase, kraken, okx
+from fulltape.sim import alpaca, bitmex, bitstamp, coinbase, kraken, okx
+from fulltape.sim.alpaca_rest import AlpacaRest
 from fulltape.sim.base import Opening, Session, SimVenue
 from fulltape.sim.bitmex_rest import BitmexRest
 from fulltape.sim.bitstamp_rest import BitstampRest
 from fulltape.sim.coinbase_rest import CoinbaseRest
 from fulltape.sim.kraken_rest import KrakenRest
+from fulltape.sim.livecoinwatch import LiveCoinWatchRest, NoFeed
 from fulltape.sim.market import Market
 from fulltape.sim.okx_rest import OkxRest
 
@@ -45,11 +47,22 @@ def _bitstamp(market: Market) -> SimVenue:
     return SimVenue(feed, BitstampRest(market), lambda opening: bitstamp.Session(feed))
 
 
+def _alpaca(market: Market) -> SimVenue:
+    feed = alpaca.Feed(market)
+    return SimVenue(feed, AlpacaRest(market), lambda opening: alpaca.Session(feed, opening), alpaca.PATH)
+
+
+def _livecoinwatch(market: Market) -> SimVenue:
+    return SimVenue(NoFeed(), LiveCoinWatchRest(market), lambda opening: None)
+
+
 VENUES: Final[Mapping[str, Callable[[Market], SimVenue]]] = {
     "coinbase": _coinbase,
     "kraken": _kraken,
     "okx": _okx,
     "bitmex": _bitmex,
     "bitstamp": _bitstamp,
+    "alpaca": _alpaca,
+    "livecoinwatch": _livecoinwatch,
 }
 """By name, as in a configuration."""
