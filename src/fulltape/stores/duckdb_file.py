@@ -114,7 +114,11 @@ def complete(path: Path) -> None:
 
 
 def _tables(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    rows = connection.execute("SELECT schema_name || '.' || table_name FROM duckdb_tables()").fetchall()
+    """Return the qualified names of tables and views."""
+    rows = connection.execute(
+        "SELECT schema_name || '.' || table_name FROM duckdb_tables() UNION ALL "
+        "SELECT schema_name || '.' || view_name FROM duckdb_views() WHERE NOT internal"
+    ).fetchall()
     return {name for (name,) in rows}
 
 

@@ -14,6 +14,7 @@ import msgspec
 
 from fulltape.records import CANDLES, STORED, Instrument, Schema
 from fulltape.records.columns import Column, Physical, high
+from fulltape.stores.statistics import VIEWS
 
 FORMAT_VERSION: Final = 1
 """Grows with every change after which an older fulltape could not read or continue the database."""
@@ -102,12 +103,13 @@ def create_statements() -> Iterator[str]:
 
 
 def completing_statements(tables: Collection[str]) -> Iterator[str]:
-    """Yield what makes the kinds that a database with these ``tables`` lacks: an older fulltape had fewer."""
+    """Yield what makes the kinds that a database with these ``tables`` and views lacks: an older fulltape had fewer."""
     for schema in STORED:
         if schema.name not in tables:
             for name in tables_of(schema):
                 yield _create_table(schema, name)
             yield _create_view(schema)
+    yield from (statement for name, statement in VIEWS.items() if f"main.{name}" not in tables)
 
 
 def _create_table(schema: Schema, name: str) -> str:

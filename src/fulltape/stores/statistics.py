@@ -1,0 +1,49 @@
+"""Statistics that are functions of stored candles, as views: one definition each, always of the newest candles.
+
+* ``hourly``: ``transaction_count`` and ``total_trade_volume`` (quote currency) of completed clock hours;
+* ``daily``: open, high, low, close and volumes of UTC days, and ``sma_10d``, ``sma_30d``: the mean of the closes of
+  the last 10 and 30 days, all of them over and with trades, else null;
+* ``rolling``: the last hour (``_1h``) and 24 hours (``_24h``) up to the engine's clock, in whole minutes: the one that
+  goes on and the 59 or 1,439 before it. None of its figures shares a name with those of a UTC day.
+
+A late trade revises the candles and with them these figures. They need the intervals 1h, 1d and 1m.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+VIEWS: Final = {
+    "hourly": """
+    CREATE VIEW hourly AS
+    SELECT instrument, start AS hour_start, trades AS transaction_count, quote_volume AS total_trade_volume
+    FROM candles WHERE interval = '1h' AND is_final
+    """,
+    "daily": """
+    CREATE VIEW daily AS
+    SELECT instrument, start AS day, open, high, low, close, volume, quote_volume, vwap, trades, is_final,
+           CASE WHEN count(final_close) OVER last_10 = 10 THEN avg(final_close) OVER last_10 END AS sma_10d,
+           CASE WHEN count(final_close) OVER last_30 = 30 THEN avg(final_close) OVER last_30 END AS sma_30d
+    FROM (SELECT *, CASE WHEN is_final THEN close END AS final_close, start::TIMESTAMP AS midnight
+          FROM candles WHERE interval = '1d')
+    WINDOW last_10 AS (PARTITION BY instrument ORDER BY midnight
+                       RANGE BETWEEN INTERVAL 9 DAYS PRECEDING AND CURRENT ROW),
+           last_30 AS (PARTITION BY instrument ORDER BY midnight
+                       RANGE BETWEEN INTERVAL 29 DAYS PRECEDING AND CURRENT ROW)
+    """,
+    "rolling": """
+    CREATE VIEW rolling AS
+    SELECT instrument,
+           coalesce(sum(trades) FILTER (start >= hour_ago), 0)::BIGINT AS transaction_count_1h,
+           coalesce(sum(quote_volume) FILTER (start >= hour_ago), 0.0) AS total_trade_volume_1h,
+           arg_min(open, start) AS open_24h, max(high) AS high_24h, min(low) AS low_24h,
+           arg_max(close, start) AS close_24h,
+           sum(volume) AS volume_24h, sum(quote_volume) AS quote_volume_24h, sum(trades)::BIGINT AS trades_24h
+    FROM candles,
+         (SELECT date_trunc('minute', clock::TIMESTAMP) - INTERVAL 59 MINUTES AS hour_ago,
+                 date_trunc('minute', clock::TIMESTAMP) - INTERVAL 1439 MINUTES AS day_ago FROM _tape.meta)
+    WHERE interval = '1m' AND trades > 0 AND start >= day_ago
+    GROUP BY instrument
+    """,
+}
+"""What makes each view, by its name, once those of the records are there."""
