@@ -79,6 +79,27 @@ LISTINGS = (
 )
 
 
+_STEPS = {
+    "binance": {"BTC": (2, 5), "ETH": (2, 4), "SOL": (2, 3), "XRP": (4, 1), "ADA": (4, 1), "LTC": (2, 3)},
+    "bybit": {"BTC": (1, 6), "ETH": (2, 5), "SOL": (2, 3), "XRP": (4, 2), "ADA": (4, 2), "LTC": (2, 5)},
+    "bybitlinear": {"BTC": (1, 3), "ETH": (2, 2), "SOL": (2, 1), "XRP": (4, 1), "ADA": (4, 0), "LTC": (2, 1)},
+    "kraken": {"BTC": (1, 8)},
+    "okx": {"BTC": (1, 8)},
+    "bitmex": {"BTC": (1, 6)},
+    "bitstamp": {"BTC": (0, 8), "ETH": (1, 8)},
+}
+"""Decimals of price and size where a venue has other steps than the listing says, by venue and base."""
+
+
+def listings_at(venue: str, listings: Iterable[Listing]) -> tuple[Listing, ...]:
+    """Return the listings with the steps that they have at a venue."""
+    steps = _STEPS.get(venue, {})
+    own = [(listing, steps.get(listing.base, (listing.price_decimals, listing.size_decimals))) for listing in listings]
+    return tuple(
+        msgspec.structs.replace(listing, price_decimals=price, size_decimals=size) for listing, (price, size) in own
+    )
+
+
 def choose(symbols: Iterable[str]) -> tuple[Listing, ...]:
     """Return the listings of those symbols in that order, all of them if none is named. Raises ConfigError."""
     known = {listing.symbol: listing for listing in LISTINGS}

@@ -56,6 +56,8 @@ def _livecoinwatch(market: Market) -> SimVenue:
     return SimVenue(NoFeed(), LiveCoinWatchRest(market), lambda opening: None)
 
 
+REFERENCE: Final = "coinbase"
+"""The venue that has the common price; the others trade at a premium over it."""
 VENUES: Final[Mapping[str, Callable[[Market], SimVenue]]] = {
     "coinbase": _coinbase,
     "kraken": _kraken,

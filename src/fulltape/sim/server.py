@@ -10,32 +10,28 @@ import contextlib
 import os
 import secrets
 from collections.abc import Callable
-from random import Random
 from typing import Self
 
 import msgspec
 
 from fulltape.clock import SECOND_NS, Clock, SystemClock
 from fulltape.errors import ConfigError, did_you_mean
-from fulltape.sim.events import Event
 from fulltape.sim.faults import NO_FAULTS, Faults
-from fulltape.sim.instruments import choose
+from fulltape.sim.instruments import choose, listings_at
 from fulltape.sim.market import STEP_NS, Market
-from fulltape.sim.registry import VENUES
-from fulltape.sim.venue_server import HOST, VenueServer
+from fulltape.sim.registry import REFERENCE, VENUES
+from fulltape.sim.venue_server import HOST, Terms, VenueServer
 
 TOKEN_VARIABLE = "FULLTAPE_SIM_TOKEN"
 ALL_VENUES = "all"
 
 _MOST_PAST_TRADES = 50_000
-_MOST_AT_ONCE_NS = SECOND_NS // 4
-_MOST_BEHIND_NS = 10 * SECOND_NS
 
 
 class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What to simulate and where.
 
-    ``venues`` share one market; ``all`` names every one there is. ``port`` is the first one's WebSocket port and the
+    ``venues`` show markets with nearly the same prices; ``all`` names every one there is. ``port`` is the first one's WebSocket port and the
     one after it REST, the next venue has the two ports after these; 0 takes free ones. ``symbols`` empty means all.
     ``history_s`` seconds of trades lie before the start, fewer at high rates, and ``past_days`` of bars before them.
     ``token`` guards the faults; empty takes it from the environment or makes one up. A client with more than
@@ -47,6 +43,7 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
     port: int = 0
     seed: int = 1
     trades_per_s: float = 50.0
+    """At each venue, over all its products."""
     history_s: float = 300.0
     past_days: float = 1.0
     kept_trades: int = 100_000
@@ -81,9 +78,9 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SimServer:
-    """The simulated venues. Use as ``async with SimServer(config) as sim``; then the ``venues`` have addresses.
+    """The simulated venues, each with a market of its own. Use as ``async with SimServer(config) as sim``; then the ``venues`` have addresses.
 
-    ``trading`` is the task that runs the market: it ends only by an error of this program.
+    ``trading`` is the task that runs the markets: it ends only by an error of this program.
     """
 
     trading: asyncio.Task[None]
@@ -93,29 +90,18 @@ class SimServer:
         self.config = config
         self.token = config.token or os.environ.get(TOKEN_VARIABLE, "") or secrets.token_urlsafe(16)
         self._clock = clock or SystemClock()
-        history_s = min(config.history_s, _MOST_PAST_TRADES / config.trades_per_s)
-        self.market = Market(
-            config.seed,
-            self._clock.now_ns() - int(history_s * SECOND_NS),
-            choose(config.symbols),
-            trades_per_s=config.trades_per_s,
-            past_days=config.past_days,
-            kept_trades=config.kept_trades,
-        )
-        while self.market.now_ns + STEP_NS <= self._clock.now_ns():
-            self._advance()  # nobody wants these events
-        self.venues = {
-            name: VenueServer(VENUES[name](self.market), self, self._clock, config.write_limit)
-            for name in config.chosen()
-        }
-        self._faults = config.faults
-        self._accepted = 0
+        self.venues = {name: self._venue(name) for name in config.chosen()}
         self._cleanup = contextlib.AsyncExitStack()
 
     @property
+    def market(self) -> Market:
+        """The market of the first venue."""
+        return self._first.market
+
+    @property
     def faults(self) -> Faults:
-        """The faults in force."""
-        return self._faults
+        """The faults in force at the first venue."""
+        return self._first.faults
 
     @property
     def connections(self) -> int:
@@ -125,12 +111,16 @@ class SimServer:
     @property
     def ws_url(self) -> str:
         """The WebSocket address of the first venue."""
-        return next(iter(self.venues.values())).ws_url
+        return self._first.ws_url
 
     @property
     def rest_url(self) -> str:
         """The REST address of the first venue."""
-        return next(iter(self.venues.values())).rest_url
+        return self._first.rest_url
+
+    @property
+    def _first(self) -> VenueServer:
+        return next(iter(self.venues.values()))
 
     async def __aenter__(self) -> Self:
         """Bind all ports and start trading. Raises ConfigError if a port is taken."""
@@ -152,38 +142,32 @@ class SimServer:
         await self._cleanup.aclose()
 
     def set_faults(self, faults: Faults) -> None:
-        """Change the faults of the open connections, and of those to come."""
-        # a hang hits those who are connected when it begins: who reconnects meanwhile is served
-        begins = faults.hang and not self._faults.hang
-        self._faults = faults
+        """Change the faults of every venue; see `VenueServer.set_faults` for those of one."""
         for venue in self.venues.values():
-            venue.set_faults(faults, begins=begins)
-
-    def disconnect(self) -> None:
-        """Cut every client off, once."""
-        for venue in self.venues.values():
-            venue.disconnect()
-
-    def chance(self) -> Random:
-        """Return the chance of a new connection's faults: the same for the n-th connection of every run."""
-        self._accepted += 1
-        return Random(f"{self.config.seed}/connection/{self._accepted}")
+            venue.set_faults(faults)
 
     def tick(self) -> None:
-        """Let the market go on towards the clock's time and send what happened.
-
-        After a pause of more than ten seconds, as of a laptop asleep, whole minutes that nobody saw are left out.
-        """
+        """Let the markets go on towards the clock's time and send what happened."""
         now_ns = self._clock.now_ns()
-        if now_ns - self.market.now_ns > _MOST_BEHIND_NS:
-            self.market.skip(now_ns)
-        events = self._advance()
         for venue in self.venues.values():
-            venue.tell(events, now_ns)
+            venue.tick(now_ns)
 
-    def _advance(self) -> list[Event]:
-        """Advance towards the clock's time, at most so far that clients and REST need not wait."""
-        return self.market.advance(min(self._clock.now_ns(), self.market.now_ns + _MOST_AT_ONCE_NS))
+    def _venue(self, name: str) -> VenueServer:
+        config, now_ns = self.config, self._clock.now_ns()
+        history_s = min(config.history_s, _MOST_PAST_TRADES / config.trades_per_s)
+        market = Market(
+            config.seed,
+            now_ns - int(history_s * SECOND_NS),
+            listings_at(name, choose(config.symbols)),
+            venue="" if name == REFERENCE else name,
+            trades_per_s=config.trades_per_s,
+            past_days=config.past_days,
+            kept_trades=config.kept_trades,
+        )
+        while market.now_ns + STEP_NS <= self._clock.now_ns():
+            market.advance(self._clock.now_ns())  # nobody wants these events
+        terms = Terms(self.token, config.seed, config.faults, config.write_limit)
+        return VenueServer(VENUES[name](market), market, terms, self._clock)
 
     async def _run(self) -> None:
         while True:
