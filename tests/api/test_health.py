@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from tests.api.scene import Api, FakeBackend, feed
@@ -44,7 +45,8 @@ async def test_ready_once_the_store_can_be_read(backend: FakeBackend, api: Api) 
 
 async def test_metrics_say_what_the_status_says(backend: FakeBackend, api: Api) -> None:
     backend.number = 42
-    backend.feeds = (feed(state=FeedState.DOWN),)
+    polled = msgspec.structs.replace(feed("LIVECOINWATCH-1"), credits_left=9_120)
+    backend.feeds = (feed(state=FeedState.DOWN), polled)
     answer = await api.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     families = {family.name: family for family in text_string_to_metric_families(answer.text)}
@@ -62,5 +64,7 @@ async def test_metrics_say_what_the_status_says(backend: FakeBackend, api: Api) 
     assert values["fulltape_feed_state", "COINBASE", "COINBASE-1", "down"] == 1
     assert values["fulltape_feed_state", "COINBASE", "COINBASE-1", "live"] == 0
     assert values["fulltape_feed_received_frames_total", "COINBASE", "COINBASE-1"] == 10
+    assert values["fulltape_feed_credits", "COINBASE", "LIVECOINWATCH-1"] == 9_120
+    assert ("fulltape_feed_credits", "COINBASE", "COINBASE-1") not in values
     assert values["fulltape_stream_clients",] == 0
     assert values["fulltape_build_info", "1", "false"] == 1

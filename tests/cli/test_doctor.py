@@ -109,6 +109,42 @@ def test_a_taken_port_and_a_silent_venue_are_warnings(config: Callable[[str], Pa
     assert find(findings, "COINBASE").verdict is Verdict.WARNING
 
 
+@pytest.mark.parametrize(
+    ("keys", "verdict", "detail"),
+    [
+        ((), Verdict.BAD, "none in the environment"),
+        (("KEY",), Verdict.BAD, "not FULLTAPE_ALPACA_SECRET"),
+        (("KEY", "SECRET"), Verdict.GOOD, "FULLTAPE_ALPACA_KEY and FULLTAPE_ALPACA_SECRET: set"),
+    ],
+)
+def test_keys_are_there_or_not_and_never_shown(
+    config: Callable[[str], Path],
+    venue_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    keys: tuple[str, ...],
+    verdict: Verdict,
+    detail: str,
+) -> None:
+    for name in ("KEY", "SECRET"):
+        monkeypatch.delenv(f"FULLTAPE_ALPACA_{name}", raising=False)
+    for name in keys:
+        monkeypatch.setenv(f"FULLTAPE_ALPACA_{name}", "hush")
+    here = f"127.0.0.1:{venue_port}"
+    file = config(f"[venues.alpaca]\nurl = 'ws://{here}'\nrest_url = 'http://{here}'\n")
+    findings = list(examine(file, dev=False))
+    found = find(findings, "ALPACA keys")
+    assert (found.verdict, detail in found.detail) == (verdict, True)
+    assert "hush" not in repr(findings)
+    assert not any(one.what == "COINBASE keys" for one in findings)
+
+
+def test_a_venue_without_a_stream_is_asked_where_it_has_something(
+    config: Callable[[str], Path], venue_port: int
+) -> None:
+    file = config(f"[venues.livecoinwatch]\nrest_url = 'http://127.0.0.1:{venue_port}'\n")
+    assert [one.verdict for one in examine(file, dev=False) if one.what == "LIVECOINWATCH"] == [Verdict.GOOD]
+
+
 def test_a_switched_off_venue_is_not_asked(config: Callable[[str], Path]) -> None:
     assert all(one.what != "COINBASE" for one in examine(config("enabled = false\n"), dev=False))
 

@@ -54,6 +54,9 @@ def _feeds(feeds: tuple[FeedStatus, ...]) -> Iterator[Metric]:
     frames = CounterMetricFamily("fulltape_feed_received_frames", "Frames received.", labels=labels)
     size = CounterMetricFamily("fulltape_feed_received_bytes", "Bytes received.", labels=labels)
     reconnects = CounterMetricFamily("fulltape_feed_reconnects", "Connections after the first.", labels=labels)
+    credits = GaugeMetricFamily(
+        "fulltape_feed_credits", "Credits left today, of venues that count them.", labels=labels
+    )
     for feed in feeds:
         names = [feed.name, feed.venue]
         for member in FeedState:
@@ -61,10 +64,12 @@ def _feeds(feeds: tuple[FeedStatus, ...]) -> Iterator[Metric]:
         if feed.last_frame_age_s is not None:
             age.add_metric(names, feed.last_frame_age_s)
         stale.add_metric(names, len(feed.stale_instruments))
+        if feed.credits_left is not None:
+            credits.add_metric(names, feed.credits_left)
         frames.add_metric(names, feed.frames)
         size.add_metric(names, feed.bytes)
         reconnects.add_metric(names, feed.reconnects)
-    yield from (state, age, stale, frames, size, reconnects)
+    yield from (state, age, stale, credits, frames, size, reconnects)
 
 
 def _engine(engine: EngineStatus) -> Iterator[Metric]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import importlib.metadata
+import os
 import platform
 import shutil
 import socket
@@ -24,6 +25,7 @@ from fulltape.errors import ConfigError
 
 if TYPE_CHECKING:
     from fulltape.engine.config import Config
+    from fulltape.venues.base import VenueSpec
 
 _PACKAGES: Final = ("duckdb", "litestar", "msgspec", "numba", "numpy", "picows", "pyarrow", "uvloop", "zstandard")
 _ENOUGH_DISK: Final = 5 << 30
@@ -184,8 +186,26 @@ def _venues(config: Config) -> Iterator[Finding]:
     from fulltape.cli.wiring import followed_venues
 
     for venue, followed in followed_venues(config):
-        for url in (followed.url or venue.spec.ws_url, followed.rest_url or venue.spec.rest_url):
-            yield _reachable(venue.spec.name, url)
+        spec = venue.spec
+        if spec.keyed_channels.intersection(followed.channels or spec.default_channels) and not config.store.simulated:
+            yield _keys(spec)
+        stream = () if spec.polling else (followed.url or spec.ws_url,)
+        for url in (*stream, followed.rest_url or spec.rest_url):
+            yield _reachable(spec.name, url)
+
+
+def _keys(spec: VenueSpec) -> Finding:
+    """Tell whether the environment has a venue's keys, and never what they are."""
+    from fulltape.engine.config import credentials
+
+    names = " and ".join(spec.credential_variables)
+    try:
+        found = credentials(spec.credential_variables, os.environ)
+    except ConfigError as error:
+        return Finding(f"{spec.name} keys", Verdict.BAD, str(error), f"set {names}, or none of them")
+    if found is None:
+        return Finding(f"{spec.name} keys", Verdict.BAD, "none in the environment", f"set {names}")
+    return Finding(f"{spec.name} keys", Verdict.GOOD, f"{names}: set")
 
 
 def _reachable(name: str, url: str) -> Finding:
