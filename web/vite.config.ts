@@ -34,6 +34,7 @@ export default defineConfig({
     outDir: "../src/fulltape/web/dist",
     emptyOutDir: true,
     modulePreload: { polyfill: false },
+    rolldownOptions: { input: ["index.html", "sql/index.html"] },
     license: { fileName: "licences.md" },
   },
   server: { proxy: { "/api": { target: "http://127.0.0.1:8000", ws: true } } },

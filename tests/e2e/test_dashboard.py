@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pytest
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
@@ -253,3 +253,35 @@ def test_a_lost_stream_is_said_and_resumed(reader: Reader) -> None:
     assert requests
     assert all(json.loads(request)["since"] > 0 for request in requests)
     reader.changes(page.get_by_test_id(f"watch-{BTC}").get_by_test_id("price").inner_text)
+
+
+def test_the_tape_is_asked_in_sql(reader: Reader) -> None:
+    page = reader.page
+    page.get_by_role("link", name="SQL").click()
+    expect(page.get_by_test_id("simulated")).to_contain_text("SIMULATED")
+    page.get_by_role("button", name="trades", exact=True).click()
+    expect(page.get_by_role("cell", name="aggressor_side")).to_be_visible()
+
+    page.get_by_role("button", name="Trades and turnover of the last hour").click()
+    expect(page.get_by_role("cell", name=BTC)).to_be_visible()
+    expect(page.get_by_role("status")).to_have_text(re.compile(r"^\d+ rows in \d+ ms$"))
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save csv").click()
+    assert BTC in Path(download.value.path()).read_text()
+    assert reader.complaints == []
+
+    page.get_by_label("Query").fill("DELETE FROM trades")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("alert").filter(has_text="one SELECT")).to_be_visible()
+
+
+def test_an_endless_query_is_stopped_by_its_reader(reader: Reader) -> None:
+    page = reader.page
+    page.get_by_role("link", name="SQL").click()
+    page.get_by_label("Query").fill("SELECT count(*) FROM range(90000000000000)")
+    page.keyboard.press("Control+Enter")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.get_by_role("alert").filter(has_text="Stopped.")).to_be_visible()
+    page.get_by_label("Query").fill("SELECT 40 + 2 AS answer")
+    page.keyboard.press("Control+Enter")
+    expect(page.get_by_role("cell", name="42")).to_be_visible()
