@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Final
 
 from fulltape.clock import SECOND_NS
 from fulltape.engine.known import Known
@@ -18,6 +19,8 @@ from fulltape.records import TRADES
 from fulltape.records.page import Page, Unfillable
 from fulltape.stores.base import Selection
 from fulltape.venues.base import Paging
+
+_SLACK_NS: Final = SECOND_NS
 
 
 class Archive:
@@ -44,6 +47,16 @@ class Archive:
             cursor = await self._cursor(source, stop)
             async for page in self._committed(trade_pages(source, first, stop, cursor)):
                 yield page
+
+    async def trades_again(self, source: Source, start: int, end: int) -> AsyncIterator[Page]:
+        """Fetch all trades with start <= trade < end, stored or not; yield each page once it is committed.
+
+        A little more is asked for on both sides: ids tell that a trade is missing, but its time may lie outside of
+        those of its neighbours. Raises what `trade_pages` raises.
+        """
+        cursor = await self._cursor(source, end + _SLACK_NS)
+        async for page in self._committed(trade_pages(source, start - _SLACK_NS, end + _SLACK_NS, cursor)):
+            yield page
 
     async def missing_bars(self, source: Source, interval_s: int, start: int, end: int) -> list[tuple[int, int]]:
         """Return the ranges of bars that are not stored, newest first."""

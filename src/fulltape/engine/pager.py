@@ -33,6 +33,11 @@ class Source:
     fetch: Fetch
     clock: Clock
 
+    @property
+    def name(self) -> str:
+        """What people are told."""
+        return f"{self.venue.spec.name} {self.venue_symbol}"
+
 
 async def bar_pages(source: Source, interval_s: int, start: int, end: int) -> AsyncIterator[Page]:
     """Yield the bars with start <= bar < end, newest page first.

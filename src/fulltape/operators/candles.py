@@ -84,7 +84,7 @@ class Candles:
         self._outages = Outages()
         self._stale: dict[tuple[int, int, int], int] = {}
         self._doubtful: list[Stretch] = []
-        self._mixed: dict[tuple[int, int], tuple[int, bool]] = {}
+        self._mixed: dict[int, dict[int, tuple[int, bool]]] = {}
         self._resting: dict[int, int] = {}
 
     @property
@@ -108,8 +108,8 @@ class Candles:
         return int(self._state.marks[instrument, cascade.MARKS + self._lengths_s.index(interval_s)])
 
     def is_mixed(self, instrument: int, interval_s: int, start: int) -> bool:
-        """Return whether an open window holds figures of the venue's bars."""
-        return self._mixed.get((instrument, interval_s), (NULL_INT, False))[0] == start
+        """Return whether an open window, or a finer one inside it, was filled up with figures of the venue's bars."""
+        return self._mixed_in(instrument, interval_s, start) is not None
 
     def fill_up(self, instrument: int, window: Batch, *, is_mixed: bool) -> None:
         """Make an open window's cell again: ``window`` is one candle, rolled up from its finer ones that are final.
@@ -121,9 +121,10 @@ class Candles:
         trades = int(window["trades"][0])
         cells.put(self._state.floats[instrument, place], self._state.ints[instrument, place], window)
         self._state.marks[instrument, [cascade.CHANGED, cascade.OPENED]] = 1
-        self._mixed.pop((instrument, interval_s), None)
+        mixed = self._mixed.setdefault(instrument, {})
+        mixed.pop(interval_s, None)
         if is_mixed:
-            self._mixed[instrument, interval_s] = (start, trades != NULL_INT)
+            mixed[interval_s] = (start, trades != NULL_INT)
 
     def apply(self, step: Step) -> list[Batch]:
         """Take one step and return the candles that became final or changed; the last row of a key counts."""
@@ -194,7 +195,7 @@ class Candles:
             for array, raw in zip(self._state, (saved.floats, saved.ints, saved.marks), strict=True):
                 array[code] = np.frombuffer(raw, array.dtype).reshape(array.shape[1:])
             self._outages.restore(code, saved.outages)
-            self._mixed.update({(code, interval_s): window for interval_s, window in saved.mixed.items()})
+            self._mixed[code] = saved.mixed
             self._note_following(code)
 
     def forget(self, instruments: Iterable[int]) -> None:
@@ -206,7 +207,7 @@ class Candles:
         self._resting = {code: since for code, since in self._resting.items() if code not in codes}
         self._stale = {key: late for key, late in self._stale.items() if key[0] not in codes}
         self._doubtful = [stretch for stretch in self._doubtful if stretch.instrument not in codes]
-        self._mixed = {key: window for key, window in self._mixed.items() if key[0] not in codes}
+        self._mixed = {code: windows for code, windows in self._mixed.items() if code not in codes}
 
     def _run(
         self, state: cascade.State, trades: cascade.Trades, clock: int, first_code: int = 0
@@ -302,15 +303,23 @@ class Candles:
 
     def _mark_mixed(self, columns: dict[str, Array]) -> None:
         """Say of the rows of mixed windows that bars are in them, which do not tell who bought."""
-        keys = zip(columns["instrument"].tolist(), columns["interval"].tolist(), strict=True)
-        starts = columns["start"].tolist()
-        for row, key in enumerate(keys):
-            start, counts_trades = self._mixed.get(key, (NULL_INT, False))
-            if start == starts[row]:
+        names = ("instrument", "interval", "start")
+        for row, window in enumerate(zip(*(columns[name].tolist() for name in names), strict=True)):
+            counts_trades = self._mixed_in(*window)
+            if counts_trades is not None:
                 columns["source"][row] = CandleSource.VENUE_BAR
                 columns["taker_buy_volume"][row] = np.nan
                 if not counts_trades:
                     columns["trades"][row] = NULL_INT
+
+    def _mixed_in(self, instrument: int, interval_s: int, start: int) -> bool | None:
+        """Return None of a window that holds trades only, else whether the number of its trades is known."""
+        found = [
+            counts
+            for finer_s, (first, counts) in self._mixed.get(instrument, {}).items()
+            if finer_s <= interval_s and start <= first < start + interval_s * SECOND_NS
+        ]
+        return all(found) if found else None
 
     def _lengths_where(self, column: int) -> tuple[int, ...]:
         return tuple(s for s, wanted in zip(self._lengths_s, self._plan[:, column], strict=True) if wanted)
@@ -318,7 +327,7 @@ class Candles:
     def _save(self, code: int) -> bytes:
         seconds, outages = int(self._plan[0, cascade.CELLS]), self._outages.save(code)
         floats, ints, marks = (array[code].tobytes() for array in self._state)
-        mixed = {interval_s: window for (other, interval_s), window in self._mixed.items() if other == code}
+        mixed = self._mixed.get(code, {})
         return msgspec.msgpack.encode(_Saved(self._lengths_s, seconds, floats, ints, marks, outages, mixed))
 
     def _reserve(self, instruments: int) -> None:
