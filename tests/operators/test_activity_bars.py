@@ -57,9 +57,11 @@ def test_nothing_configured_makes_nothing() -> None:
 @pytest.mark.parametrize("basis", BarBasis)
 def test_bars_are_those_of_pandas(basis: BarBasis) -> None:
     batch = simulated_trades(20_000)
-    names = {BarBasis.TICKS: "ticks", BarBasis.VOLUME: "volume", BarBasis.VALUE: "value"}
-    threshold = {BarBasis.TICKS: 500, BarBasis.VOLUME: 90.0, BarBasis.VALUE: 4e6}[basis]
-    config = ActivityBarConfig(**{"ticks": 0, names[basis]: threshold})
+    threshold, config = {
+        BarBasis.TICKS: (500.0, ActivityBarConfig(ticks=500)),
+        BarBasis.VOLUME: (90.0, ActivityBarConfig(ticks=0, volume=90.0)),
+        BarBasis.VALUE: (4e6, ActivityBarConfig(ticks=0, value=4e6)),
+    }[basis]
     (found,) = ActivityBars(config).apply(Step({"trades": batch}, 0))
     for code in range(4):
         rows = frame(batch, code)

@@ -45,7 +45,7 @@ def expected(times: Array, prices: Array, period: int) -> Array:
     memory = pd.DataFrame({"time": times[last], "reference": prices[last]})
     asked = pd.DataFrame({"time": times - period, "price": prices})
     found = pd.merge_asof(asked, memory, on="time", direction="backward", tolerance=period)
-    return (100.0 * (found["price"] / found["reference"] - 1.0)).to_numpy()
+    return np.asarray(100.0 * (found["price"] / found["reference"] - 1.0))
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -43,7 +43,7 @@ def test_a_price_on_an_edge_belongs_to_the_step_that_it_opens() -> None:
     assert profile.volumes.tolist() == [5.0, 0.0, 0.0, 0.0, 2.0]
     np.testing.assert_allclose(profile.prices, [0.3, 0.4, 0.5, 0.6, 0.7])
     assert profile.point_of_control == pytest.approx(0.3)
-    assert (profile.value_area_low, profile.value_area_high) == (pytest.approx(0.3), pytest.approx(0.4))
+    assert [profile.value_area_low, profile.value_area_high] == pytest.approx([0.3, 0.4])
 
 
 def test_the_value_area_grows_by_the_larger_neighbour_the_upper_if_equal() -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 from tests.conformance.operators import Item, Tape
 from tests.operators.tape import NOON, SECOND, T, trades
 
-from fulltape.records import AggressorSide, Batch, Origin
+from fulltape.records import TRADES, AggressorSide, Array, Batch, Origin
 
 _GAPS = (0, 1, SECOND // 3, SECOND, 40 * SECOND, 3_700 * SECOND)
 _DELAYS = (0, 0, 0, 0, SECOND // 2, 5 * SECOND, 90 * SECOND)
@@ -43,11 +43,10 @@ def items(rows: Iterable[T]) -> Tape:
 
 
 def simulated_trades(count: int, seed: int = 5) -> Batch:
-    """Return trades in order of time: a random walk of 4 instruments, 40 trades a second."""
+    """Return trades in order of time: a random walk of 4 instruments, 20 trades a second."""
     random = np.random.default_rng(seed)
-    time = NOON + np.sort(random.integers(0, count * SECOND // 40, count))
-    batch = trades([])
-    columns = {
+    time = NOON + np.sort(random.integers(0, count * SECOND // 20, count))
+    columns: dict[str, Array] = {
         "instrument": random.integers(0, 4, count).astype(np.int32),
         "trade_id": np.arange(count),
         "trade_id_high": np.zeros(count, np.int64),
@@ -58,7 +57,7 @@ def simulated_trades(count: int, seed: int = 5) -> Batch:
         "ingest_time": time + 50_000_000,
         "origin": np.zeros(count, np.uint8),
     }
-    return Batch(batch.schema, columns)
+    return Batch(TRADES, columns)
 
 
 def frame(batch: Batch, code: int) -> pd.DataFrame:

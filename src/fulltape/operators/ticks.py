@@ -129,7 +129,7 @@ def _tick(f: Array, n: Array, y: int, alpha: float, price: float) -> None:
         f[y, _EWMA], f[y, _COV], f[y, _WEIGHTS2] = price, 0.0, 1.0
     else:
         old = f[y, _EWMA]
-        mean = keep * old + alpha * price
+        mean = old + alpha * (price - old)  # in this form equal prices have exactly no spread
         f[y, _COV] = keep * (f[y, _COV] + (old - mean) ** 2) + alpha * (price - mean) ** 2
         f[y, _WEIGHTS2] = keep * keep * f[y, _WEIGHTS2] + alpha * alpha
         f[y, _EWMA] = mean
