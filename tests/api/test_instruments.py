@@ -22,7 +22,7 @@ BODY = {"instruments": [SOL.id]}
 @pytest.fixture
 async def api(backend: FakeBackend, tmp_path: Path) -> AsyncIterator[Api]:
     """The application, which knows a token that may write."""
-    TokenFile(tmp_path / "tokens.json").add(token("write", Scope.WRITE, "ft_write"))
+    TokenFile(tmp_path / "tokens.json").add(token("write", "ft_write", Scope.WRITE))
     backend.following.ids, backend.following.offers = {BTC}, (SOL,)
     async with call(backend, tokens=tmp_path / "tokens.json") as running:
         yield running

@@ -18,7 +18,8 @@ from fulltape.records import CoverageState
 from fulltape.stores.duckdb import DuckDbStore
 
 WITHOUT_PARAMETERS = ["/health", "/ready", "/api/v1/status"]
-WITH_PARAMETERS = [f"/api/v1/{name}" for name in ("trades", "quotes", "candles", "coverage", "last", "instruments")]
+RECORDS = ("trades", "quotes", "candles", "coverage", "last")
+WITH_PARAMETERS = [f"/api/v1/{name}" for name in (*RECORDS, "instruments", "venues/{venue}/instruments")]
 quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -55,4 +56,5 @@ def test_what_it_does_not_allow_is_refused_with_a_problem(path: str, api_schema:
 
 
 def test_every_call_is_tested(api_schema: schemathesis.BaseSchema) -> None:
-    assert sorted(api_schema) == sorted(WITHOUT_PARAMETERS + WITH_PARAMETERS)
+    reads = [path for path, methods in api_schema.raw_schema["paths"].items() if "get" in methods]
+    assert sorted(reads) == sorted(WITHOUT_PARAMETERS + WITH_PARAMETERS)

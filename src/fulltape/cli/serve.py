@@ -7,7 +7,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,6 +43,8 @@ class Plan:
     config: Config
     simulate: bool
     may_simulate: bool
+    file: Path | None = None
+    """Where the configuration was read from, and is read again on SIGHUP."""
 
 
 def up(
@@ -63,7 +65,7 @@ def record(
     chosen = plan(config_file, port, db, live=not sim, sim=sim)
     capture = msgspec.structs.replace(chosen.config.capture, enabled=True, directory=str(directory))
     config = msgspec.structs.replace(chosen.config, capture=capture)
-    _start(Plan(config, chosen.simulate, chosen.may_simulate))
+    _start(replace(chosen, config=config))
 
 
 def plan(config_file: Path | None, port: int | None, db: Path | None, *, live: bool, sim: bool) -> Plan:
@@ -81,7 +83,7 @@ def plan(config_file: Path | None, port: int | None, db: Path | None, *, live: b
         db = simulated_path(config.store.path)
     if db is not None:
         config = msgspec.structs.replace(config, store=msgspec.structs.replace(config.store, path=str(db)))
-    return Plan(config, sim, may_simulate=not (live or sim or config_file))
+    return Plan(config, sim, may_simulate=not (live or sim or config_file), file=config_file)
 
 
 def simulated_path(path: str) -> Path:
@@ -112,7 +114,7 @@ async def serve(chosen: Plan, listening: socket.socket, stop: asyncio.Event) -> 
     """Start everything and run until ``stop``. Raises FulltapeError when it cannot, or must not go on."""
     async with _sources(chosen, stop) as config:
         if not stop.is_set():
-            await _run(config, listening, stop)
+            await _run(config, chosen.file, listening, stop)
 
 
 @contextlib.asynccontextmanager
@@ -171,9 +173,10 @@ async def _anybody_answers(config: Config, stop: asyncio.Event) -> bool:
     return False
 
 
-async def _run(config: Config, listening: socket.socket, stop: asyncio.Event) -> None:
+async def _run(config: Config, file: Path | None, listening: socket.socket, stop: asyncio.Event) -> None:
     from fulltape.api.server import server_config
     from fulltape.cli import wiring
+    from fulltape.cli.reloading import Reloader, reloading_on_hangup
     from fulltape.cli.web import WebServer
 
     def announce() -> None:
@@ -185,13 +188,16 @@ async def _run(config: Config, listening: socket.socket, stop: asyncio.Event) ->
         )
 
     with wiring.open_store(Path(config.store.path), simulated=config.store.simulated) as store:
-        engine = wiring.supervisor(config, store, wiring.recorder(config.capture))
+        recorder = wiring.recorder(config.capture)
+        engine = wiring.supervisor(config, store, recorder)
         app, api = wiring.web_app(engine, config)
         web = WebServer(server_config(app, host=config.server.host, port=0, config=api), announce)
+        reloader = Reloader(file, config, lambda changed: engine.renew(wiring.feeds(changed, recorder)))
         running = asyncio.create_task(engine.run())
         serving = asyncio.create_task(web.serve(sockets=[listening]))
         stopped = asyncio.create_task(stop.wait())
-        await asyncio.wait({running, serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        with reloading_on_hangup(reloader):
+            await asyncio.wait({running, serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         web.should_exit = True
         running.cancel()
         stopped.cancel()

@@ -95,27 +95,33 @@ def followed_venues(config: Config) -> Iterator[tuple[Venue, VenueConfig]]:
 
 def supervisor(config: Config, store: Store, recorder: Recorder | None) -> Supervisor:
     """Put a running fulltape together. Raises ConfigError for what a venue does not offer, and if none is enabled."""
-    clock, random = SystemClock(), Random()
-    feeds = [
-        feed
-        for source, followed in followed_venues(config)
-        for feed in _feeds(source, followed, config.store, clock, random, recorder)
-    ]
-    if not feeds:
-        raise ConfigError(f"every venue is disabled ({', '.join(config.venues)}): set enabled = true for one of them")
     parts = Parts(
         store=store,
         bus=MemoryBus(),
         pipeline=pipeline(config, store),
-        clock=clock,
-        random=random,
-        feeds=feeds,
+        clock=SystemClock(),
+        random=Random(),
+        feeds=feeds(config, recorder),
         runner=runner_config(config.engine),
         max_queued_frames=config.engine.max_queued_frames,
         retention=Retention(config.store.retention),
         recorder=recorder,
+        history=config.history,
     )
     return Supervisor(parts)
+
+
+def feeds(config: Config, recorder: Recorder | None) -> list[Feed]:
+    """Return how the venues of a configuration are followed. Raises ConfigError as `supervisor` does."""
+    clock, random = SystemClock(), Random()
+    made = [
+        feed
+        for source, followed in followed_venues(config)
+        for feed in _feeds(source, followed, config.store, clock, random, recorder)
+    ]
+    if not made:
+        raise ConfigError(f"every venue is disabled ({', '.join(config.venues)}): set enabled = true for one of them")
+    return made
 
 
 def pipeline(config: Config, store: Store) -> Pipeline:
@@ -342,7 +348,7 @@ def _feed(
     fetch = _fetcher(source, rest_url, opened, clock, recorder)
     counted = _credits(source, store, clock)
     if not isinstance(source, PolledVenue) or counted is None:
-        return Feed(source, session, fetch)
+        return Feed(source, session, fetch, history=opened)
     purse = Purse(opened, counted)
     return Feed(source, session, fetch, lambda one, sink: Poller(source, one, purse, sink, clock, random))
 
