@@ -94,16 +94,29 @@ class StatisticsConfig(msgspec.Struct, frozen=True):
     bar_value: Annotated[float, msgspec.Meta(ge=0, le=1e15)] = 0.0
 
 
+class HistoryConfig(msgspec.Struct, frozen=True):
+    """What of the venues' history is fetched while fulltape runs.
+
+    ``warm_bars`` of each interval are there from the start (0: none). Trades that were missed are asked for, unless
+    that was more than ``refill_hours`` ago (0: never).
+    """
+
+    warm_bars: Annotated[int, msgspec.Meta(ge=0, le=100_000)] = 500
+    refill_hours: NotNegative = 24.0
+
+
 class VenueConfig(msgspec.Struct, frozen=True):
     """What is followed at one venue; empty fields mean the venue's own defaults.
 
-    ``instruments`` are wishes as in `fulltape.engine.wishes`: names and patterns.
+    ``instruments`` are wishes as in `fulltape.engine.wishes`: names and patterns. ``requests_per_s`` is how often its
+    REST interface may be asked.
     """
 
     instruments: tuple[str, ...] = ()
     channels: tuple[Channel, ...] = ()
     url: str = ""
     rest_url: str = ""
+    requests_per_s: NotNegative = 0.0
     enabled: bool = True
 
 
@@ -116,6 +129,7 @@ class Config(msgspec.Struct, frozen=True):
     engine: EngineConfig = EngineConfig()
     candles: CandlesConfig = CandlesConfig()
     statistics: StatisticsConfig = StatisticsConfig()
+    history: HistoryConfig = HistoryConfig()
     venues: Mapping[str, VenueConfig] = {}
 
     @classmethod

@@ -11,6 +11,7 @@ from fulltape.records import Instrument
 from fulltape.records.frames import FrameSink
 from fulltape.venues.base import RestRequest, Venue
 from fulltape.venues.poller import Poller
+from fulltape.venues.rest import RestClient
 from fulltape.venues.session import Session, SessionConfig
 
 Link = Session | Poller
@@ -22,13 +23,15 @@ class Feed:
     """How to follow a venue: its first connection, and how to ask its REST interface (None: do not ask).
 
     The symbols of ``session`` are wishes as in `fulltape.engine.wishes`. ``poller`` makes what asks a venue without a
-    stream, given how and where the answers go; None for a venue that has one.
+    stream, given how and where the answers go; None for a venue that has one. ``history`` opens what asks for the
+    venue's past; None leaves it alone.
     """
 
     venue: Venue
     session: SessionConfig
     fetch: Callable[[RestRequest], Awaitable[bytes]] | None = None
     poller: Callable[[SessionConfig, FrameSink], Poller] | None = None
+    history: Callable[[], RestClient] | None = None
 
     @property
     def wishes(self) -> Sequence[str]:

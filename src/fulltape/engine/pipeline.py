@@ -203,6 +203,16 @@ class Pipeline:
         asked = self._asked.get(connection)
         return asked is not None and any(contracts.is_unknown(self.table[code]) for code in asked.codes)
 
+    @property
+    def intervals_s(self) -> tuple[int, ...]:
+        """The lengths (s) of the candles, finest first."""
+        return self._candles.intervals_s
+
+    def listened_to(self, venue: str) -> list[int]:
+        """Return the instruments of a venue whose trades are subscribed to now."""
+        codes = frozenset().union(*self._listening.values())
+        return sorted(code for code in codes if self.table[code].venue == venue)
+
     def open_holes(self) -> tuple[int, int]:
         """Return how many holes in the ids are open, and how many trades they miss."""
         return self._sequencer.open_holes()

@@ -18,10 +18,12 @@ import fulltape
 from fulltape.bus.base import Bus
 from fulltape.capture.recorder import Recorder, Tee
 from fulltape.clock import Clock
+from fulltape.engine.config import HistoryConfig
 from fulltape.engine.connections import Connections
 from fulltape.engine.feed import Feed, Link
 from fulltape.engine.following import Following
 from fulltape.engine.intake import Intake
+from fulltape.engine.past import Past
 from fulltape.engine.pipeline import BookWanted, Outcome, Pipeline
 from fulltape.engine.runner import LiveClock, Runner, RunnerConfig
 from fulltape.errors import FatalError, FulltapeError, TransientError
@@ -50,6 +52,7 @@ class Parts:
     max_queued_frames: int = 200_000
     retention: Retention = field(default_factory=Retention)
     recorder: Recorder | None = None
+    history: HistoryConfig = field(default_factory=HistoryConfig)
     retry_s: float = 5.0
     """How long a part that failed rests before it begins again."""
     relist_s: float = 60.0
@@ -76,6 +79,8 @@ class Supervisor:
         self._runner = Runner(
             parts.pipeline, self._intake, parts.store, parts.bus, LiveClock(parts.clock), parts.runner, self._heard
         )
+        simulated, retry_s = parts.store.identity.simulated, parts.retry_s
+        self._past = Past(self._runner, parts.clock, parts.history, simulated=simulated, retry_s=retry_s)
         self._connections = Connections(self._runner, self._link, self._keep_link)
         self.following = Following(parts.feeds, self._connections, self._runner, parts.bus, parts.relist_s)
 
@@ -154,6 +159,11 @@ class Supervisor:
         self._asking = {
             name: asyncio.create_task(self._keep(partial(self.following.watch, feed)), name=f"list of {name}")
             for name, feed in venues.items()
+        }
+        self._asking |= {
+            f"past of {name}": asyncio.create_task(self._keep(partial(self._past.keep, feed)), name=f"past of {name}")
+            for name, feed in venues.items()
+            if feed.history
         }
 
     async def _stop(
