@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import enum
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 
 from fulltape.cli.output import tell, tell_simulated
 from fulltape.errors import ConfigError
+from fulltape.imports.kinds import Kind
 
 if TYPE_CHECKING:
     from fulltape.engine.config import Config
@@ -21,16 +21,6 @@ if TYPE_CHECKING:
     from fulltape.stores.base import Store
 
 _SHOWN_ERRORS: Final = 10
-
-
-class Kind(enum.StrEnum):
-    """The kinds of record that can be brought."""
-
-    TRADES = "trades"
-    QUOTES = "quotes"
-    BARS = "bars"
-    COINS = "coins"
-    TICKERS = "tickers"
 
 
 def register(app: typer.Typer) -> None:
@@ -70,30 +60,17 @@ def bring(  # noqa: PLR0913, PLR0917 - a parameter for each option
     from fulltape.engine.config import Config
     from fulltape.imports.bringing import Bringing
     from fulltape.imports.files import open_source
-    from fulltape.imports.form import KINDS, Form
+    from fulltape.imports.form import KINDS, Form, pairs
 
     config = Config.load(config_file) if config_file else Config()
-    fixed = pairs("--set", constants or ())
+    fixed = pairs(constants or ())
     if instrument is not None:
         fixed["instrument"] = instrument
-    form = Form(KINDS[kind], SystemClock().now_ns(), pairs("--map", columns or ()), fixed, frozenset(ignored or ()))
+    form = Form(KINDS[kind], SystemClock().now_ns(), pairs(columns or ()), fixed, frozenset(ignored or ()))
     brought = {file: Bringing(form, partial(open_source, file)) for file in files}
     for file, source in brought.items():
         _survey(file, source, skip_bad=skip_bad)
     run(lambda stop: _write(config, db, list(brought.values()), stop))
-
-
-def pairs(option: str, texts: Sequence[str]) -> dict[str, str]:
-    """Return ``field=text`` options as a mapping. Raises ConfigError for one that is none, or names a field again."""
-    found: dict[str, str] = {}
-    for text in texts:
-        name, is_pair, value = text.partition("=")
-        if not (is_pair and name and value):
-            raise ConfigError(f"{option} {text}: write it as FIELD={'VALUE' if option == '--set' else 'COLUMN'}")
-        if name in found:
-            raise ConfigError(f"{option} {text}: {name} was given before")
-        found[name] = value
-    return found
 
 
 def _survey(file: Path, source: Bringing, *, skip_bad: bool) -> None:

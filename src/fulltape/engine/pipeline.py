@@ -442,7 +442,8 @@ class Pipeline:
             fresh = delivered.unstored(
                 delivered.recoded(batch, codes), work.parts.get(batch.schema.name, ()), history.records
             )
-            receipt += Receipt(len(fresh), len(batch) - len(fresh))
+            if fresh.schema is not DEAD_LETTERS:
+                receipt += Receipt(len(fresh), len(batch) - len(fresh))
             work.add(fresh)
             if fresh.schema is TRADES:
                 self._note_delivered(fresh, delivery.ingest_time, work)

@@ -69,6 +69,15 @@ class Bringing:
                 yield Delivery(parts, self._instruments.described(), now, stretches)
                 stretches = {}
 
+    def whole(self) -> Delivery:
+        """Return everything that is good as one delivery, for what fits into memory; after `check`."""
+        parts = list(self.deliveries())
+        kinds: dict[str, list[Batch]] = {}
+        for batch in (batch for part in parts for batch in part.batches):
+            kinds.setdefault(batch.schema.name, []).append(batch)
+        batches = tuple(Batch.concat(batches) for batches in kinds.values())
+        return Delivery(batches, self._instruments.described(), self._form.now, self.survey.stretches)
+
     def _read(self) -> Iterator[tuple[Batch, Sequence[RowError]]]:
         for chunk in self._open():
             if chunk.columns:

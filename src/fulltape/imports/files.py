@@ -23,6 +23,7 @@ from fulltape.imports.form import Chunk, RowError
 CHUNK_ROWS: Final = 50_000
 _CSV_BLOCK: Final = 8 << 20
 _LONGEST_LINE: Final = 1 << 20
+_LONGEST_HEADING: Final = 1 << 16
 _SHOWN: Final = 60
 _COMPRESSED: Final = {".gz": "gzip", ".zst": "zstd"}
 
@@ -71,7 +72,29 @@ def _read_csv(stream: BinaryIO) -> Source:
         broken.append(RowError(row.number, "row", reason, row.text[:_SHOWN], row.text.encode()))
         return "skip"
 
-    reader = pa.csv.open_csv(
+    try:
+        reader = _open_csv(stream, heading, note)
+    except pa.ArrowInvalid as error:
+        if "Empty CSV file" not in str(error):
+            raise
+        return
+    first = 1
+    with closing(reader):
+        for batch in reader:
+            told = _among(broken, first, len(batch))
+            del broken[: len(told)]  # Arrow reads ahead: the others lie in batches to come
+            numbers = np.arange(first, first + len(batch) + len(told))
+            first += len(numbers)
+            rows = numbers[~np.isin(numbers, [error.row for error in told])]
+            yield Chunk(dict(zip(heading, batch.columns, strict=True)), rows, told)
+    if broken:
+        yield Chunk({name: pa.array([], pa.binary()) for name in heading}, np.empty(0, np.int64), tuple(broken))
+
+
+def _open_csv(
+    stream: BinaryIO, heading: list[str], note: Callable[[pa.csv.InvalidRow], str]
+) -> pa.csv.CSVStreamingReader:
+    return pa.csv.open_csv(
         stream,
         # One thread: only then are rows numbered.
         read_options=pa.csv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK, column_names=heading),
@@ -81,16 +104,14 @@ def _read_csv(stream: BinaryIO) -> Source:
             check_utf8=False, column_types=dict.fromkeys(heading, pa.binary()), null_values=[]
         ),
     )
-    first = 1
-    with closing(reader):
-        for batch in reader:
-            told, broken[:] = tuple(broken), []
-            numbers = np.arange(first, first + len(batch) + len(told))
-            first += len(numbers)
-            kept = numbers[~np.isin(numbers, [error.row for error in told])]
-            yield Chunk(dict(zip(heading, batch.columns, strict=True)), kept[: len(batch)], told)
-    if broken:
-        yield Chunk({name: pa.array([], pa.binary()) for name in heading}, np.empty(0, np.int64), tuple(broken))
+
+
+def _among(broken: Sequence[RowError], first: int, count: int) -> tuple[RowError, ...]:
+    """Return the broken rows, of those in order, that lie among ``count`` good ones from row ``first`` on."""
+    found = 0
+    while found < len(broken) and broken[found].row < first + count + found:
+        found += 1
+    return tuple(broken[:found])
 
 
 def _heading(stream: BinaryIO) -> list[str]:
@@ -98,7 +119,7 @@ def _heading(stream: BinaryIO) -> list[str]:
     line = bytearray()
     while not line.endswith(b"\n") and (byte := stream.read(1)):
         line += byte
-        if len(line) > _LONGEST_LINE:
+        if len(line) > _LONGEST_HEADING:
             raise ConfigError("the first line does not end: is this CSV?")
     try:
         names = next(csv.reader([line.decode("utf-8-sig")]), [])

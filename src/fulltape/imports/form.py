@@ -14,12 +14,13 @@ import pyarrow as pa
 from fulltape.clock import SECOND_NS, format_rfc3339
 from fulltape.errors import ConfigError, did_you_mean
 from fulltape.imports.convert import Converted, convert
+from fulltape.imports.kinds import Kind
 from fulltape.records import BARS, COINS, QUOTES, TICKERS, TRADES, Array, Batch, Instrument, Origin, Schema
 from fulltape.records.columns import Column, Physical, high
 from fulltape.records.instrument import is_instrument_id
 
-KINDS: Final = {schema.name: schema for schema in (TRADES, QUOTES, BARS, COINS, TICKERS)}
-"""What can be brought, by name."""
+KINDS: Final = {Kind(schema.name): schema for schema in (TRADES, QUOTES, BARS, COINS, TICKERS)}
+"""The schema of each kind that can be brought."""
 EARLIEST_NS: Final = 86_400 * SECOND_NS
 AHEAD_NS: Final = 3_600 * SECOND_NS
 _DEFAULTS: Final = {"aggressor_side": "UNKNOWN", "origin": Origin.IMPORT.name, "source": "QUOTE"}
@@ -68,6 +69,19 @@ class Checked:
 def is_optional(schema: Schema, column: Column) -> bool:
     """Return whether records may be brought without this column."""
     return column.nullable or column.name in _OURS - ({_ID} if schema is TICKERS else set())
+
+
+def pairs(texts: Sequence[str]) -> dict[str, str]:
+    """Return texts such as ``size=1`` as a mapping. Raises ConfigError for one that is none, or names a field again."""
+    found: dict[str, str] = {}
+    for text in texts:
+        name, is_pair, value = text.partition("=")
+        if not (is_pair and name and value):
+            raise ConfigError(f"{text}: write it as FIELD=COLUMN or FIELD=VALUE")
+        if name in found:
+            raise ConfigError(f"{text}: {name} was given before")
+        found[name] = value
+    return found
 
 
 class Instruments:
