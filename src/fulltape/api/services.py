@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -34,6 +35,8 @@ class Services:
     queries: Queries
     hub: Hub
     snapshots: Shared[Wants, Caught]
+    bringing: asyncio.Semaphore
+    """Held by those who bring records: their bodies are in memory meanwhile."""
 
     @property
     def simulated(self) -> bool:
