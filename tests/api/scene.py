@@ -22,12 +22,8 @@ from fulltape.bus.base import Bus
 from fulltape.bus.memory import MemoryBus
 from fulltape.clock import SECOND_NS
 from fulltape.records import (
-    CANDLES,
-    COVERAGE,
     DEAD_LETTERS,
-    LAST_VALUES,
-    QUOTES,
-    TRADES,
+    STORED,
     AggressorSide,
     Candle,
     CandleSource,
@@ -179,7 +175,7 @@ class FakeBackend:
     def build(self, *rows: msgspec.Struct, clock: int | None = None) -> Commit:
         """Make the next commit from records of any kinds."""
         self.number += 1
-        by_kind = {schema.record: schema for schema in (TRADES, CANDLES, QUOTES, LAST_VALUES, COVERAGE)}
+        by_kind = {schema.record: schema for schema in STORED}
         batches = {}
         for record, schema in by_kind.items():
             mine = [row for row in rows if isinstance(row, record)]

@@ -18,7 +18,7 @@ from fulltape.records import CoverageState
 from fulltape.stores.duckdb import DuckDbStore
 
 WITHOUT_PARAMETERS = ["/health", "/ready", "/api/v1/status"]
-RECORDS = ("trades", "quotes", "candles", "coverage", "last")
+RECORDS = ("trades", "quotes", "candles", "coverage", "last", "coins")
 WITH_PARAMETERS = [f"/api/v1/{name}" for name in (*RECORDS, "instruments", "venues/{venue}/instruments")]
 quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 from tests.api.scene import BTC, ETH, Api, FakeBackend, call, candle, last, minute, quote, stretch, trade
+from tests.conformance.samples import coin
 
 from fulltape.api.wire import PAGES, LastList, StatusAnswer
 from fulltape.errors import FatalError, TransientError
@@ -49,11 +50,12 @@ async def test_candles_are_those_of_the_interval(backend: FakeBackend, api: Api)
 
 
 async def test_every_answer_has_its_documented_type(backend: FakeBackend, api: Api) -> None:
-    await backend.commit(trade(1), quote(1), candle(minute(0)), last(1), stretch(minute(0), None))
+    await backend.commit(trade(1), quote(1), candle(minute(0)), coin(minute(0)), last(1), stretch(minute(0), None))
     answers: dict[str, tuple[Any, dict[str, str]]] = {
         "trades": (PAGES["trades"], {"instrument": BTC}),
         "quotes": (PAGES["quotes"], {"instrument": BTC}),
         "candles": (PAGES["candles"], {"instrument": BTC, "interval": "1m"}),
+        "coins": (PAGES["coins"], {"instrument": BTC}),
         "coverage": (PAGES["coverage"], {}),
         "last": (LastList, {}),
         "status": (StatusAnswer, {}),

@@ -27,7 +27,7 @@ from fulltape.api.readers import Readers
 from fulltape.api.rest.bringing import add_records
 from fulltape.api.rest.instruments import follow, instruments, offered, unfollow
 from fulltape.api.rest.process import status
-from fulltape.api.rest.records import candles, coverage, last, quotes, trades
+from fulltape.api.rest.records import candles, coins, coverage, last, quotes, trades
 from fulltape.api.rest.sql import sql
 from fulltape.api.services import Services
 from fulltape.api.sharing import Shared
@@ -37,7 +37,6 @@ from fulltape.api.stream import stream
 from fulltape.api.subscription import Wants
 from fulltape.api.tokens import Scope
 from fulltape.errors import did_you_mean
-
 
 _BRINGING: Final = 2
 """How many requests may bring records at once; the others wait."""
@@ -80,6 +79,7 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
             trades,
             quotes,
             candles,
+            coins,
             coverage,
             add_records,
             last,

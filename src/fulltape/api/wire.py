@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from fulltape.clock import format_rfc3339
-from fulltape.records import CANDLES, COVERAGE, LAST_VALUES, QUOTES, TRADES, Instrument, Schema
+from fulltape.records import CANDLES, COINS, COVERAGE, LAST_VALUES, QUOTES, TRADES, Instrument, Schema
 from fulltape.records.codec import wire_type
 from fulltape.records.status import EngineStatus, FeedStatus, Status
 
@@ -70,7 +70,7 @@ def _page(schema: Schema) -> type[msgspec.Struct]:
     return msgspec.defstruct(f"{record.__name__}Page", fields, frozen=True)
 
 
-PAGES: Final = {schema.name: _page(schema) for schema in (TRADES, QUOTES, CANDLES, COVERAGE)}
+PAGES: Final = {schema.name: _page(schema) for schema in (TRADES, QUOTES, CANDLES, COINS, COVERAGE)}
 """The answer type of each paged kind."""
 
 LastList: Final = msgspec.defstruct(

@@ -1,4 +1,4 @@
-"""Trades, quotes, candles, coverage and last values, read from the store."""
+"""Trades, quotes, candles, coins, coverage and last values, read from the store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fulltape.api.paging import TEXT, PageQuery, encode_cursor, read_page
 from fulltape.api.problems import problem_answers
 from fulltape.api.services import Services, json_response
 from fulltape.api.wire import PAGES, LastList, encode, encode_page
-from fulltape.records import CANDLES, COVERAGE, LAST_VALUES, QUOTES, TRADES, Schema
+from fulltape.records import CANDLES, COINS, COVERAGE, LAST_VALUES, QUOTES, TRADES, Schema
 from fulltape.records.codec import encode as encode_rows
 from fulltape.records.interval import parse_interval
 from fulltape.stores.base import Reader, Selection
@@ -64,6 +64,14 @@ async def candles(
         raise NotFoundException(str(error)) from None
     code = services.catalogue.code_of(instrument)
     return await _page(services, page, Selection(CANDLES, (code,), interval_s=interval_s))
+
+
+@get("/coins", responses=_answers(COINS), summary="What an aggregator says of a coin", tags=["records"])
+async def coins(
+    services: NamedDependency[Services], page: NamedDependency[PageQuery], instrument: InstrumentText
+) -> Response[bytes]:
+    """Return polls and points of the history in order of time."""
+    return await _page(services, page, Selection(COINS, (services.catalogue.code_of(instrument),)))
 
 
 @get("/coverage", responses=_answers(COVERAGE), summary="What is complete and what is missing", tags=["records"])
