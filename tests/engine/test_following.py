@@ -21,7 +21,7 @@ from fulltape.engine.runner import RunnerConfig
 from fulltape.engine.supervisor import Parts, Supervisor
 from fulltape.errors import ConfigError, TransientError, UnknownInstrument
 from fulltape.operators.candles import CandleConfig
-from fulltape.records import COVERAGE, TRADES, Coverage, CoverageState, Instrument
+from fulltape.records import COVERAGE, TRADES, Coverage, CoverageState, Instrument, InstrumentTable
 from fulltape.records.status import FeedState
 from fulltape.sim.server import SimConfig, SimServer
 from fulltape.stores.base import Selection
@@ -50,6 +50,12 @@ class World:
         self.delisted: set[str] = set()
         self.unlisted: set[str] = set()
         self.has_network = True
+        self.running_now: Supervisor | None = None
+
+    @property
+    def seen(self) -> tuple[Instrument, ...]:
+        assert self.running_now is not None
+        return self.running_now.instruments()
 
     async def fetch(self, request: RestRequest) -> bytes:
         if not self.has_network:
@@ -77,7 +83,7 @@ class World:
             runner=RunnerConfig(flush_s=0.01),
             relist_s=0.01,
         )
-        supervisor = Supervisor(parts)
+        self.running_now = supervisor = Supervisor(parts)
         task = asyncio.create_task(supervisor.run())
         try:
             async with asyncio.timeout(30):
@@ -88,13 +94,13 @@ class World:
 
     def coverage(self, instrument: str) -> list[Coverage]:
         """Return the ledger of an instrument's trades, oldest stretch first."""
-        table, reader = self.store.restore().instruments, self.store.reader()
+        table, reader = InstrumentTable(self.seen), self.store.reader()
         rows = reader.read(Selection(COVERAGE, (table.code_of(instrument),))).rows(table)
         reader.close()
         return [row for row in rows if row.channel == "trades"]
 
     def trade_ids(self, instrument: str) -> list[int]:
-        table, reader = self.store.restore().instruments, self.store.reader()
+        table, reader = InstrumentTable(self.seen), self.store.reader()
         ids: list[int] = reader.read(Selection(TRADES, (table.code_of(instrument),)))["trade_id"].tolist()
         reader.close()
         return ids

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fulltape.engine.wishes import Resolver, Wishes, check_wish, place
+from fulltape.engine.wishes import Change, Resolver, Wishes, check_wish, place
 from fulltape.operators.base import GLOBAL
 from fulltape.records import Instrument
 from fulltape.venues.registry import venue
@@ -83,23 +83,40 @@ def test_where_the_list_is_not_whole_names_are_taken_at_their_word() -> None:
     assert ids(Resolver(Partial(), LISTED, nothing_known), "NEW-USD") == ["NEW-USD.COINBASE"]
 
 
-def test_removals_count_unless_the_very_id_was_added() -> None:
-    resolver = Resolver(COINBASE, LISTED, nothing_known)
-    left = resolver.resolve(["*-USD"], removed=["BTC-*.COINBASE", "ETH-USD.COINBASE"], kept=["ETH-USD.COINBASE"])
-    assert [row.id for row in left.instruments] == ["ETH-USD.COINBASE"]
-
-
-def test_the_latest_word_counts() -> None:
+def said(*words: str) -> Wishes:
+    """Return wishes after words such as ``+BTC-*.COINBASE`` and ``-*-USD.COINBASE``."""
     wishes = Wishes()
-    wishes.add(["A-USD.V", "B-*.V", "A-USD.V"])
-    assert (wishes.added, wishes.removed) == (("B-*.V", "A-USD.V"), ())
-    wishes.remove(["A-USD.V"], lambda wish: False)
-    wishes.remove(["B-USD.V"], lambda wish: True)
-    assert (wishes.added, wishes.removed) == (("B-*.V",), ("B-USD.V",))
-    wishes.add(["B-U*.V"])
-    assert (wishes.added, wishes.removed) == (("B-*.V", "B-U*.V"), ())
-    wishes.remove(["B-*.V"], lambda wish: False)
-    assert (wishes.added, wishes.removed) == ((), ())
+    for word in words:
+        if word[0] == "+":
+            wishes.add([word[1:]])
+        else:
+            wishes.remove([word[1:]], lambda wish: True)
+    return wishes
+
+
+@pytest.mark.parametrize(
+    ("words", "followed"),
+    [
+        ((), ["BTC-USD", "ETH-USD"]),
+        (("-BTC-USD.COINBASE",), ["ETH-USD"]),
+        (("-*.COINBASE",), []),
+        (("-*.COINBASE", "+B*-USD.COINBASE"), ["BTC-USD"]),
+        (("-*.COINBASE", "+*-EUR.COINBASE", "-BTC-*.COINBASE"), []),
+        (("+BTC-EUR.COINBASE", "-B*.COINBASE", "+BTC-USD.COINBASE"), ["BTC-USD", "ETH-USD"]),
+        (("-*.KRAKEN", "+BTC-EUR.KRAKEN"), ["BTC-USD", "ETH-USD"]),
+    ],
+)
+def test_the_last_word_on_an_instrument_counts(words: tuple[str, ...], followed: list[str]) -> None:
+    resolved = Resolver(COINBASE, LISTED, nothing_known).resolve(["*-USD"], said(*words).changes)
+    assert [row.id for row in resolved.instruments] == [f"{name}.COINBASE" for name in followed]
+    assert resolved.unknown == ()
+
+
+def test_words_that_a_later_one_covers_are_forgotten() -> None:
+    wishes = said("+A-USD.V", "-B-USD.V", "+A-USD.V", "-A-*.V")
+    assert wishes.changes == (Change("B-USD.V", follow=False), Change("A-*.V", follow=False))
+    wishes.remove(["*.V"], lambda wish: False)
+    assert not wishes.changes
 
 
 def test_wishes_survive_a_restart() -> None:
@@ -111,7 +128,7 @@ def test_wishes_survive_a_restart() -> None:
     assert (list(saved), wishes.snapshot()) == ([GLOBAL], {})
     after.restore(saved)
     after.restore({})
-    assert (after.added, after.removed) == (("A-USD.V",), ("B-USD.V",))
+    assert after.changes == (Change("A-USD.V", follow=True), Change("B-USD.V", follow=False))
 
 
 @pytest.mark.parametrize("wish", ["BTC-USD", "BTC-USD.COINBASE", "*-USD", "BTC-*.COINBASE"])

@@ -150,11 +150,11 @@ class Following:
         return tuple(self._status_of(name, one) for name, one in self._venues.items())
 
     def _status_of(self, name: str, one: _Followed) -> FollowingStatus:
-        mine = tuple(wish for wish in self._wishes.added if wish.endswith(f".{name}"))
+        changes = [change for change in self._wishes.changes if change.wish.endswith(f".{name}")]
         return FollowingStatus(
             venue=name,
-            wanted=(*one.wishes, *mine),
-            removed=tuple(wish for wish in self._wishes.removed if wish.endswith(f".{name}")),
+            wanted=(*one.wishes, *(change.wish for change in changes if change.follow)),
+            removed=tuple(change.wish for change in changes if not change.follow),
             followed=len(one.resolved.instruments),
             waiting=one.resolved.waiting,
             unknown=one.resolved.unknown,
@@ -193,8 +193,7 @@ class Following:
         """Make a venue's connections bring what the wishes come to."""
         followed = self._venues[name]
         before = followed.resolved
-        mine = [wish for wish in self._wishes.added if wish.endswith(f".{name}")]
-        resolved = self._resolver(name).resolve((*followed.wishes, *mine), self._wishes.removed, self._wishes.added)
+        resolved = self._resolver(name).resolve(followed.wishes, self._wishes.changes)
         for feed in followed.feeds:
             await self._connections.arrange(feed, resolved.instruments)
         followed.resolved = resolved
@@ -244,7 +243,7 @@ class Following:
         """Return which of the followed instruments a wish covers. Raises UnknownInstrument."""
         followed = self._venue(_venue_of(wish))
         found = tuple(row for row in followed.resolved.instruments if matches(wish, row))
-        if not found and wish not in self._wishes.added:
+        if not found and wish not in {one.wish for one in self._wishes.changes if one.follow}:
             near = "" if is_pattern(wish) else did_you_mean(wish, self.followed())
             raise UnknownInstrument(f"{wish} is not followed{near}")
         return found
@@ -252,8 +251,7 @@ class Following:
     def _is_named(self, wish: str) -> bool:
         """Return whether anything that a wish covers is followed by configuration or by another addition."""
         name = wish.rpartition(".")[2]
-        mine = [one for one in self._wishes.added if one.endswith(f".{name}")]
-        rows = self._resolver(name).resolve((*self._venues[name].wishes, *mine)).instruments
+        rows = self._resolver(name).resolve(self._venues[name].wishes, self._wishes.changes).instruments
         return any(matches(wish, row) for row in rows)
 
 

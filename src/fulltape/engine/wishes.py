@@ -24,55 +24,51 @@ _ENDED: Final = frozenset({"delisted", "unlisted", "closed", "settled", "expired
 """What venues call an instrument that is gone for good; Binance's word is ``break``."""
 
 
-class _Saved(msgspec.Struct):
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
+class Change(msgspec.Struct, frozen=True):
+    """A user's word at run time: follow what ``wish`` covers, or do not. The last word on an instrument counts."""
+
+    wish: str
+    follow: bool
 
 
 class Wishes:
-    """What users added and removed at run time, on top of the configuration. Part of every commit that changes it."""
+    """What users said at run time, on top of the configuration. Part of every commit that changes it."""
 
     name = "following"
 
     def __init__(self) -> None:
-        self._saved = _Saved()
+        self.changes: tuple[Change, ...] = ()
         self._is_changed = False
 
-    @property
-    def added(self) -> tuple[str, ...]:
-        """What is followed though the configuration does not name it."""
-        return self._saved.added
-
-    @property
-    def removed(self) -> tuple[str, ...]:
-        """What is not followed though something names it."""
-        return self._saved.removed
-
     def add(self, wishes: Iterable[str]) -> None:
-        """Follow these; earlier removals that they cover are over."""
+        """Follow these."""
         for wish in wishes:
-            added = (*(one for one in self.added if one != wish), wish)
-            self._set(added, tuple(one for one in self.removed if not fnmatchcase(one, wish)))
+            self._say(Change(wish, follow=True))
 
     def remove(self, wishes: Iterable[str], is_named: Callable[[str], bool]) -> None:
-        """Give these up, and remember those that something other than an addition still names."""
+        """Follow these no more; that is remembered only if something else still names them."""
         for wish in wishes:
-            self._set(tuple(one for one in self.added if not fnmatchcase(one, wish)), self.removed)
+            self._forget(wish)
             if is_named(wish):
-                self._set(self.added, (*(one for one in self.removed if one != wish), wish))
+                self._say(Change(wish, follow=False))
 
     def snapshot(self) -> dict[int, bytes]:
         """Return the wishes if they changed since the last call."""
         changed, self._is_changed = self._is_changed, False
-        return {GLOBAL: msgspec.msgpack.encode(self._saved)} if changed else {}
+        return {GLOBAL: msgspec.msgpack.encode(self.changes)} if changed else {}
 
     def restore(self, states: Mapping[int, bytes]) -> None:
         """Take up what was wished for before."""
         if GLOBAL in states:
-            self._saved = msgspec.msgpack.decode(states[GLOBAL], type=_Saved)
+            self.changes = msgspec.msgpack.decode(states[GLOBAL], type=tuple[Change, ...])
 
-    def _set(self, added: tuple[str, ...], removed: tuple[str, ...]) -> None:
-        self._saved = _Saved(added, removed)
+    def _say(self, change: Change) -> None:
+        self._forget(change.wish)
+        self.changes = (*self.changes, change)
+
+    def _forget(self, wish: str) -> None:
+        """Drop the earlier words that ``wish`` covers."""
+        self.changes = tuple(one for one in self.changes if not fnmatchcase(one.wish, wish))
         self._is_changed = True
 
 
@@ -104,11 +100,12 @@ class Resolver:
         self._known = known
         self._names = {name: row for row in reversed(listed or ()) for name in names_of(row)}
 
-    def resolve(self, wishes: Iterable[str], removed: Sequence[str] = (), kept: Sequence[str] = ()) -> Resolved:
-        """Return what ``wishes`` come to without what ``removed`` covers; ids in ``kept`` are not removed."""
+    def resolve(self, wishes: Iterable[str], changes: Sequence[Change] = ()) -> Resolved:
+        """Return what ``wishes`` come to after ``changes``, of which those of other venues cover nothing."""
+        added = [one.wish for one in changes if one.follow and one.wish.endswith(self._suffix)]
         found: dict[str, Instrument] = {}
         waiting, unknown, delisted = [], [], []
-        for wish in dict.fromkeys(wishes):
+        for wish in dict.fromkeys((*wishes, *added)):
             if is_pattern(wish):
                 matching = [row for row in self._listed or () if is_traded(row) and matches(wish, row)]
                 found.update((row.id, row) for row in matching)
@@ -122,9 +119,7 @@ class Resolver:
                 waiting.append(wish)
             else:
                 unknown.append(wish + did_you_mean(wish, self._names))
-        instruments = tuple(
-            row for row in found.values() if row.id in kept or not any(matches(one, row) for one in removed)
-        )
+        instruments = tuple(row for row in found.values() if _last_word(row, changes))
         return Resolved(instruments, tuple(waiting), tuple(unknown), tuple(delisted))
 
     def find(self, name: str) -> Instrument | None:
@@ -176,6 +171,10 @@ def names_of(instrument: Instrument) -> tuple[str, str, str]:
 def matches(wish: str, instrument: Instrument) -> bool:
     """Return whether a wish, pattern or not, covers an instrument."""
     return any(fnmatchcase(name, wish) for name in names_of(instrument))
+
+
+def _last_word(instrument: Instrument, changes: Sequence[Change]) -> bool:
+    return next((one.follow for one in reversed(changes) if matches(one.wish, instrument)), True)
 
 
 def place(symbols: Sequence[str], placed: Mapping[int, Sequence[str]], most: int) -> dict[int, tuple[str, ...]]:
