@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import msgspec
 import pyarrow as pa
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from schemathesis import GenerationMode
 from tests.api.scene import START_NS, Api, FakeBackend, call
 from tests.api.test_tokens import token
 
+from fulltape.api.app import create_app
+from fulltape.api.config import ApiConfig
 from fulltape.api.rest.bringing import MAX_BODY_BYTES
 from fulltape.api.tokens import Scope, TokenFile
 from fulltape.clock import SECOND_NS, format_rfc3339
+from fulltape.imports.files import MEDIA_TYPES
 
 TIME = format_rfc3339(START_NS - 60 * SECOND_NS)
 ROW = {"instrument": "AAPL-USD.NASDAQ", "trade_id": "7", "price": 187.25, "size": 100, "event_time": TIME}
@@ -142,3 +150,24 @@ async def test_columns_may_have_other_names(writer: Api, backend: FakeBackend) -
     assert backend.delivered[0].batches[0]["size"].tolist() == [1.0]
     for wrong in ({"map": "x"}, {"set": "sise=1"}, {"kind": "dogs"}, {"skip_bda": "1"}):
         assert (await send(writer, [row], **wrong)).status_code == 400, wrong
+
+
+@pytest.mark.parametrize("mode", list(GenerationMode))
+def test_the_call_is_what_the_document_says(mode: GenerationMode, backend: FakeBackend, tmp_path: Path) -> None:
+    file = TokenFile(tmp_path / "tokens.json")
+    file.add(token("writer", "ft_write", Scope.WRITE))
+    config = ApiConfig(allowed_hosts=("testserver",), tokens=file.path)
+    app = create_app(backend, static_dir=None, config=config)
+    call = schemathesis.openapi.from_asgi("/schema/openapi.json", app)["/api/v1/records"]["POST"]
+    assert set(call.definition.raw["requestBody"]["content"]) == set(MEDIA_TYPES)
+
+    @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(case=call.as_strategy(generation_mode=mode), body=st.binary(max_size=40) | st.just(b"[]"))
+    def check(case: schemathesis.Case[Any], body: bytes) -> None:
+        # The document does not say what bytes are records: the form of a row is in docs/importing.md.
+        headers = {"Authorization": "Bearer ft_write", "Content-Type": case.media_type or "application/json"}
+        answer = case.call(data=body, headers=headers)
+        assert answer.status_code in (201, 400, 401, 405, 415, 422), answer.text
+        assert answer.status_code == 201 or "detail" in answer.json()
+
+    check()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, Final
@@ -88,6 +89,7 @@ def form_query(
         raise bad_request(str(error)) from None
 
 
+@dataclass
 class _Rows(Operation):
     """The operation with its body, which Litestar cannot know: the handler reads it as it is."""
 
