@@ -194,6 +194,12 @@ def run_in_vain(store: Store, query: str) -> None:
         run(store, query)
 
 
+def run_in_vain_at_once(store: Store) -> None:
+    """Run a query that is being interrupted, again and again, from its beginning to its end."""
+    with pytest.raises(ConfigError):
+        run(store, "SELECT count(*) FROM range(90000000000000)", SqlLimits(timeout_s=0.0))
+
+
 @pytest.mark.parametrize("query", HARMLESS)
 def test_what_people_ask_of_a_tape_runs(filled: Store, query: str) -> None:
     assert run(filled, query).table.num_columns > 0
@@ -234,6 +240,12 @@ def test_a_query_that_nobody_awaits_is_stopped(filled: Store) -> None:
     threading.Timer(0.05, gone.set).start()
     with pytest.raises(ConfigError, match="nobody waits for it"):
         run(filled, "SELECT count(*) FROM range(90000000000000)", SqlLimits(), gone)
+
+
+def test_the_next_query_runs_whatever_became_of_the_one_before(filled: Store) -> None:
+    for _ in range(20):
+        run_in_vain_at_once(filled)
+        assert run(filled, "SELECT 1").table.num_rows == 1
 
 
 def test_rows_beyond_the_limit_are_cut_off(filled: Store) -> None:

@@ -37,9 +37,14 @@ class DuckDbSandbox:
         _step_back()
         with self._running:
             check(self._cursor, query, self._tables)
-            watch = _Watch(self._cursor, limits, (gone, self._closing))
-            with _explained(watch), watch:
-                return self._fetch(query, limits)
+            self._cursor.execute("BEGIN TRANSACTION READ ONLY")
+            try:
+                watch = _Watch(self._cursor, limits, (gone, self._closing))
+                with _explained(watch), watch:
+                    return self._fetch(query, limits)
+            finally:
+                # Not before the watch has ended: what interrupts a query would interrupt this as well.
+                self._cursor.rollback()
 
     def close(self) -> None:
         """Give the cursor back, ending what runs."""
@@ -48,14 +53,9 @@ class DuckDbSandbox:
             self._cursor.close()
 
     def _fetch(self, query: str, limits: SqlLimits) -> SqlRows:
-        self._cursor.execute("BEGIN TRANSACTION READ ONLY")
-        try:
-            relation = self._cursor.sql(query)
-            with relation.limit(limits.max_rows + 1).to_arrow_reader(_BATCH_ROWS) as batches:
-                return _within(batches, limits)
-        finally:
-            with contextlib.suppress(duckdb.Error):  # an error has ended the transaction by itself
-                self._cursor.rollback()
+        relation = self._cursor.sql(query)
+        with relation.limit(limits.max_rows + 1).to_arrow_reader(_BATCH_ROWS) as batches:
+            return _within(batches, limits)
 
 
 class _Watch:
