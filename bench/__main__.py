@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import candles, decode, end_to_end, fanout, store
+from bench import candles, decode, end_to_end, fanout, sql, store
 from bench.report import print_table
 
 
@@ -12,6 +12,7 @@ def main() -> None:
         ("frames -> columns", decode.run),
         ("trades -> candles", candles.run),
         ("commits -> DuckDB", store.run),
+        ("commits beside SQL", sql.run),
         ("frames -> committed", end_to_end.run),
         ("frame -> stream client", fanout.run),
     ):
