@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from fulltape.clock import SECOND_NS
-from fulltape.sim.coinbase_rest import CoinbaseRest, Reply
+from fulltape.sim.base import Reply
+from fulltape.sim.coinbase_rest import CoinbaseRest
 from fulltape.sim.instruments import choose
 from fulltape.sim.market import Market
 

@@ -52,8 +52,8 @@ def error(words: str) -> bytes:
 def trade(listing: Listing, traded: Trade) -> dict[str, Any]:
     """Return a trade; ``type`` is 0 where the taker bought."""
     price, amount = listing.price_text(traded.price), listing.size_text(traded.size)
-    taker_buys = traded.maker_sells
-    buyer, seller = (traded.taker_order, traded.maker_order) if taker_buys else (traded.maker_order, traded.taker_order)
+    taker_buys, taker = traded.maker_sells, traded.taker_order + _TAKER_LEAD
+    buyer, seller = (taker, traded.maker_order) if taker_buys else (traded.maker_order, taker)
     return {
         "id": trade_id(traded.product, traded.trade_id),
         **times(traded.time),
