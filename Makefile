@@ -9,7 +9,7 @@ ARGS ?=
 
 .DEFAULT_GOAL := help
 ROOT := $(CURDIR)
-.PHONY: help setup up test unit web e2e uncompiled fmt lint type golden bench peers docs run-sim check lock clean
+.PHONY: help setup up test unit web e2e uncompiled fmt lint type golden conformance bench peers docs run-sim check lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -66,6 +66,9 @@ type: setup  ## mypy --strict
 
 golden: setup  ## rewrite the golden expectations; read the diff
 	$(BIN)/python -m pytest -m golden --rewrite-golden
+
+conformance: setup  ## run every venue's numbered cases and write the table in docs/venues/README.md
+	$(BIN)/python -m tests.conformance.report
 
 bench: setup  ## measure every stage; peers that are installed are measured in the same run
 	@$(BIN)/python -m bench

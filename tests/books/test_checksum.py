@@ -36,7 +36,7 @@ def test_the_documented_book_has_the_documented_checksum() -> None:
 
 def test_levels_below_the_best_ten_do_not_count() -> None:
     book = Book(kraken())
-    below = [(BID, 45_000.0, 1.0), (ASK, 46_000.0, 1.0)]
+    below: list[tuple[int, float, float]] = [(BID, 45_000.0, 1.0), (ASK, 46_000.0, 1.0)]
     book.take(Message(DOCUMENTED + below, is_snapshot=True, checksum=CHECKSUM))
     assert book.verified == 1
 

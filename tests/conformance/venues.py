@@ -23,15 +23,18 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.conformance.streams import Known, StreamCases
 
 from fulltape.errors import ConfigError, MalformedFrame
-from fulltape.records import TRADES, InstrumentTable, Origin
+from fulltape.records import TRADES, Origin
 from fulltape.records.book import CLEAR
 from fulltape.records.codec import to_dicts
 from fulltape.records.frames import Connection
 from fulltape.venues.base import Acknowledged, Channel, Credentials, Parsed, PolledVenue, Subscription, Venue
 from fulltape.venues.registry import venue as venue_called
 from fulltape.venues.registry import venue_of_url
+
+__all__ = ["Known", "VenueConformance"]
 
 DIRTY_NUMBERS = ("NaN", "-Infinity", "0.-10000", "-1", "0", 1e999, 2**70)
 DIRTY_VALUES: tuple[Any, ...] = (*DIRTY_NUMBERS, "", None, True, [], {}, "0001-01-01T00:00:00Z")
@@ -40,18 +43,7 @@ INHERITED = (HealthCheck.differing_executors,)  # each venue's class runs the sa
 NOW_NS = 1_700_000_000_000_000_000
 
 
-class Known:
-    """Symbols that are followed, with codes in their order."""
-
-    def __init__(self, venue: Venue, symbols: Sequence[str]) -> None:
-        self.table = InstrumentTable(venue.instrument(symbol) for symbol in symbols)
-        self._venue = venue.spec.name
-
-    def code_of(self, venue_symbol: str) -> int | None:
-        return self.table.find_symbol(self._venue, venue_symbol)
-
-
-class VenueConformance:
+class VenueConformance(StreamCases):
     """The cases. ``symbols`` are the followed symbols of the golden frames."""
 
     venue: ClassVar[Venue]

@@ -49,7 +49,7 @@ def test_only_the_last_minute_counts() -> None:
     delays.note(FEED, trades([500.0] * 10))
     delays.note(FEED, trades([20.0] * 10, at=NOON + WINDOW_NS + SECOND_NS))
     (told,) = delays.told()
-    assert (told.clock_skew_s, told.p99_s) == (pytest.approx(0.02), pytest.approx(0.0))
+    assert [told.clock_skew_s, told.p99_s] == pytest.approx([0.02, 0.0])
 
 
 def test_what_was_sent_on_subscribing_is_old_and_tells_nothing() -> None:
@@ -65,4 +65,5 @@ def test_a_flood_is_sampled_and_connections_keep_apart() -> None:
     delays.note(Connection("X-2", "X"), trades([-1_270.0] * 3))
     first, second = delays.told()
     assert first.clock_skew_s == pytest.approx(0.0101, abs=0.0003)
-    assert (second.connection, second.clock_skew_s) == ("X-2", pytest.approx(-1.27))
+    assert second.connection == "X-2"
+    assert second.clock_skew_s == pytest.approx(-1.27)

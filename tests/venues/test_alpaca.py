@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.conformance.streams import lacking
 from tests.conformance.venues import Known, VenueConformance
 
 from fulltape.clock import SECOND_NS, parse_rfc3339
@@ -29,6 +30,11 @@ class TestConformance(VenueConformance):
     venue = ALPACA
     symbols = ("BTC/USD", "ETH/USD")
     captures = Path(__file__).parents[1] / "captures" / "alpaca"
+    not_offered = lacking(
+        V_19="it is kept alive by pings of the protocol alone",
+        V_21="its book messages bear no numbers",
+    )
+    taker = ('"tks":"B"', '"tks":"S"')
     bad_symbols = ("", "BTC", "BTC-USD", "btc/usd", "BTC/", "/USD", "BTC/USD\n", "A/B/C")
 
 

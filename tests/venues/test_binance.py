@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.conformance.streams import lacking
 from tests.conformance.venues import Known, VenueConformance
 
 from fulltape.clock import SECOND_NS
@@ -31,6 +32,10 @@ class TestConformance(VenueConformance):
     venue = BINANCE
     symbols = ("BTCUSDT", "ETHUSDT")
     captures = ROOT / "tests" / "captures" / "binance"
+    not_offered = lacking(
+        V_19="it is kept alive by pings of the protocol alone",
+    )
+    taker = ('"m":false', '"m":true')
     bad_symbols = ("", "USDT", "btcusdt", "BTC-USDT", "BTC/USDT", "BTCXYZ", "BTC USDT")
 
 

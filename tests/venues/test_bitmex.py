@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.conformance.streams import lacking
 from tests.conformance.venues import Known, VenueConformance
 from tests.venues.recordings import Recording, answer, final_books, load
 
@@ -29,6 +30,10 @@ class TestConformance(VenueConformance):
     venue = BITMEX
     symbols = ("XBTUSD", "XBTUSDT")
     captures = Path(__file__).parents[1] / "captures" / "bitmex"
+    not_offered = lacking(
+        V_25="its ids are UUIDs",
+    )
+    taker = ('"side":"Buy"', '"side":"Sell"')
     bad_symbols = ("", "XBT", "USDT", ".BXBT", "xbtusd", "XBT/USD", "XBT_", "_USDT", "M26")
 
 

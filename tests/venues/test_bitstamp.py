@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.conformance.streams import lacking
 from tests.conformance.venues import Known, VenueConformance
 from tests.venues.recordings import Recording, final_books, load
 
@@ -27,6 +28,10 @@ class TestConformance(VenueConformance):
     venue = BITSTAMP
     symbols = ("btcusd", "ethusd")
     captures = Path(__file__).parents[1] / "captures" / "bitstamp"
+    not_offered = lacking(
+        V_21="its book messages bear no numbers",
+    )
+    taker = ('"type":0', '"type":1')
     bad_symbols = ("", "usd", "BTCUSD", "btc/usd", "btcxyz", "btcusd-perp")
 
 

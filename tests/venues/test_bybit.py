@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from tests.conformance.streams import lacking
 from tests.conformance.venues import Known, VenueConformance
 from tests.venues.recordings import final_books
 
@@ -36,6 +37,7 @@ class TestSpotConformance(VenueConformance):
     venue = SPOT
     symbols = ("BTCUSDT", "ETHUSDT")
     captures = ROOT / "tests" / "captures" / "bybit"
+    taker = ('"S":"Buy"', '"S":"Sell"')
     bad_symbols = ("", "USDT", "btcusdt", "BTC-USDT", "BTCUSDT-25DEC26", "BTCPERP", "BTC/USDT", "BTCXYZ")
 
 
@@ -43,6 +45,10 @@ class TestLinearConformance(VenueConformance):
     venue = LINEAR
     symbols = ("BTCUSDT", "ETHUSDT", "BTCUSDT-25DEC26")
     captures = ROOT / "tests" / "captures" / "bybit-linear"
+    not_offered = lacking(
+        V_25="its ids are UUIDs",
+    )
+    taker = ('"S":"Buy"', '"S":"Sell"')
     bad_symbols = ("", "USDT", "PERP", "btcusdt", "BTC-USDT", "BTCUSDT-25DEC", "BTCPERP-25DEC26", "BTCXYZ")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
+from tests.conformance.streams import lacking
 from tests.conformance.venues import Known, VenueConformance
 
 from fulltape.clock import SECOND_NS
@@ -32,6 +33,10 @@ class TestConformance(VenueConformance):
     venue = COINBASE
     symbols = ("BTC-USD", "ETH-USD")
     captures = ROOT / "tests" / "captures" / "coinbase"
+    not_offered = lacking(
+        V_21="its book messages bear no numbers",
+    )
+    taker = ('"side":"sell"', '"side":"buy"')
     bad_symbols = ("", "BTC", "BTC-", "-USD", "BTC-USD-PERP", "btc-usd", "BTC/USD", "BTC-U D")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.conformance.streams import lacking
 from tests.conformance.venues import Known, VenueConformance
 
 from fulltape.clock import SECOND_NS, parse_rfc3339
@@ -28,6 +29,17 @@ class TestConformance(VenueConformance):
     venue = VENUE
     symbols = ("BTC-USD", "ETH-USD", "BTC-EUR")
     captures = Path(__file__).parents[1] / "captures" / "livecoinwatch"
+    not_offered = lacking(
+        V_17="it has no trades",
+        V_19="it is polled",
+        V_20="it has no books",
+        V_21="it has no books",
+        V_22="it has no trades",
+        V_23="it has neither trades nor books",
+        V_25="it has no trades",
+        V_26="it has no books",
+    )
+    taker = ("", "")
     bad_symbols = ("", "BTC", "btc-usd", "BTC-", "-USD", "_MOON-USD", "BTC-USD\n", "BTC-US")
 
 

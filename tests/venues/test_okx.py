@@ -30,6 +30,7 @@ class TestConformance(VenueConformance):
     venue = OKX
     symbols = ("BTC-USDT", "BTC-USDT-SWAP")
     captures = Path(__file__).parents[1] / "captures" / "okx"
+    taker = ('"side":"buy"', '"side":"sell"')
     bad_symbols = ("", "BTC", "BTC-", "btc-usdt", "BTC-USDT-SWAP-X", "BTC-USD-26032", "BTC-USD-260327-60000-C")
 
 
