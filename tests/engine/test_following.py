@@ -13,6 +13,7 @@ import httpx
 import msgspec
 import pytest
 
+from fulltape.bus.base import Overflow
 from fulltape.bus.memory import MemoryBus
 from fulltape.clock import SystemClock
 from fulltape.engine.feed import Feed
@@ -117,7 +118,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def until(supervisor: Supervisor, condition: Callable[[], bool]) -> None:
     """Wait until ``condition`` holds; it is looked at after every commit."""
-    commits = supervisor.bus.subscribe(capacity=10_000, overflow="block")  # type: ignore[arg-type]
+    commits = supervisor.bus.subscribe(capacity=10_000, overflow=Overflow.BLOCK)
     if not condition():
         async for _ in commits:
             if condition():

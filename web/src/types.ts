@@ -4,8 +4,8 @@
 export type Time = string;
 export type Interval = "1s" | "1m" | "5m" | "15m" | "1h" | "4h" | "1d";
 export type AggressorSide = "UNKNOWN" | "BUY" | "SELL";
-export type EmptyReason = "NONE" | "QUIET" | "GAP" | "VENUE_DOWN";
-export type CoverageState = "COMPLETE" | "GAP" | "DOWN" | "REFILLED";
+export type EmptyReason = "NONE" | "QUIET" | "GAP" | "VENUE_DOWN" | "NOT_FOLLOWED";
+export type CoverageState = "COMPLETE" | "GAP" | "DOWN" | "REFILLED" | "NOT_FOLLOWED";
 export type FeedState = "connecting" | "live" | "stale" | "down" | "refused" | "replaying" | "ended";
 
 export interface Instrument {
