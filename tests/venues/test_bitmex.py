@@ -259,3 +259,29 @@ def test_values_of_indices_are_no_trades() -> None:
     body = answer("bitmex_example-trades.json")
     traded = [row for row in json.loads(body) if row["size"]]
     assert len(BITMEX.parse_trades(body, 0, NOW, 1_000).trades) == len(traded) < len(json.loads(body))
+
+
+def test_the_list_says_how_much_a_contract_is() -> None:
+    common = {"state": "Open", "typ": "FFWCSX", "quoteCurrency": "USD", "tickSize": 0.5, "lotSize": 100}
+    inverse = {"isInverse": True, "multiplier": -100_000_000, "underlyingToSettleMultiplier": -100_000_000}
+    rows = [
+        {**common, **inverse, "symbol": "XBTUSD", "underlying": "XBT"},
+        {**common, "symbol": "ETHUSD", "underlying": "ETH", "isQuanto": True, "multiplier": 100},
+        {**common, "symbol": "XBTUSDT", "underlying": "XBT", "underlyingToPositionMultiplier": 1_000_000},
+        {**common, "symbol": "SOLUSDT", "underlying": "SOL"},
+        {**common, "symbol": "XBTEUR", "underlying": "XBT", "isInverse": True},
+    ]
+    found = BITMEX.parse_instruments(json.dumps(rows).encode())
+    assert [(one.contract, one.contract_size) for one in found] == [
+        ("inverse", 1.0),
+        ("quanto", 0.0),
+        ("linear", 1e-6),
+        ("linear", 0.0),
+        ("inverse", 0.0),
+    ]
+
+
+def test_a_symbol_alone_tells_only_contracts_of_bitcoin_against_a_states_money() -> None:
+    found = [BITMEX.instrument(symbol) for symbol in ("XBTUSD", "XBTM26", "XBTEUR", "XBTUSDT", "XBT_USDT", "ETHUSD")]
+    known = [("inverse", 1.0)] * 3 + [("linear", 0.0)] * 3
+    assert [(one.contract, one.contract_size) for one in found] == known

@@ -7,13 +7,17 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.conformance.streams import lacking
 from tests.conformance.venues import Known, VenueConformance
+from tests.engine.machine import Machine, chunk, up
 from tests.venues.recordings import answer, final_books
 
 from fulltape.clock import SECOND_NS
+from fulltape.engine.pipeline import Pipeline
 from fulltape.errors import ConfigError, MalformedFrame
+from fulltape.operators.candles import CandleConfig
 from fulltape.records import AggressorSide, Origin
 from fulltape.records.book import LAST, SNAPSHOT
 from fulltape.records.frames import Connection
@@ -152,3 +156,28 @@ def test_reads_a_real_page_of_bars() -> None:
     assert bars["start"].tolist() == [row[0] * SECOND_NS for row in rows[:-1]]
     assert bars["volume"].tolist() == [float(row[6]) for row in rows[:-1]]
     assert bars["trades"].tolist() == [row[7] for row in rows[:-1]]
+
+
+def test_the_list_says_with_how_many_decimals_figures_are_written() -> None:
+    pair = {"wsname": "XBT/USD", "tick_size": "0.1", "pair_decimals": 1, "lot_decimals": 8, "status": "online"}
+    older = {"wsname": "ETH/USD", "lot_decimals": 8}
+    body = json.dumps({"error": [], "result": {"XXBTZUSD": pair, "XETHZUSD": older}}).encode()
+    found = {one.venue_symbol: (one.price_digits, one.size_digits) for one in KRAKEN.parse_instruments(body)}
+    assert found == {"BTC/USD": (1, 8), "ETH/USD": (-1, 8)}
+
+
+@pytest.mark.parametrize(("checksum", "is_valid"), [(CHECKSUM, True), (CHECKSUM + 1, False)])
+def test_the_engine_verifies_the_documented_book(checksum: int, is_valid: bool) -> None:
+    machine = Machine()
+    machine.pipeline = Pipeline(machine.table, lambda _: KRAKEN, CandleConfig())
+    listed = msgspec.structs.replace(KRAKEN.instrument("BTC/USD"), price_digits=1, size_digits=8)
+    machine.pipeline.learn([listed])
+    connection = Connection("KRAKEN-1", "KRAKEN", replay=True)
+    data = {"symbol": "BTC/USD", "bids": _levels(*BIDS), "asks": _levels(*ASKS), "checksum": checksum}
+    frame = json.dumps({"channel": "book", "type": "snapshot", "data": [data]}).encode()
+    machine.step(up(NOW, connection), chunk(frame, at=NOW, connection=connection), clock=NOW)
+    book = machine.pipeline.quotes.book(0)
+    assert book is not None
+    assert book.is_valid is is_valid
+    counters = machine.pipeline.quotes.counters
+    assert (counters.verified, counters.failed, counters.resyncs) == ((1, 0, 0) if is_valid else (0, 1, 1))

@@ -202,3 +202,48 @@ def test_the_books_of_a_real_recording_have_the_venues_checksum() -> None:
         levels = chain.from_iterable(zip_longest(*sides))
         words = ":".join(texts[number] for level in levels if level is not None for number in level)
         assert np.int32(np.uint32(zlib.crc32(words.encode()))) == checksum
+
+
+def _listed(kind: str, **more: str) -> dict[str, str]:
+    return {"instType": kind, "tickSz": "0.1", "lotSz": "1", "state": "live", **more}
+
+
+def test_the_list_says_how_much_a_contract_is() -> None:
+    body = _answer(
+        _listed("SPOT", instId="BTC-USDT", lotSz="0.00000001"),
+        _listed("SWAP", instId="BTC-USDT-SWAP", ctType="linear", ctVal="0.01", ctMult="1", lotSz="0.01"),
+        _listed("SWAP", instId="BTC-USD-SWAP", ctType="inverse", ctVal="100", ctMult="1"),
+        _listed("FUTURES", instId="ETH-USD-260327", ctType="inverse", ctVal="10", ctMult="1"),
+        _listed("OPTION", instId="BTC-USD-260327-90000-C", ctVal="0.01"),
+        _listed("SWAP", instId="X-USDT-SWAP", ctType="linear", ctVal="much"),
+    )
+    found = OKX.parse_instruments(body)
+    assert [(one.id, one.contract, one.contract_size, one.size_step) for one in found] == [
+        ("BTC-USDT.OKX", "", 0.0, 1e-8),
+        ("BTC-USDT-PERP.OKX", "linear", 0.01, 1e-4),
+        ("BTC-USD-PERP.OKX", "inverse", 100.0, 0.0),
+        ("ETH-USD-260327.OKX", "inverse", 10.0, 0.0),
+    ]
+    kinds = [request.query["instType"] for request in (OKX.instruments_request(), *OKX.spec.more_instruments)]
+    assert kinds == ["SPOT", "SWAP", "FUTURES"]
+
+
+def test_a_symbol_alone_tells_only_contracts_against_dollars() -> None:
+    symbols = ("BTC-USDT", "BTC-USDT-SWAP", "BTC-USD-SWAP", "UNI-USD-SWAP", "BTC-USD-220527")
+    found = [OKX.instrument(symbol) for symbol in symbols]
+    known = [("", 0.0), ("linear", 0.0), ("inverse", 100.0), ("inverse", 10.0), ("inverse", 100.0)]
+    assert [(one.contract, one.contract_size) for one in found] == known
+
+
+@pytest.mark.parametrize(
+    ("figures", "volume"),
+    [
+        (("2", "4", "2", "3", "10", "30", "30"), 10.0),  # spot: in base, in quote, in quote
+        (("2", "4", "2", "3", "1000", "10", "30"), 10.0),  # a contract: in contracts, in base, in quote
+        (("1", "1", "1", "1", "50", "500", "500"), 500.0),  # a contract on a coin at par
+        (("2", "4", "2", "3", "0", "0", "0"), 0.0),
+    ],
+)
+def test_the_volume_of_a_bar_is_in_base(figures: tuple[str, ...], volume: float) -> None:
+    bars = OKX.parse_bars(_answer(["1763632740000", *figures, "1"]), 0, 60, NOW)
+    assert bars["volume"].tolist() == [volume]
