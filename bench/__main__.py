@@ -11,6 +11,7 @@ def main() -> None:
     for name, stage in (
         ("frames -> columns", decode.run),
         ("trades -> candles", candles.run),
+        ("trades -> statistics", statistics.run),
         ("commits -> DuckDB", store.run),
         ("commits beside SQL", sql.run),
         ("frames -> committed", end_to_end.run),

@@ -21,9 +21,12 @@ from fulltape.operators.cascade import (
     CLOCKED,
     HEAD,
     LATENESS,
+    LIMIT,
     MARKS,
     NEW,
+    OFFSET,
     PHASE,
+    QUIET,
     REFILL,
     SNAPSHOT,
     final_until,
@@ -75,9 +78,15 @@ _SOLD: Final = int(AggressorSide.SELL)
 
 
 @inline
+def _second(lasts: Array, time: int) -> int:
+    """Return where the second that holds ``time`` lies."""
+    return int((time // SECOND_NS) & (lasts.shape[1] - 1))
+
+
+@inline
 def _pane(p: Array, q: Array, y: int, pane: int) -> int:
     """Return where pane ``pane`` lies, emptied if another one lay there."""
-    c = int(pane % q.shape[1])
+    c = int(pane & (q.shape[1] - 1))
     if q[y, c, PANE] != pane:
         for j in range(FLOATS):
             p[y, c, j] = 0.0
@@ -110,7 +119,8 @@ def _fold_second(p: Array, q: Array, prices: Array, lasts: Array, y: int, s: int
     if q[y, c, SECONDS] == 0:
         p[y, c, FIRST_LOG] = log
     else:
-        p[y, c, SQUARES] += (log - p[y, c, LAST_LOG]) ** 2
+        step = log - p[y, c, LAST_LOG]
+        p[y, c, SQUARES] += step * step
     p[y, c, LAST_LOG] = log
     q[y, c, SECONDS] += 1
     lasts[y, s, TIME] = NO_TIME
@@ -129,7 +139,8 @@ def _emit_minute(p: Array, q: Array, y: int, a: int, b: int, m2: float, o: Array
     volume, vwap, volume_m2 = p[y, a, VOLUME], p[y, a, VWAP], p[y, a, VOLUME_M2]
     buy, sell = p[y, a, BUY] + p[y, a, BUY + 1], p[y, a, SELL] + p[y, a, SELL + 1]
     if a != b:
-        squares += p[y, b, SQUARES] + (p[y, b, FIRST_LOG] - p[y, a, LAST_LOG]) ** 2
+        step = p[y, b, FIRST_LOG] - p[y, a, LAST_LOG]
+        squares += p[y, b, SQUARES] + step * step
         seconds += q[y, b, SECONDS]
         volume, vwap, volume_m2 = join(volume, vwap, volume_m2, p[y, b, VOLUME], p[y, b, VWAP], p[y, b, VOLUME_M2])
         buy += p[y, b, BUY] + p[y, b, BUY + 1]
@@ -145,7 +156,7 @@ def _emit_minute(p: Array, q: Array, y: int, a: int, b: int, m2: float, o: Array
 
 @inline
 def _has_trades(p: Array, q: Array, y: int, pane: int) -> bool:
-    c = int(pane % q.shape[1])
+    c = int(pane & (q.shape[1] - 1))
     return bool(q[y, c, PANE] == pane and p[y, c, COUNT] > 0.0)
 
 
@@ -155,8 +166,8 @@ def _emit(p: Array, q: Array, y: int, pane: int, o: Array, i: Array, row: int) -
     begins, ends = _has_trades(p, q, y, pane - 1), _has_trades(p, q, y, pane)
     if not (begins or ends):
         return row
-    a = int((pane - 1 if begins else pane) % q.shape[1])
-    b = int((pane if ends else pane - 1) % q.shape[1])
+    a = int((pane - 1 if begins else pane) & (q.shape[1] - 1))
+    b = int((pane if ends else pane - 1) & (q.shape[1] - 1))
     count, mean, m2 = p[y, a, COUNT], p[y, a, MEAN], p[y, a, M2]
     buys, sells = q[y, a, BUYS], q[y, a, SELLS]
     if a != b:
@@ -173,12 +184,11 @@ def _emit(p: Array, q: Array, y: int, pane: int, o: Array, i: Array, row: int) -
 
 
 @kernel
-def advance(state: Any, y: int, until: int, o: Array, i: Array, row: int) -> int:
+def advance(plan: Array, state: Any, y: int, until: int, o: Array, i: Array, row: int) -> int:
     """Make every second before ``until`` final, and write the windows that end there; return the next row."""
     p, q, prices, lasts, marks = state
-    seconds = lasts.shape[1]
     for second in range(marks[y, BASE], min(until, marks[y, HEAD] + SECOND_NS), SECOND_NS):
-        s = (second // SECOND_NS) % seconds
+        s = _second(lasts, second)
         if lasts[y, s, TIME] != NO_TIME:
             _fold_second(p, q, prices, lasts, y, s)
     # Behind the newest trade's pane one more window has trades.
@@ -186,6 +196,7 @@ def advance(state: Any, y: int, until: int, o: Array, i: Array, row: int) -> int
         row = _emit(p, q, y, pane, o, i, row)
     marks[y, CLOSED] = max(marks[y, CLOSED], until // HOP_NS)
     marks[y, BASE] = until
+    marks[y, LIMIT] = until + SECOND_NS + plan[0, LATENESS] + plan[0, QUIET]
     return row
 
 
@@ -194,7 +205,24 @@ def _begin(plan: Array, marks: Array, y: int, time: int) -> None:
     """Start an instrument at its first trade."""
     marks[y, HEAD] = marks[y, BASE] = time // SECOND_NS * SECOND_NS
     marks[y, CLOSED] = time // HOP_NS
+    marks[y, LIMIT] = marks[y, BASE] + SECOND_NS + plan[0, LATENESS] + plan[0, QUIET]
     marks[y, PHASE] = BEGUN
+
+
+@kernel
+def _settle(plan: Array, state: Any, y: int, time: int, ingest: int, o: Array, i: Array, row: int) -> int:
+    """Make final what a trade at ``time`` (event) and ``ingest`` puts behind it; return the next row."""
+    marks = state[4]
+    if marks[y, PHASE] == NEW:
+        _begin(plan, marks, y, time)
+    second = time // SECOND_NS * SECOND_NS
+    final = max(marks[y, BASE], second - plan[0, LATENESS])
+    if marks[y, PHASE] == CLOCKED:
+        final = max(final, final_until(plan, marks, y, ingest))
+    if final > marks[y, BASE]:
+        row = advance(plan, state, y, final, o, i, row)
+    marks[y, HEAD] = max(marks[y, HEAD], second)
+    return row
 
 
 @kernel
@@ -206,21 +234,14 @@ def run(plan: Array, state: Any, changed: Array, trades: Any, clock: int, o: Arr
     for t in range(len(times)):
         y, time, ingest = instrument[t], times[t], ingests[t]
         changed[y] = True
-        if marks[y, PHASE] == NEW:
-            _begin(plan, marks, y, time)
-        second = time // SECOND_NS * SECOND_NS
-        final = max(marks[y, BASE], second - plan[0, LATENESS])
-        if marks[y, PHASE] == CLOCKED:
-            final = max(final, final_until(plan, marks, y, ingest))
-        if final > marks[y, BASE]:
-            row = advance(state, y, final, o, i, row)
-        marks[y, HEAD] = max(marks[y, HEAD], second)
+        if not 0 <= time - marks[y, HEAD] < SECOND_NS or ingest - marks[y, OFFSET] >= marks[y, LIMIT]:
+            row = _settle(plan, state, y, time, ingest, o, i, row)
         if time < marks[y, BASE]:
             late[lates] = t
             lates += 1
         else:
             _add(p, q, y, _pane(p, q, y, time // HOP_NS), price[t], size[t], side[t])
-            s = (time // SECOND_NS) % lasts.shape[1]
+            s = _second(lasts, time)
             order = low[t] if high[t] == 0 else 0  # a UUID tells no order: arrival then does
             newest, held = lasts[y, s, TIME], lasts[y, s, ORDER]
             if time > newest or (time == newest and order >= held):
@@ -231,6 +252,6 @@ def run(plan: Array, state: Any, changed: Array, trades: Any, clock: int, o: Arr
         if marks[y, PHASE] == CLOCKED and marks[y, CLOSED] <= marks[y, HEAD] // HOP_NS + 1:
             until = final_until(plan, marks, y, clock)
             if until // HOP_NS > marks[y, CLOSED]:
-                row = advance(state, y, until, o, i, row)
+                row = advance(plan, state, y, until, o, i, row)
                 changed[y] = True
     return row, lates

@@ -59,9 +59,10 @@ _TIME: Final = 1
 _INGEST: Final = 2
 _ID: Final = 3
 _ID_HIGH: Final = 4
-_DAY: Final = 5
-_DUE: Final = 6  # 1 while no row has told of the newest tick
-_INTS: Final = 7
+_SECOND: Final = 5  # start of the second, and of the UTC day, of the newest tick
+_DAY: Final = 6
+_DUE: Final = 7  # 1 while no row has told of the newest tick
+_INTS: Final = 8
 
 # The order of the kernel's float columns; the integers are instrument and the four from _TIME to _ID_HIGH.
 _FIGURES: Final = (
@@ -83,7 +84,8 @@ def _emit(f: Array, n: Array, y: int, o: Array, i: Array, row: int) -> None:
     mean /= have
     squares = 0.0
     for k in range(have):
-        squares += (f[y, _RECENT + k] - mean) ** 2
+        off = f[y, _RECENT + k] - mean
+        squares += off * off
     variance = squares / (have - 1) if have > 1 else _NAN
     ewm_variance = f[y, _COV] / (1.0 - f[y, _WEIGHTS2]) if count > 1 else _NAN
     before = f[y, _RECENT + (count - 2) % length]
@@ -107,17 +109,17 @@ def _emit(f: Array, n: Array, y: int, o: Array, i: Array, row: int) -> None:
 
 
 @inline
-def _count_in(f: Array, n: Array, y: int, day: int, price: float, size: float, side: int) -> None:
+def _count_in(f: Array, n: Array, y: int, time: int, price: float, size: float, side: int) -> None:
     """Add what has no order: the high, the cumulative delta, the session."""
     f[y, _HIGH] = max(f[y, _HIGH], price)
     if side == _BUY:
         f[y, _CVD], f[y, _CVD + 1] = two_sum(f[y, _CVD], f[y, _CVD + 1], size)
     elif side == _SELL:
         f[y, _CVD], f[y, _CVD + 1] = two_sum(f[y, _CVD], f[y, _CVD + 1], -size)
-    if day > n[y, _DAY] or n[y, _COUNT] == 0:
-        n[y, _DAY] = day
+    if n[y, _COUNT] == 0 or time >= n[y, _DAY] + _DAY_NS:
+        n[y, _DAY] = time // _DAY_NS * _DAY_NS
         f[y, _WEIGHT] = f[y, _VWAP] = f[y, _M2] = 0.0
-    if day == n[y, _DAY]:
+    if time >= n[y, _DAY]:
         f[y, _WEIGHT], f[y, _VWAP], f[y, _M2] = weigh_in(f[y, _WEIGHT], f[y, _VWAP], f[y, _M2], price, size)
 
 
@@ -130,7 +132,8 @@ def _tick(f: Array, n: Array, y: int, alpha: float, price: float) -> None:
     else:
         old = f[y, _EWMA]
         mean = old + alpha * (price - old)  # in this form equal prices have exactly no spread
-        f[y, _COV] = keep * (f[y, _COV] + (old - mean) ** 2) + alpha * (price - mean) ** 2
+        moved, off = old - mean, price - mean
+        f[y, _COV] = keep * (f[y, _COV] + moved * moved) + alpha * off * off
         f[y, _WEIGHTS2] = keep * keep * f[y, _WEIGHTS2] + alpha * alpha
         f[y, _EWMA] = mean
     f[y, _RECENT + n[y, _COUNT] % (f.shape[1] - _RECENT)] = price
@@ -166,14 +169,17 @@ def _run(alpha: float, state: Any, changed: Array, trades: Any, clock: int, o: A
         if ingest >= next_due:
             row, next_due = _emit_due(f, n, changed, ingest, o, i, row)
         is_tick = n[y, _COUNT] == 0 or time >= n[y, _TIME]
-        if n[y, _DUE] and is_tick and time // SECOND_NS != n[y, _TIME] // SECOND_NS:
+        is_later = is_tick and not 0 <= time - n[y, _SECOND] < SECOND_NS
+        if n[y, _DUE] and is_later:
             _emit(f, n, y, o, i, row)
             row += 1
-        _count_in(f, n, y, time // _DAY_NS, prices[t], sizes[t], sides[t])
+        _count_in(f, n, y, time, prices[t], sizes[t], sides[t])
         if is_tick:
             _tick(f, n, y, alpha, prices[t])
             n[y, _TIME], n[y, _INGEST], n[y, _ID], n[y, _ID_HIGH], n[y, _DUE] = time, ingest, low[t], high[t], 1
             next_due = min(next_due, ingest + SECOND_NS)
+        if is_later:
+            n[y, _SECOND] = time // SECOND_NS * SECOND_NS
         changed[y] = True
     row, next_due = _emit_due(f, n, changed, clock, o, i, row)
     return int(row)

@@ -7,6 +7,7 @@ of the UTC day is the range anchored at midnight: `vwap_session` of `fulltape.op
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import msgspec
@@ -70,7 +71,7 @@ def _join_back(start: Array, weight: Array, mean: Array, m2: Array, length: int,
             w, m, s = join(w, m, s, weight[i], mean[i], m2[i])
         else:
             w, m, s = _last(start, weight, mean, m2, length, i)
-        vwap[i], std[i] = m, (s / w) ** 0.5
+        vwap[i], std[i] = m, math.sqrt(s / w)
 
 
 @kernel

@@ -55,8 +55,8 @@ class Windows:
         self._plan[0, cascade.LATENESS] = lateness_s * SECOND_NS
         self._plan[0, cascade.QUIET] = quiet_s * SECOND_NS
         seconds = 1 << lateness_s.bit_length()
-        # The pane before the oldest that is open, the open ones, and the one of the newest trade.
-        held = 4 + lateness_s * SECOND_NS // panes.HOP_NS
+        # The pane before the oldest that is open, the open ones, and the one of the newest trade: a power of two.
+        held = 1 << (3 + lateness_s * SECOND_NS // panes.HOP_NS).bit_length()
         lasts = np.zeros((seconds, 2), np.int64)
         lasts[:, panes.TIME] = panes.NO_TIME
         self._state = KernelState(
@@ -142,7 +142,7 @@ class Windows:
         """Make everything of the first instrument final, as a clock far ahead would."""
         o, i = np.empty((8, panes.OUT_FLOATS)), np.empty((8, panes.OUT_INTS), np.int64)
         until = int(self._state.arrays[-1][0, cascade.HEAD]) + 2 * panes.LENGTH_NS
-        count = panes.advance(self._state.arrays, 0, until, o, i, 0)
+        count = panes.advance(self._plan, self._state.arrays, 0, until, o, i, 0)
         return [_batch(o[:count], i[:count])] if count else []
 
 
