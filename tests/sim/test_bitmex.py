@@ -10,7 +10,7 @@ from tests.sim.desk import BTC, Desk, decoded, say, texts
 
 from fulltape.clock import SECOND_NS, parse_rfc3339
 from fulltape.sim.base import Session
-from fulltape.sim.bitmex_wire import directions
+from fulltape.sim.texts import directions
 
 
 @pytest.fixture

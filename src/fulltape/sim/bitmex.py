@@ -17,10 +17,11 @@ from fulltape.sim import base
 from fulltape.sim import bitmex_wire as wire
 from fulltape.sim.base import Framed, Topic
 from fulltape.sim.contracts import Contract, contracts_on
-from fulltape.sim.events import Event, Quote, Trade
+from fulltape.sim.events import Event, Trade
 from fulltape.sim.history import MinuteBar, PastTrade, fill_up, roll_up
 from fulltape.sim.market import Market
-from fulltape.sim.told import ALL_LEVELS, Digest, ToldBooks
+from fulltape.sim.texts import directions
+from fulltape.sim.told import ALL_LEVELS, Digest, ToldBooks, Tops
 
 BINS: Final = {"1m": 60, "5m": 300, "1h": 3_600, "1d": 86_400}
 _BOOKS: Final = {"orderBookL2": ALL_LEVELS, "orderBookL2_25": 25}
@@ -99,13 +100,13 @@ class Feed:
         self._market = market
         self._books = ToldBooks(market)
         self._second = market.now_ns // SECOND_NS
-        self._quotes: dict[int, Quote] = {}
+        self._tops = Tops(market)
 
     def frames(self, events: Iterable[Event], wanted: Set[Topic]) -> list[Framed]:
         """Return the frames that somebody wants, in order: what happened, then what the clock calls for."""
         self._books.keep(wanted)
         digest = Digest(events)
-        tops = {product for product in digest.changed if self._has_new_top(product)}
+        tops = self._tops.moved(digest.changed)
         out: list[Framed] = []
         for symbol, contract in self.contracts.items():
             if (topic := ("trade", symbol)) in wanted and contract.product in digest.trades:
@@ -144,7 +145,7 @@ class Feed:
     def _trades(self, contract: Contract, trades: Sequence[Trade]) -> list[wire.Row]:
         before = self._market.trades(contract.product, trades[0].trade_id, 1)
         known: Sequence[Trade | PastTrade] = before or trades
-        moves = wire.directions([known[0].price, *(traded.price for traded in trades)])
+        moves = directions([known[0].price, *(traded.price for traded in trades)])
         return [wire.trade(contract, traded, move) for traded, move in zip(trades, moves, strict=True)]
 
     def _book_frames(self, contract: Contract, wanted: Set[Topic]) -> list[Framed]:
@@ -155,11 +156,6 @@ class Feed:
                 changes = wire.level_changes(contract, news, book.time)
                 out += [(topic, wire.rows(table, action, rows)) for action, rows in changes.items()]
         return out
-
-    def _has_new_top(self, product: int) -> bool:
-        quote = self._market.quote(product)
-        before, self._quotes[product] = self._quotes.get(product), quote
-        return before is None or msgspec.structs.replace(before, time=quote.time) != quote
 
     def _timed(self, wanted: Set[Topic]) -> list[Framed]:
         before, self._second = self._second, self._market.now_ns // SECOND_NS

@@ -17,6 +17,7 @@ from fulltape.sim.events import Book
 from fulltape.sim.history import PastTrade
 from fulltape.sim.market import Market
 from fulltape.sim.queries import moment, whole
+from fulltape.sim.texts import directions
 
 MOST_ROWS: Final = 1_000
 _DEFAULT_ROWS: Final = 100
@@ -98,7 +99,7 @@ class BitmexRest(Rest):
             return []
         page = self._market.trades(contract.product, after, count + 1)[::-1]
         shown: Sequence[PastTrade] = page[-count:]
-        moves = wire.directions([traded.price for traded in (page if len(page) > count else (page[:1] + page))])
+        moves = directions([traded.price for traded in (page if len(page) > count else (page[:1] + page))])
         return [wire.trade(contract, traded, move) for traded, move in zip(shown, moves, strict=True)]
 
     def _bins(self, query: Mapping[str, str]) -> list[wire.Row]:

@@ -7,7 +7,6 @@ sizes count contracts, times are RFC 3339 with three digits.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import Any, Final, Literal
 
 import msgspec
@@ -141,16 +140,6 @@ def match_id(contract: Contract, trade_id: int) -> str:
     """Return the UUID of a trade."""
     digits = f"{((contract.number + 1 << 64) | trade_id) * _MATCH_FACTOR % (1 << 128):032x}"
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
-
-
-def directions(prices: Sequence[int]) -> list[str]:
-    """Return where each price but the first went from the one before it."""
-    found, last = [], "Plus"
-    for before, now in pairwise(prices):
-        if now != before:
-            last = "Plus" if now > before else "Minus"
-        found.append(f"{'Zero' if now == before else ''}{last}Tick")
-    return found
 
 
 def quote(contract: Contract, best: Quote) -> Row:

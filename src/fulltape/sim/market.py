@@ -120,6 +120,13 @@ class Market:
         """Return the one-minute bars with ``start_s <= start < end_s``, newest first."""
         return list(self._products[product].bars.between(start_s, end_s))
 
+    def minute_bar(self, product: int, start_s: int) -> MinuteBar | None:
+        """Return a minute's bar so far: flat at the last price if nobody traded, None if nobody ever did."""
+        last = next(self._products[product].bars.between(0, start_s + MINUTE_S), None)
+        if last is None or last.start == start_s:
+            return last
+        return MinuteBar(start_s, last.close, last.close, last.close, last.close, 0)
+
     def day(self, product: int) -> Day | None:
         """Return the rolling 24 h figures, or None before the first trade."""
         return self._products[product].bars.day()

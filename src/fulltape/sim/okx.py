@@ -15,10 +15,10 @@ from fulltape.clock import SECOND_NS
 from fulltape.sim import base
 from fulltape.sim import okx_wire as wire
 from fulltape.sim.base import Framed, Topic
-from fulltape.sim.events import Event, Quote
+from fulltape.sim.events import Event
 from fulltape.sim.history import MINUTE_S
 from fulltape.sim.market import Market
-from fulltape.sim.told import Digest, ToldBooks
+from fulltape.sim.told import Digest, ToldBooks, Tops
 
 PUBLIC: Final = "/ws/v5/public"
 BUSINESS: Final = "/ws/v5/business"
@@ -105,7 +105,7 @@ class Feed:
         self._market = market
         self._books = ToldBooks(market)
         self._batch = market.now_ns // BATCH_NS
-        self._quotes: dict[int, Quote] = {}
+        self._best = Tops(market)
         self._moved: set[int] = set()
         self._minute = market.now_ns // SECOND_NS // MINUTE_S
 
@@ -123,10 +123,11 @@ class Feed:
         self._books.keep(wanted)
         digest = Digest(events)
         self._moved |= digest.changed
+        tops = self._best.moved(digest.changed)
         out: list[Framed] = []
         for symbol, product in self._symbols.items():
             out += self._trades(digest, product, symbol, wanted)
-            if (topic := ("bbo-tbt", symbol)) in wanted and self._has_new_top(product):
+            if (topic := ("bbo-tbt", symbol)) in wanted and product in tops:
                 out += self._tops(topic, product, 1)
         if self._market.now_ns // BATCH_NS != self._batch:
             self._batch = self._market.now_ns // BATCH_NS
@@ -186,11 +187,6 @@ class Feed:
     def _tops(self, topic: Topic, product: int, depth: int) -> list[Framed]:
         row = wire.book(self._market.listings[product], self._market.book(product), depth)
         return [(topic, wire.data(arg_of(topic), [row]))]
-
-    def _has_new_top(self, product: int) -> bool:
-        quote = self._market.quote(product)
-        before, self._quotes[product] = self._quotes.get(product), quote
-        return before is None or msgspec.structs.replace(before, time=quote.time) != quote
 
     def _ticker(self, topic: Topic, product: int) -> list[Framed]:
         trade, day = self._market.last_trade(product), self._market.day(product)

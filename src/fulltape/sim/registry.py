@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from fulltape.sim import alpaca, bitmex, bitstamp, coinbase, kraken, okx
+from fulltape.sim import alpaca, binance, bitmex, bitstamp, bybit, bybit_wire, coinbase, kraken, okx
 from fulltape.sim.alpaca_rest import AlpacaRest
 from fulltape.sim.base import Opening, Session, SimVenue
+from fulltape.sim.binance_rest import BinanceRest
 from fulltape.sim.bitmex_rest import BitmexRest
 from fulltape.sim.bitstamp_rest import BitstampRest
+from fulltape.sim.bybit_rest import BybitRest
 from fulltape.sim.coinbase_rest import CoinbaseRest
 from fulltape.sim.kraken_rest import KrakenRest
 from fulltape.sim.livecoinwatch import LiveCoinWatchRest, NoFeed
@@ -20,6 +22,19 @@ from fulltape.sim.okx_rest import OkxRest
 def _coinbase(market: Market) -> SimVenue:
     feed = coinbase.Feed(market)
     return SimVenue(feed, CoinbaseRest(market), lambda opening: coinbase.Session(feed, opening.now_ns))
+
+
+def _binance(market: Market) -> SimVenue:
+    return SimVenue(binance.Feed(market), BinanceRest(market), binance.open_session, binance.COMBINED)
+
+
+def _bybit(category: str) -> Callable[[Market], SimVenue]:
+    def put_on(market: Market) -> SimVenue:
+        feed = bybit.Feed(market, category)
+        rest = BybitRest(market, category)
+        return SimVenue(feed, rest, lambda opening: bybit.Session(feed, opening.now_ns), bybit.PATHS[category])
+
+    return put_on
 
 
 def _kraken(market: Market) -> SimVenue:
@@ -60,6 +75,9 @@ REFERENCE: Final = "coinbase"
 """The venue that has the common price; the others trade at a premium over it."""
 VENUES: Final[Mapping[str, Callable[[Market], SimVenue]]] = {
     "coinbase": _coinbase,
+    "binance": _binance,
+    "bybit": _bybit(bybit_wire.SPOT),
+    "bybitlinear": _bybit(bybit_wire.LINEAR),
     "kraken": _kraken,
     "okx": _okx,
     "bitmex": _bitmex,

@@ -31,11 +31,11 @@ _MOST_PAST_TRADES = 50_000
 class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
     """What to simulate and where.
 
-    ``venues`` show markets with nearly the same prices; ``all`` names every one there is. ``port`` is the first one's WebSocket port and the
-    one after it REST, the next venue has the two ports after these; 0 takes free ones. ``symbols`` empty means all.
-    ``history_s`` seconds of trades lie before the start, fewer at high rates, and ``past_days`` of bars before them.
-    ``token`` guards the faults; empty takes it from the environment or makes one up. A client with more than
-    ``write_limit`` unread bytes is cut off.
+    ``venues`` show markets with nearly the same prices; ``all`` names every one there is. ``port`` is the first one's
+    WebSocket port and the one after it REST, the next venue has the two ports after these; 0 takes free ones.
+    ``symbols`` empty means all. ``history_s`` seconds of trades lie before the start, fewer at high rates, and
+    ``past_days`` of bars before them. ``token`` guards the faults; empty takes it from the environment or makes one up.
+    A client with more than ``write_limit`` unread bytes is cut off.
     """
 
     venues: tuple[str, ...] = ("coinbase",)
@@ -78,8 +78,9 @@ class SimConfig(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SimServer:
-    """The simulated venues, each with a market of its own. Use as ``async with SimServer(config) as sim``; then the ``venues`` have addresses.
+    """The simulated venues, each with a market of its own.
 
+    Use as ``async with SimServer(config) as sim``; then the ``venues`` have addresses.
     ``trading`` is the task that runs the markets: it ends only by an error of this program.
     """
 

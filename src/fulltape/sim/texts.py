@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import msgspec
 
 from fulltape.clock import format_rfc3339
@@ -25,3 +28,13 @@ def short(decimal: str) -> str:
 def number(decimal: str) -> msgspec.Raw:
     """Return a decimal to be sent as a JSON number with exactly these digits."""
     return msgspec.Raw(decimal.encode())
+
+
+def directions(prices: Sequence[int]) -> list[str]:
+    """Return where each price but the first went from the one before it."""
+    found, last = [], "Plus"
+    for before, now in pairwise(prices):
+        if now != before:
+            last = "Plus" if now > before else "Minus"
+        found.append(f"{'Zero' if now == before else ''}{last}Tick")
+    return found

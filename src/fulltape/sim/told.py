@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from fulltape.sim.base import Topic
-from fulltape.sim.events import Book, Event, LevelChange, Trade
+from fulltape.sim.events import Book, Event, LevelChange, Quote, Trade
 from fulltape.sim.market import Market
 
 ALL_LEVELS: Final = 1 << 20
@@ -77,6 +77,23 @@ class ToldBooks:
         """Forget the books that nobody follows any more."""
         for topic in self._books.keys() - wanted:
             del self._books[topic]
+
+
+class Tops:
+    """The best levels of every book as they were last told."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+        self._told: dict[int, Quote] = {}
+
+    def moved(self, products: Iterable[int]) -> list[int]:
+        """Return those of the products whose best levels are not as they were told, and take them as told."""
+        return [product for product in sorted(products) if self._has_moved(product)]
+
+    def _has_moved(self, product: int) -> bool:
+        quote = msgspec.structs.replace(self._market.quote(product), time=0)
+        before, self._told[product] = self._told.get(product), quote
+        return before != quote
 
 
 class Digest:
