@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from fulltape.clock import SECOND_NS
+from fulltape.engine.recent_ids import RecentIds
+from fulltape.engine.sequencer import Sequencer
 from fulltape.engine.spans import Spans
 from fulltape.operators.coverage import TRADES_CHANNEL
-from fulltape.records import COVERAGE, Array, Batch, CoverageState, Instrument, InstrumentTable, Schema
+from fulltape.records import (
+    COVERAGE,
+    DEAD_LETTERS,
+    TRADES,
+    Array,
+    Batch,
+    CoverageState,
+    Instrument,
+    InstrumentTable,
+    Schema,
+)
 from fulltape.records.columns import NULL_INT
+from fulltape.records.delivery import Delivery, Receipt
+from fulltape.records.events import Event
 
 SLACK_NS: Final = 60 * SECOND_NS
 """How far the time of a trade may be from the time under which it is stored: some sources cut it to seconds."""
@@ -19,6 +34,56 @@ EVIDENCE: Final = "records were imported: nobody listened"
 
 Read = Callable[[Schema, int, int, int], Batch]
 """Returns the committed records of a kind and instrument (code) with start <= time < end (ns)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a delivery adds: records by their codes, what fills holes, and what is told to whoever brought it."""
+
+    batches: list[Batch]
+    events: list[Event]
+    receipt: Receipt
+
+
+class Deliveries:
+    """Takes what people bring. Its ids fill holes and are known as duplicates, but never move the sequencer.
+
+    ``follows`` returns which instruments (codes) have ids that follow each other.
+    """
+
+    def __init__(
+        self,
+        table: InstrumentTable,
+        sequencer: Sequencer,
+        recent_ids: RecentIds,
+        follows: Callable[[Array], Array],
+    ) -> None:
+        self._table = table
+        self._sequencer = sequencer
+        self._recent_ids = recent_ids
+        self._follows = follows
+
+    def take(self, delivery: Delivery, gathered: Mapping[str, Sequence[Batch]], read: Read) -> Taken:
+        """Return what is neither committed nor ``gathered`` in this step; instruments that are new join the table."""
+        codes = codes_of(delivery.instruments, self._table)
+        stretches = {int(codes[place]): stretch for place, stretch in delivery.stretches.items()}
+        taken, stored, duplicates = [not_listened(stretches, read)], 0, 0
+        events: list[Event] = []
+        for batch in delivery.batches:
+            fresh = unstored(recoded(batch, codes), gathered.get(batch.schema.name, ()), read)
+            taken.append(fresh)
+            if fresh.schema is TRADES:
+                events += self._note(fresh, delivery.ingest_time)
+            if fresh.schema is not DEAD_LETTERS:
+                stored, duplicates = stored + len(fresh), duplicates + len(batch) - len(fresh)
+        return Taken(taken, events, Receipt(stored, duplicates))
+
+    def _note(self, trades: Batch, time: int) -> list[Event]:
+        """Fill holes; of venues whose ids tell no order remember what the stream may bring again."""
+        follows = self._follows(trades["instrument"])
+        others = trades.take(~follows)
+        self._recent_ids.duplicates(others.take(others["event_time"] > time - SLACK_NS))
+        return self._sequencer.refill(trades.take(follows & self._sequencer.has_passed(trades)), time).events
 
 
 def codes_of(instruments: Iterable[Instrument], table: InstrumentTable) -> Array:

@@ -15,9 +15,10 @@ from typing import Final
 import numpy as np
 
 from fulltape.books.l2 import Rule
-from fulltape.engine import contracts, delivered
+from fulltape.engine import contracts
 from fulltape.engine.counters import Counters
 from fulltape.engine.delays import Delays
+from fulltape.engine.delivered import Deliveries
 from fulltape.engine.derivation import Derivation, History
 from fulltape.engine.known import Known
 from fulltape.engine.recent_ids import RecentIds
@@ -36,6 +37,7 @@ from fulltape.operators.quotes import Quotes
 from fulltape.records import (
     BOOK_DELTAS,
     CANDLES,
+    COINS,
     DEAD_LETTERS,
     HEARTBEATS,
     STORED,
@@ -132,6 +134,7 @@ class Pipeline:
         self._book_feeds: dict[int, str] = {}
         self._sequencer = Sequencer()
         self._recent_ids = RecentIds()
+        self._deliveries = Deliveries(table, self._sequencer, self._recent_ids, self._follows)
         self._ledger = Ledger()
         self._candles = Candles(candles)
         self._listed: dict[tuple[str, str], Instrument] = {}
@@ -235,7 +238,7 @@ class Pipeline:
                 self._unfillable(item, work)
             elif isinstance(item, Delivery):
                 self._sequence(work, item.ingest_time)
-                work.receipts[item] = self._deliver(item, work, history)
+                self._deliver(item, work, history)
             else:
                 self._sequence(work, item.ingest_time)
                 self._connection_event(item, work)
@@ -411,9 +414,12 @@ class Pipeline:
             work.add(result.trades)
 
     def _page(self, page: Page, work: _Work, history: History) -> None:
-        """Take a part of a venue's history: all bars, and the trades that are not stored yet."""
-        work.pages.append(page)
+        """Take a part of a venue's history: all bars or moments, and the trades that are not stored yet."""
         self.known.take(page)
+        if page.batch.schema is COINS:
+            work.add(page.batch)  # no candle can be made of single moments
+            return
+        work.pages.append(page)
         if page.interval_s:
             work.add(page.batch)
             return
@@ -432,31 +438,13 @@ class Pipeline:
         if stretch is not None:
             work.events.append(Refilled(page.instrument, *stretch))
 
-    def _deliver(self, delivery: Delivery, work: _Work, history: History) -> Receipt:
-        """Take records that somebody brings: those that are not stored yet, without learning ids from them."""
-        codes = delivered.codes_of(delivery.instruments, self.table)
-        stretches = {int(codes[place]): stretch for place, stretch in delivery.stretches.items()}
-        work.add(delivered.not_listened(stretches, history.records))
-        receipt = Receipt()
-        for batch in delivery.batches:
-            fresh = delivered.unstored(
-                delivered.recoded(batch, codes), work.parts.get(batch.schema.name, ()), history.records
-            )
-            if fresh.schema is not DEAD_LETTERS:
-                receipt += Receipt(len(fresh), len(batch) - len(fresh))
-            work.add(fresh)
-            if fresh.schema is TRADES:
-                self._note_delivered(fresh, delivery.ingest_time, work)
-        self.counters.duplicates += receipt.duplicates
-        return receipt
-
-    def _note_delivered(self, trades: Batch, time: int, work: _Work) -> None:
-        """Let trades that somebody brought fill holes, and be known if the stream may bring them again."""
-        follows = self._follows(trades["instrument"])
-        old = trades.take(follows & self._sequencer.has_passed(trades))
-        work.events += self._sequencer.refill(old, time).events
-        others = trades.take(~follows)
-        self._recent_ids.duplicates(others.take(others["event_time"] > time - SLACK_NS))
+    def _deliver(self, delivery: Delivery, work: _Work, history: History) -> None:
+        taken = self._deliveries.take(delivery, work.parts, history.records)
+        for batch in taken.batches:
+            work.add(batch)
+        work.events += taken.events
+        work.receipts[delivery] = taken.receipt
+        self.counters.duplicates += taken.receipt.duplicates
 
     def _unfillable(self, told: Unfillable, work: _Work) -> None:
         self.known.give_up(told)
