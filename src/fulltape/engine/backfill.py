@@ -12,6 +12,7 @@ from fulltape.engine.pager import Source
 from fulltape.errors import ConfigError
 from fulltape.records.interval import format_interval
 
+_DAY_S: Final = 86_400
 BARS_SETTLED_NS: Final = 20 * SECOND_NS
 """A venue needs a moment to finish a bar: a younger one is not asked for."""
 
@@ -43,8 +44,9 @@ def possible(source: Source, wish: Wish) -> Wish:
     end = min(wish.end, source.clock.now_ns())
     start = wish.start
     if wish.interval_s:
-        if wish.interval_s not in spec.history.bars:
-            offered = ", ".join(map(format_interval, spec.history.bars)) or "none at all"
+        offers = (_DAY_S,) if spec.polling else spec.history.bars  # a polled venue has a moment of each day
+        if wish.interval_s not in offers:
+            offered = ", ".join(map(format_interval, offers)) or "none at all"
             raise ConfigError(f"{spec.name} has no bars of {format_interval(wish.interval_s)}; it has {offered}")
         length = wish.interval_s * SECOND_NS
         start = start // length * length

@@ -13,8 +13,9 @@ from typing import Final
 from fulltape.clock import SECOND_NS, Clock, format_rfc3339
 from fulltape.errors import MalformedFrame
 from fulltape.records import Batch
+from fulltape.records.interval import window_start
 from fulltape.records.page import Page
-from fulltape.venues.base import Paging, RestRequest, TradesPage, Venue
+from fulltape.venues.base import Paging, PolledVenue, RestRequest, TradesPage, Venue
 from fulltape.venues.rest import PAGE_ROWS
 
 SETTLED_NS: Final = 5 * SECOND_NS
@@ -40,15 +41,30 @@ class Source:
 
 
 async def bar_pages(source: Source, interval_s: int, start: int, end: int) -> AsyncIterator[Page]:
-    """Yield the bars with start <= bar < end, newest page first.
+    """Yield the bars with start <= bar < end, newest page first; of a polled venue its moments.
 
     Raises what fetching raises, MalformedFrame, and ConfigError for an interval that the venue does not have.
     """
+    if isinstance(source.venue, PolledVenue):
+        async for page in _moments(source, source.venue, interval_s, start, end):
+            yield page
+        return
     for first, stop in bar_ranges(source, interval_s, start, end):
         body = await source.fetch(source.venue.bars_request(source.venue_symbol, interval_s, first, stop))
         now = source.clock.now_ns()
         bars = source.venue.parse_bars(body, source.instrument, interval_s, now)
         yield Page(source.instrument, _within(bars, "start", first, stop), interval_s, first, stop, now)
+
+
+async def _moments(source: Source, venue: PolledVenue, interval_s: int, start: int, end: int) -> AsyncIterator[Page]:
+    """Yield the one row of each window with a moment of which the venue keeps history, newest first."""
+    length = interval_s * SECOND_NS
+    for moment in reversed(venue.history_times(start, end)):
+        body = await source.fetch(venue.history_request(source.venue_symbol, moment))
+        now = source.clock.now_ns()
+        first = window_start(moment, interval_s)
+        rows = venue.parse_history(body, source.instrument, moment, now)
+        yield Page(source.instrument, rows, interval_s, first, first + length, now)
 
 
 def bar_ranges(source: Source, interval_s: int, start: int, end: int) -> Iterator[tuple[int, int]]:

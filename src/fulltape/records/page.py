@@ -11,6 +11,7 @@ from fulltape.records.batch import Batch
 class Page:
     """All trades, or all bars of ``interval_s``, that a venue has of one instrument with start <= time < end (ns).
 
+    Of a polled venue it is the coin at the one moment between the two of which there is history.
     There may be others beside these. ``interval_s`` is 0 for trades. ``edge`` is the bound, ``start`` or ``end``, at
     which another page will join: stale candles whose windows lie across it wait for that page. None for the last one.
     """
