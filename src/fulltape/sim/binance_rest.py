@@ -11,12 +11,13 @@ from typing import Final
 from fulltape.clock import SECOND_NS
 from fulltape.sim import binance_wire as wire
 from fulltape.sim.base import Reply, Rest
-from fulltape.sim.history import MinuteBar, PastTrade, fill_up, roll_up
+from fulltape.sim.history import MINUTE_S, MinuteBar, PastTrade, bars_of, fill_up, roll_up
 from fulltape.sim.instruments import Listing
 from fulltape.sim.market import Market
 from fulltape.sim.queries import whole
 
 BARS_S: Final = {
+    "1s": 1,
     "1m": 60,
     "3m": 180,
     "5m": 300,
@@ -145,9 +146,16 @@ class BinanceRest(Rest):
             last = min(last, first + (limit - 1) * length)
         else:
             first = last - (limit - 1) * length
-        made = roll_up(self._market.bars(product, first, last + length), length)[::-1]
-        listing = self._market.listings[product]
+        listing, made = self._market.listings[product], self._made(product, first, last + length, length)
         return [_bar(listing, bar, length) for bar in fill_up(made, length, last + length)]
+
+    def _made(self, product: int, start_s: int, end_s: int, length_s: int) -> list[MinuteBar]:
+        """Return bars, oldest first; those shorter than a minute as far back as trades are kept."""
+        market = self._market
+        if length_s >= MINUTE_S:
+            return roll_up(market.bars(product, start_s, end_s), length_s)[::-1]
+        first, after = (market.first_id_after(product, time * SECOND_NS - 1) for time in (start_s, end_s))
+        return bars_of(market.trades(product, after, after - first)[::-1], length_s)
 
 
 def _limit(query: _Query) -> int:

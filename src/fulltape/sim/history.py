@@ -36,6 +36,21 @@ class MinuteBar(msgspec.Struct):
     bought: int = 0
     bought_value: int = 0
 
+    def add(self, price: int, size: int, *, is_buy: bool) -> None:
+        """Take in a trade after all others; ``is_buy`` says that the taker bought."""
+        self.close = price
+        if price > self.high:
+            self.high = price
+        elif price < self.low:
+            self.low = price
+        value = price * size
+        self.volume += size
+        self.value += value
+        self.trades += 1
+        if is_buy:
+            self.bought += size
+            self.bought_value += value
+
     def extend_back(self, earlier: MinuteBar) -> None:
         """Take in the bar before this one."""
         self.open = earlier.open
@@ -129,24 +144,10 @@ class Bars:
         """Take one trade; times never go back. ``is_buy`` says that the taker bought."""
         start = time // (MINUTE_S * SECOND_NS) * MINUTE_S
         bars = self._bars
-        if bars and bars[-1].start == start:
-            bar = bars[-1]
-            bar.close = price
-            if price > bar.high:
-                bar.high = price
-            elif price < bar.low:
-                bar.low = price
-        else:
-            bar = MinuteBar(start, price, price, price, price, 0)
-            bars.append(bar)
+        if not bars or bars[-1].start != start:
+            bars.append(MinuteBar(start, price, price, price, price, 0))
             self._sum_closed()
-        value = price * size
-        bar.volume += size
-        bar.value += value
-        bar.trades += 1
-        if is_buy:
-            bar.bought += size
-            bar.bought_value += value
+        bars[-1].add(price, size, is_buy=is_buy)
 
     def between(self, start_s: int, end_s: int) -> Iterator[MinuteBar]:
         """Iterate over the bars with ``start_s <= start < end_s``, newest first."""
@@ -178,6 +179,17 @@ class Bars:
         self._volume = sum(bar.volume for bar in day)
         self._value = sum(bar.value for bar in day)
         self._month = sum(bar.volume for bar in month)
+
+
+def bars_of(trades: Iterable[PastTrade], length_s: int) -> list[MinuteBar]:
+    """Return the bars that trades, oldest first, make, oldest first; a buyer takes where the maker sold."""
+    bars: list[MinuteBar] = []
+    for trade in trades:
+        start = trade.time // (length_s * SECOND_NS) * length_s
+        if not bars or bars[-1].start != start:
+            bars.append(MinuteBar(start, trade.price, trade.price, trade.price, trade.price, 0))
+        bars[-1].add(trade.price, trade.size, is_buy=trade.maker_sells)
+    return bars
 
 
 def roll_up(bars: Iterable[MinuteBar], length_s: int) -> list[MinuteBar]:
