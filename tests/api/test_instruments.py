@@ -45,6 +45,7 @@ async def test_instruments_tell_whether_they_are_followed(api: Api) -> None:
 async def test_what_a_venue_offers(api: Api, backend: FakeBackend) -> None:
     assert ids(await api.get("/api/v1/venues/coinbase/instruments")) == [(SOL.id, False)]
     assert ids(await api.get("/api/v1/venues/coinbase/instruments", pattern="X*")) == []
+    assert (await api.get("/api/v1/venues/coinbase/instruments", patern="X*")).status_code == 400
     backend.following.error = UnknownInstrument("venue 'KRAKEN' is not followed")
     assert (await api.get("/api/v1/venues/kraken/instruments")).status_code == 404
     backend.following.error = TransientError("no list yet", retry_after_s=60.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -42,6 +43,14 @@ _BRINGING: Final = 2
 """How many requests may bring records at once; the others wait."""
 
 
+_TYPE: Final = re.compile(r":\w+}")
+_CALLS: Final = [
+    instruments, offered, follow, unfollow, trades, quotes, candles, coins, coverage, add_records, last,
+    status, sql, stream,
+]  # fmt: skip
+"""Everything under ``/api/v1``."""
+
+
 def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) -> Litestar:
     """Return the application that serves ``backend``, and the dashboard's files in ``static_dir``.
 
@@ -71,22 +80,7 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
 
     api = Router(
         "/api/v1",
-        route_handlers=[
-            instruments,
-            offered,
-            follow,
-            unfollow,
-            trades,
-            quotes,
-            candles,
-            coins,
-            coverage,
-            add_records,
-            last,
-            status,
-            sql,
-            stream,
-        ],
+        route_handlers=_CALLS,
         dependencies={"page": Provide(page_query, sync_to_thread=False)},
     )
     app = Litestar(
@@ -108,7 +102,8 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
 
 def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:
     """Answer 400 to query parameters that the OpenAPI document does not know: a typo must not widen a query."""
-    path = (request.app.openapi_schema.paths or {}).get(request.scope["path"])
+    template = _TYPE.sub("}", request.scope["path_template"])
+    path = (request.app.openapi_schema.paths or {}).get(template)
     operation = getattr(path, request.method.lower(), None)
     if operation is None:
         return
