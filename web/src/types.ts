@@ -98,6 +98,7 @@ export interface FeedStatus {
   channels: string[];
   instruments: string[];
   stale_instruments: string[];
+  credits_left: number | null;
 }
 
 export interface EngineStatus {
