@@ -20,7 +20,7 @@ def test_the_sample_is_the_defaults() -> None:
 def test_the_sample_names_every_key_and_its_comments_load_too() -> None:
     text = re.sub(r'^# (\[|["a-z_.0-9]+ = )', r"\1", sample(), flags=re.MULTILINE)
     config = Config.parse(text)
-    assert config.store.retention == {"quotes": 30, "candles.1s": 7}
+    assert config.store.retention == {"quotes": 30, "stats": 90, "candles.1s": 7}
     assert config.venues["coinbase"].channels == (Channel.TRADES, Channel.TICKERS, Channel.HEARTBEATS, Channel.BOOK)
     for section in (config.server, config.store, config.capture, config.engine, config.candles, VenueConfig()):
         for name in section.__struct_fields__:

@@ -134,8 +134,8 @@ class Windows:
             self._stale.pop(code, None)
 
     def _note_late(self, late: Batch) -> None:
-        for code, time in zip(late["instrument"].tolist(), late["event_time"].tolist(), strict=True):
-            start = time // panes.HOP_NS * panes.HOP_NS
+        touched = np.stack([late["instrument"], late["event_time"] // panes.HOP_NS * panes.HOP_NS])
+        for code, start in np.unique(touched, axis=1).T.tolist():
             self._stale.setdefault(code, set()).update((start - panes.HOP_NS, start))
 
     def _close(self) -> list[Batch]:
