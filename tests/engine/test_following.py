@@ -187,6 +187,10 @@ async def test_a_pattern_follows_what_is_listed_and_waits_for_the_list(world: Wo
         await one.following.told("COINBASE", [replace_status(new, "delisted")], whole=False)
         await until_live(one, BTC, ETH)
         assert one.feeds()[0].stale_instruments == ()
+    world.has_network = False
+    async with world.running("[BES]*-USD") as one:
+        await until_live(one, BTC, ETH)
+    assert CoverageState.NOT_FOLLOWED not in [row.state for row in world.coverage(BTC)]
 
 
 def replace_status(row: Instrument, status: str) -> Instrument:

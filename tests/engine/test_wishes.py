@@ -22,10 +22,6 @@ def coinbase(base: str, quote: str = "USD", status: str = "online") -> Instrumen
 LISTED = [coinbase("BTC"), coinbase("ETH"), coinbase("BTC", "EUR"), coinbase("LOOM", status="delisted")]
 
 
-def nothing_known(instrument_id: str) -> None:
-    return None
-
-
 def ids(resolver: Resolver, *wishes: str) -> list[str]:
     return [row.id for row in resolver.resolve(wishes).instruments]
 
@@ -43,18 +39,18 @@ def ids(resolver: Resolver, *wishes: str) -> list[str]:
     ],
 )
 def test_a_wish_is_a_name_or_a_pattern_over_names(wish: str, found: list[str]) -> None:
-    assert ids(Resolver(COINBASE, LISTED, nothing_known), wish) == [f"{name}.COINBASE" for name in found]
+    assert ids(Resolver(COINBASE, LISTED), wish) == [f"{name}.COINBASE" for name in found]
 
 
 def test_the_venues_own_symbols_are_names_too() -> None:
     odd = Instrument("BTC-BIDR.BINANCE", "BINANCE", "BTCBIDR", "BTC", "BIDR")
-    resolver = Resolver(BINANCE, [odd], nothing_known)
+    resolver = Resolver(BINANCE, [odd])
     for wish in ("BTCBIDR", "BTC-BIDR", "BTC-BIDR.BINANCE", "BTC*", "*BIDR"):
         assert ids(resolver, wish) == ["BTC-BIDR.BINANCE"]
 
 
 def test_every_wish_that_names_nothing_is_accounted_for() -> None:
-    resolved = Resolver(COINBASE, LISTED, nothing_known).resolve(["BTC-USDX", "LOOM-USD", "DOGE-*", "no product"])
+    resolved = Resolver(COINBASE, LISTED).resolve(["BTC-USDX", "LOOM-USD", "DOGE-*", "no product"])
     assert resolved.instruments == ()
     assert resolved.unknown == ("BTC-USDX (did you mean 'BTC-USD'?)", "no product")
     assert resolved.delisted == ("LOOM-USD.COINBASE",)
@@ -63,7 +59,8 @@ def test_every_wish_that_names_nothing_is_accounted_for() -> None:
 
 def test_without_a_list_names_are_taken_at_their_word_and_patterns_wait() -> None:
     known = Instrument("BTC-USD.KRAKEN", "KRAKEN", "BTC/USD", "BTC", "USD")
-    resolver = Resolver(KRAKEN, None, {known.id: known}.get)
+    resolver = Resolver(KRAKEN, None, [known])
+    assert [row.id for row in resolver.resolve(["*-USD"]).instruments] == [known.id]
     resolved = resolver.resolve(["ETH/USD", "BTC-USD", "SOL-USD.KRAKEN", "*-EUR"])
     assert [row.venue_symbol for row in resolved.instruments] == ["ETH/USD", "BTC/USD"]
     assert resolved.waiting == ("SOL-USD.KRAKEN", "*-EUR")
@@ -71,7 +68,7 @@ def test_without_a_list_names_are_taken_at_their_word_and_patterns_wait() -> Non
 
 def test_what_was_followed_and_is_not_listed_any_more_is_delisted() -> None:
     gone, mistyped = msgspec.structs.replace(coinbase("OLD"), price_step=0.01), coinbase("QQQ")
-    resolved = Resolver(COINBASE, LISTED, {row.id: row for row in (gone, mistyped)}.get).resolve(["OLD-USD", "QQQ-USD"])
+    resolved = Resolver(COINBASE, LISTED, (gone, mistyped)).resolve(["OLD-USD", "QQQ-USD"])
     assert (resolved.instruments, resolved.delisted) == ((), ("OLD-USD.COINBASE",))
     assert resolved.unknown == ("QQQ-USD",)
 
@@ -80,7 +77,7 @@ def test_where_the_list_is_not_whole_names_are_taken_at_their_word() -> None:
     class Partial(type(COINBASE)):  # type: ignore[misc]
         spec = msgspec.structs.replace(COINBASE.spec, lists_all=False)
 
-    assert ids(Resolver(Partial(), LISTED, nothing_known), "NEW-USD") == ["NEW-USD.COINBASE"]
+    assert ids(Resolver(Partial(), LISTED), "NEW-USD") == ["NEW-USD.COINBASE"]
 
 
 def said(*words: str) -> Wishes:
@@ -107,7 +104,7 @@ def said(*words: str) -> Wishes:
     ],
 )
 def test_the_last_word_on_an_instrument_counts(words: tuple[str, ...], followed: list[str]) -> None:
-    resolved = Resolver(COINBASE, LISTED, nothing_known).resolve(["*-USD"], said(*words).changes)
+    resolved = Resolver(COINBASE, LISTED).resolve(["*-USD"], said(*words).changes)
     assert [row.id for row in resolved.instruments] == [f"{name}.COINBASE" for name in followed]
     assert resolved.unknown == ()
 

@@ -206,7 +206,8 @@ class Following:
     def _resolver(self, name: str) -> Resolver:
         followed = self._venues[name]
         listed = None if followed.listed is None else tuple(followed.listed.values())
-        return Resolver(followed.feeds[0].venue, listed, self._known)
+        seen = [row for row in self._engine.pipeline.table if row.venue == name]
+        return Resolver(followed.feeds[0].venue, listed, seen)
 
     def _known(self, instrument_id: str) -> Instrument | None:
         table = self._engine.pipeline.table

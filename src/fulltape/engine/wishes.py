@@ -88,16 +88,15 @@ class Resolved:
 class Resolver:
     """Turns wishes into instruments of one venue.
 
-    ``listed`` is the venue's list, None while it has not come; ``known`` finds an instrument that was ever followed.
+    ``listed`` is the venue's list, None while it has not come. ``seen`` are the venue's instruments that were ever
+    followed: until the list comes patterns mean those of them that match, so that a restart finds what went on before.
     """
 
-    def __init__(
-        self, venue: Venue, listed: Sequence[Instrument] | None, known: Callable[[str], Instrument | None]
-    ) -> None:
+    def __init__(self, venue: Venue, listed: Sequence[Instrument] | None, seen: Iterable[Instrument] = ()) -> None:
         self._venue = venue
         self._suffix = f".{venue.spec.name}"
         self._listed = listed
-        self._known = known
+        self._seen = {row.id: row for row in seen}
         self._names = {name: row for row in reversed(listed or ()) for name in names_of(row)}
 
     def resolve(self, wishes: Iterable[str], changes: Sequence[Change] = ()) -> Resolved:
@@ -107,7 +106,8 @@ class Resolver:
         waiting, unknown, delisted = [], [], []
         for wish in dict.fromkeys((*wishes, *added)):
             if is_pattern(wish):
-                matching = [row for row in self._listed or () if is_traded(row) and matches(wish, row)]
+                rows = self._seen.values() if self._listed is None else self._listed
+                matching = [row for row in rows if is_traded(row) and matches(wish, row)]
                 found.update((row.id, row) for row in matching)
                 if self._listed is None:
                     waiting.append(wish)
@@ -127,7 +127,7 @@ class Resolver:
         row = self._names.get(name)
         if row is not None:
             return row
-        known = self._known(name if name.endswith(self._suffix) else name + self._suffix)
+        known = self._seen.get(name if name.endswith(self._suffix) else name + self._suffix)
         if self._listed is not None and self._venue.spec.lists_all:
             if known is None or not known.price_step:  # without a step nobody but the user has ever named it
                 return None
