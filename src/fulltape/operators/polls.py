@@ -7,6 +7,7 @@ row: nobody looked.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -121,7 +122,7 @@ class Polls:
 
 def _batch(rows: list[_Row]) -> Batch:
     count = len(rows)
-    unknown = np.full(count, np.nan)
+    unknown = [math.nan] * count
     prices = {name: [getattr(row.window, name) for row in rows] for name in ("open", "high", "low", "close")}
     return CANDLES.from_columns(
         {
@@ -129,14 +130,14 @@ def _batch(rows: list[_Row]) -> Batch:
             "interval": [row.interval_s for row in rows],
             "start": [row.window.start for row in rows],
             **prices,
-            "volume": np.zeros(count),
+            "volume": [0.0] * count,
             "quote_volume": unknown,
             "vwap": unknown,
-            "trades": np.full(count, NULL_INT),
+            "trades": [NULL_INT] * count,
             "taker_buy_volume": unknown,
-            "revision": np.zeros(count, np.int64),
+            "revision": [0] * count,
             "is_final": [row.window.is_final for row in rows],
-            "source": np.full(count, int(CandleSource.POLL)),
-            "reason": np.full(count, int(EmptyReason.NONE)),
+            "source": [int(CandleSource.POLL)] * count,
+            "reason": [int(EmptyReason.NONE)] * count,
         }
     )
