@@ -15,7 +15,7 @@ class Candle(msgspec.Struct, frozen=True):
     volume = sum of size; quote_volume = sum of price * size; vwap = quote_volume / volume; taker_buy_volume = volume
     of trades whose aggressor bought. Open and close follow (event_time, trade_id). An empty window has trades = 0,
     null prices and a ``reason``. ``revision`` counts the late trades that changed it after it was final. What a venue's
-    bar does not tell (source VENUE_BAR) is null.
+    bar (source VENUE_BAR) or polls (POLL, always without volume) do not tell is null.
     """
 
     instrument: InstrumentId
