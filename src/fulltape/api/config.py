@@ -26,6 +26,13 @@ class ApiConfig(msgspec.Struct, frozen=True, kw_only=True):
     sql_rows: int = 10_000
     sql_bytes: int = 16 << 20
     """The most that a query may give back; what is beyond is cut off, and said to be."""
+    requests_per_s: float = 50.0
+    """How often a client at another machine may ask on average; this machine may ask as often as it likes."""
+    request_burst: int = 500
+    """How often it may ask at once, as a page that opens does."""
+    max_connections: int = 2_000
+    """How many connections may be open before requests are refused with 503; streams count, too."""
+    max_query_bytes: int = 8_192
     max_body_bytes: int = 65_536
     max_message_bytes: int = 65_536
     """The longest message a stream client may send."""

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 from typing import cast
 from urllib.parse import urlsplit
 
 from litestar.enums import ScopeType
-from litestar.exceptions import HTTPException, PermissionDeniedException
+from litestar.exceptions import HTTPException, PermissionDeniedException, TooManyRequestsException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
 from fulltape.api.access import Access
 from fulltape.api.config import ApiConfig
 from fulltape.api.problems import MEDIA_TYPE, problem_response
+from fulltape.api.rates import Rates
 from fulltape.api.tokens import Scope as TokenScope
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # Styles may be inline because the chart library sets them so; scripts may not.
 _CSP = (
@@ -33,7 +37,7 @@ _HEADERS = (
 
 
 class Gate:
-    """Refuses requests for foreign hosts, streams for foreign pages and tokens that are none; adds security headers.
+    """Refuses what is foreign, too much or of a token that is none; adds the security headers.
 
     The host check is what stops DNS rebinding: a page of ``evil.example`` whose name was pointed at 127.0.0.1 still
     sends ``Host: evil.example``. What a request may do is noted as ``auth`` for the guards of the handlers.
@@ -44,10 +48,13 @@ class Gate:
         self._access = Access(config)
         self._hosts = _LOOPBACK | {host.lower() for host in config.allowed_hosts}
         self._origins = frozenset(origin.lower().rstrip("/") for origin in config.allowed_origins)
+        self._rates = Rates(config.requests_per_s, config.request_burst)
+        self._max_query = config.max_query_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection, or refuse it with 401 or 403."""
+        """Serve one connection, or refuse it with 401, 403, 414 or 429."""
         try:
+            self._limit(scope, asyncio.get_running_loop().time())
             self._admit(scope)
         except HTTPException as refusal:
             await receive()
@@ -56,22 +63,30 @@ class Gate:
         else:
             await self._app(scope, receive, _with_headers(send))
 
+    def _limit(self, scope: Scope, now_s: float) -> None:
+        """Raise HTTPException for a client of another machine that asks too often, and for too long a query."""
+        host = scope["client"][0] if scope["client"] else ""
+        if host not in _LOOPBACK and (wait_s := self._rates.wait_s(host, now_s)):
+            headers = {"Retry-After": str(math.ceil(wait_s))}
+            raise TooManyRequestsException("you ask too often: wait as long as Retry-After says", headers=headers)
+        if len(scope["query_string"]) > self._max_query:
+            raise HTTPException(f"the query is longer than {self._max_query} bytes: shorten it", status_code=414)
+
     def _admit(self, scope: Scope) -> None:
         """Note what the connection may do. Raises HTTPException if that is nothing at all."""
         hosts, origins, authorizations = (_values(scope, name) for name in (b"host", b"origin", b"authorization"))
         if len(hosts) != 1 or _host_name(hosts[0]) not in self._hosts:
             names = ", ".join(hosts) or "none"
             raise PermissionDeniedException(f"not served under this name: {names} (allow it in allowed_hosts)")
-        if scope["type"] != ScopeType.WEBSOCKET:
-            scope["auth"] = self._access.grant(authorizations, ())
-            return
-        for origin in origins:
-            if not self._is_own(origin.lower(), hosts[0].lower()):
-                raise PermissionDeniedException(
-                    f"pages of {origin} may not open the stream (allow it in allowed_origins)"
-                )
-        scope["auth"] = grant = self._access.grant(authorizations, scope["subprotocols"])
-        grant.check(TokenScope.READ)
+        # What browsers send across origins without asking first must not have effects; answers they keep to themselves.
+        if scope["type"] == ScopeType.WEBSOCKET or scope["method"] not in _SAFE:
+            for origin in origins:
+                if not self._is_own(origin.lower(), hosts[0].lower()):
+                    raise PermissionDeniedException(f"pages of {origin} may not do this (allow it in allowed_origins)")
+        subprotocols = scope["subprotocols"] if scope["type"] == ScopeType.WEBSOCKET else ()
+        scope["auth"] = grant = self._access.grant(authorizations, subprotocols)
+        if scope["type"] == ScopeType.WEBSOCKET:
+            grant.check(TokenScope.READ)
 
     def _is_own(self, origin: str, host: str) -> bool:
         scheme, _, authority = origin.partition("://")

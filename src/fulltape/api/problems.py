@@ -42,7 +42,7 @@ def problem_answers(*codes: int) -> dict[int, ResponseSpec]:
         code: ResponseSpec(
             Problem, generate_examples=False, media_type=MEDIA_TYPE, description=HTTPStatus(code).description
         )
-        for code in sorted({401, 403, *codes})
+        for code in sorted({401, 403, 414, 429, *codes})
     }
 
 

@@ -20,6 +20,7 @@ def server_config(app: Litestar, *, host: str, port: int, config: ApiConfig) -> 
         loop="uvloop",
         http="httptools",
         ws="websockets-sansio",
+        limit_concurrency=config.max_connections,
         ws_max_size=config.max_message_bytes,
         ws_per_message_deflate=False,
         lifespan="on",
