@@ -32,6 +32,8 @@ port = 0
 [store]
 path = "crash.duckdb"
 simulated = true
+[history]
+warm_bars = 0
 [venues.coinbase]
 url = "{ws}"
 rest_url = "{rest}"

@@ -25,6 +25,7 @@ def sim(
     symbols: Annotated[list[str] | None, typer.Option("--symbol", help="Such as BTC-USD; all unless named.")] = None,
     seed: Annotated[int, typer.Option("--seed", help="The same seed makes the same market.")] = 1,
     trades_per_s: Annotated[float, typer.Option("--trades-per-s", help="Over all instruments.")] = 50.0,
+    past_days: Annotated[float, typer.Option("--past-days", help="Of bars before the start.")] = 1.0,
     faults: Annotated[str, typer.Option("--faults", help="Such as drop=0.01,delay_ms=20,hang.")] = "",
 ) -> None:
     """Run a simulated venue on real sockets until Ctrl-C."""
@@ -38,6 +39,7 @@ def sim(
         port=port,
         seed=seed,
         trades_per_s=trades_per_s,
+        past_days=past_days,
         faults=parse_faults(faults),
     )
     run(lambda stop: serve(config, stop, _announce))

@@ -35,6 +35,10 @@ class Past:
         self._simulated = simulated
         self._retry_s = retry_s
 
+    async def is_whole(self) -> bool:
+        """Return whether no trades are missed that may still be had."""
+        return not await self._archive.broken()
+
     async def keep(self, feed: Feed) -> None:
         """Work for one venue until cancelled."""
         assert feed.history is not None

@@ -80,7 +80,7 @@ class Supervisor:
             parts.pipeline, self._intake, parts.store, parts.bus, LiveClock(parts.clock), parts.runner, self._heard
         )
         simulated, retry_s = parts.store.identity.simulated, parts.retry_s
-        self._past = Past(self._runner, parts.clock, parts.history, simulated=simulated, retry_s=retry_s)
+        self.past = Past(self._runner, parts.clock, parts.history, simulated=simulated, retry_s=retry_s)
         self._connections = Connections(self._runner, self._link, self._keep_link)
         self.following = Following(parts.feeds, self._connections, self._runner, parts.bus, parts.relist_s)
 
@@ -161,7 +161,7 @@ class Supervisor:
             for name, feed in venues.items()
         }
         self._asking |= {
-            f"past of {name}": asyncio.create_task(self._keep(partial(self._past.keep, feed)), name=f"past of {name}")
+            f"past of {name}": asyncio.create_task(self._keep(partial(self.past.keep, feed)), name=f"past of {name}")
             for name, feed in venues.items()
             if feed.history
         }
