@@ -59,6 +59,13 @@ def test_means_and_spreads_are_those_of_pandas(span: int, length: int) -> None:
     close(rows["rolling_variance_5t"], [w.var() for w in windows])
 
 
+def test_equal_prices_have_no_spread() -> None:
+    rows = stats(Ticks(), every_second([61_732.03] * 12))
+    for name in ("ewma_10t_std", "rolling_std_5t", "vwap_session_std"):
+        assert set(rows[name].tolist()[1:]) == {0.0}
+    assert set(rows["rolling_mean_5t"].tolist()) == {61_732.03}
+
+
 def test_the_session_is_the_utc_day() -> None:
     midnight = NOON + DAY // 2
     rows = stats(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from random import Random
 from typing import Any
 
@@ -107,6 +108,21 @@ def test_every_window_is_the_plain_figure_of_its_trades(seed: int) -> None:
         for name, figure in plain([t for t in rows if t.code == code], start).items():
             assert found[name] == pytest.approx(figure, rel=1e-9, abs=1e-9 * found["mean_60s_30s"], nan_ok=True), name
         assert found["end"] == start + MINUTE
+
+
+def test_volumes_are_exact_sums_rounded_once() -> None:
+    sizes = [1e15, *[0.1] * 700, 3e-9, 1e15, 0.3]
+    rows = [T(NOON + i * SECOND // 15, i, size=size, side=1 + (i > 600)) for i, size in enumerate(sizes)]
+    found = run(rows).rows[0, NOON]
+    bought, sold = (sum(Fraction(t.size) for t in rows if t.side == side) for side in SIDES)
+    assert (found["taker_buy_volume"], found["taker_sell_volume"]) == (float(bought), float(sold))
+    assert found["volume"] == float(bought + sold)
+    assert found["delta"] == pytest.approx(float(bought - sold), rel=1e-14, abs=1e-27 * found["volume"])
+
+
+def test_equal_prices_have_no_spread() -> None:
+    found = run([T(NOON + i * SECOND, i, 61_732.03, 0.1) for i in range(50)]).rows[0, NOON]
+    assert [found[name] for name in ("volatility_1m", "realised_volatility", "vwap_std")] == [0.0, 0.0, 0.0]
 
 
 def test_a_window_that_begins_at_half_a_minute_has_its_mean_alone() -> None:

@@ -55,7 +55,8 @@ SELL: Final = 8  # hi, lo
 SQUARES: Final = 10  # sum of squared log returns from second to second, inside the pane
 FIRST_LOG: Final = 11  # log price at the end of its first second with trades, and of its last
 LAST_LOG: Final = 12
-FLOATS: Final = 13
+VOLUME_LOW: Final = 13  # the low part of the volume, of which VOLUME is the high one
+FLOATS: Final = 14
 
 # Columns of a pane's integers.
 PANE: Final = 0  # which pane it is: event time // HOP_NS
@@ -100,6 +101,7 @@ def _pane(p: Array, q: Array, y: int, pane: int) -> int:
 def _add(p: Array, q: Array, y: int, c: int, price: float, size: float, side: int) -> None:
     """Add a trade to the sums of a pane."""
     p[y, c, COUNT], p[y, c, MEAN], p[y, c, M2] = weigh_in(p[y, c, COUNT], p[y, c, MEAN], p[y, c, M2], price, 1.0)
+    _, p[y, c, VOLUME_LOW] = two_sum(p[y, c, VOLUME], p[y, c, VOLUME_LOW], size)
     p[y, c, VOLUME], p[y, c, VWAP], p[y, c, VOLUME_M2] = weigh_in(
         p[y, c, VOLUME], p[y, c, VWAP], p[y, c, VOLUME_M2], price, size
     )
@@ -137,18 +139,22 @@ def _emit_minute(p: Array, q: Array, y: int, a: int, b: int, m2: float, o: Array
     trades, buys, sells = i[row, 2], i[row, 3], i[row, 4]
     squares, seconds = p[y, a, SQUARES], q[y, a, SECONDS]
     volume, vwap, volume_m2 = p[y, a, VOLUME], p[y, a, VWAP], p[y, a, VOLUME_M2]
-    buy, sell = p[y, a, BUY] + p[y, a, BUY + 1], p[y, a, SELL] + p[y, a, SELL + 1]
+    volume_low = p[y, a, VOLUME_LOW]
+    buy, buy_low, sell, sell_low = p[y, a, BUY], p[y, a, BUY + 1], p[y, a, SELL], p[y, a, SELL + 1]
     if a != b:
         step = p[y, b, FIRST_LOG] - p[y, a, LAST_LOG]
         squares += p[y, b, SQUARES] + step * step
         seconds += q[y, b, SECONDS]
+        _, volume_low = two_sum(volume, volume_low + p[y, b, VOLUME_LOW], p[y, b, VOLUME])
         volume, vwap, volume_m2 = join(volume, vwap, volume_m2, p[y, b, VOLUME], p[y, b, VWAP], p[y, b, VOLUME_M2])
-        buy += p[y, b, BUY] + p[y, b, BUY + 1]
-        sell += p[y, b, SELL] + p[y, b, SELL + 1]
+        buy, buy_low = two_sum(buy, buy_low + p[y, b, BUY + 1], p[y, b, BUY])
+        sell, sell_low = two_sum(sell, sell_low + p[y, b, SELL + 1], p[y, b, SELL])
+    # High parts first: what the two sides have in common goes exactly.
+    delta = (buy - sell) + (buy_low - sell_low)
+    buy, sell = buy + buy_low, sell + sell_low
     o[row, 1] = math.sqrt(m2 / (trades - 1)) if trades > 1 else math.nan
     o[row, 2] = math.sqrt(squares * SECONDS_A_YEAR / 60.0) if seconds > 1 else math.nan
-    o[row, 3], o[row, 4], o[row, 5] = volume, buy, sell
-    o[row, 6] = buy - sell
+    o[row, 3], o[row, 4], o[row, 5], o[row, 6] = volume + volume_low, buy, sell, delta
     o[row, 7] = _share(buy, buy + sell)
     o[row, 8] = _share(float(buys - sells), float(buys + sells))
     o[row, 9], o[row, 10] = vwap, math.sqrt(volume_m2 / volume)

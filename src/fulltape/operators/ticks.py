@@ -78,10 +78,10 @@ def _emit(f: Array, n: Array, y: int, o: Array, i: Array, row: int) -> None:
     length, count = f.shape[1] - _RECENT, n[y, _COUNT]
     have = min(length, count)
     price = f[y, _RECENT + (count - 1) % length]
-    mean = 0.0
+    above = 0.0  # the price, not 0, is what means are taken from: equal prices have exactly no spread
     for k in range(have):
-        mean += f[y, _RECENT + k]
-    mean /= have
+        above += f[y, _RECENT + k] - price
+    mean = price + above / have
     squares = 0.0
     for k in range(have):
         off = f[y, _RECENT + k] - mean
