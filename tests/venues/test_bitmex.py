@@ -12,6 +12,7 @@ from tests.conformance.streams import lacking
 from tests.conformance.venues import Known, VenueConformance
 from tests.venues.recordings import Recording, answer, final_books, load
 
+from fulltape.books.l2 import Book, Message
 from fulltape.clock import SECOND_NS
 from fulltape.errors import ConfigError, MalformedFrame
 from fulltape.records import AggressorSide, Origin
@@ -75,6 +76,26 @@ def test_an_update_of_an_unknown_level_shows_as_a_hole() -> None:
     assert deltas["sequence"].tolist() == [0, 1, 3, 4]
     assert deltas["previous"].tolist()[1:] == [0, 2, 3]
     assert [(reject.frame, reject.reason) for reject in parsed.rejects] == [(2, "bad_level")]
+
+
+def test_a_book_that_comes_whole_again_follows_everything_before_it() -> None:
+    level = {"symbol": "XBTUSD", "id": 1, "side": "Buy", "size": 5}
+    frames = [
+        _book("partial", level | {"price": 9.0}),
+        _book("update", level),
+        _book("delete", level | {"id": 7}),  # of an insertion that was lost: from here on the book is not the venue's
+        _book("update", level),
+        _book("partial", level | {"price": 8.0}),
+        _book("update", level),
+    ]
+    parser = BITMEX.parser(Known(BITMEX, ("XBTUSD",)), Connection("B-1", "BITMEX"))
+    deltas = parser.parse(frames, [NOW] * 6).batches["book_deltas"]
+    assert deltas["sequence"].tolist() == [0, 1, 4, 5, 6]
+    book = Book()
+    for sequence, previous, flags in zip(deltas["sequence"], deltas["previous"], deltas["flags"], strict=True):
+        is_snapshot = bool(flags & SNAPSHOT)
+        book.take(Message([], is_snapshot, int(sequence), None if is_snapshot else int(previous)))
+    assert book.is_valid
 
 
 def _book(action: str, *rows: dict[str, Any]) -> bytes:

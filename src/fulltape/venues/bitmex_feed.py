@@ -73,7 +73,12 @@ class _Book:
 
     def __init__(self) -> None:
         self._prices: dict[tuple[int, str], float] = {}
-        self._number = 0
+        self._number = -1
+
+    def begin(self) -> None:
+        """Forget every level, as the table comes whole. It follows all that came before, so the number grows."""
+        self._prices.clear()
+        self._number += 1
 
     def take(self, symbol: str, action: str, rows: Sequence[BookRow]) -> BookMessage:
         """Return the message of ``rows``, its time still missing.
@@ -176,8 +181,8 @@ class BitmexParser(FeedParser):
         if message.action == "partial":
             if message.filter.symbol:
                 own[message.filter.symbol] = []
-            for symbol in (*own, *(row.symbol for row in rows)):
-                self._books[symbol] = _Book()
+            for symbol in dict.fromkeys((*own, *(row.symbol for row in rows))):
+                self._books.setdefault(symbol, _Book()).begin()
         for row in rows:
             own.setdefault(row.symbol, []).append(row)
         messages = []
