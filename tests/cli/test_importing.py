@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -135,9 +137,19 @@ def test_a_file_without_rows_is_told(run: Run, csv: Path, db: Path) -> None:
 
 
 def test_a_database_in_use_names_the_other_way(run: Run, csv: Path, db: Path) -> None:
-    with DuckDbStore.open(db, simulated=False):
+    holding = "import sys; from pathlib import Path; from fulltape.stores.duckdb import DuckDbStore; "
+    holding += (
+        "store = DuckDbStore.open(Path(sys.argv[1]), simulated=False); print('held', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", holding, str(db)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
         result = run("import", str(csv), "--db", str(db))
+        holder.communicate()
     assert result.code == 2
+    assert "or send the files to it: POST /api/v1/records" in result.err
 
 
 def _brought(path: Path, kind: Schema) -> Iterator[Delivery]:

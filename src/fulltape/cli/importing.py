@@ -87,10 +87,20 @@ def _survey(file: Path, source: Bringing, *, skip_bad: bool) -> None:
         raise ConfigError(f"{file}: there is nothing in it to import")
 
 
-async def _write(config: Config, db: Path, brought: Sequence[Bringing], stop: asyncio.Event) -> None:
+def _open(db: Path) -> Store:
+    """Open the database. Raises ConfigError that names the other way in when a running fulltape has it."""
     from fulltape.cli import wiring
 
-    with wiring.open_store(db, simulated=None) as store:
+    try:
+        return wiring.open_store(db, simulated=None)
+    except ConfigError as error:
+        if "in use by" not in str(error):
+            raise
+        raise ConfigError(f"{error}; or send the files to it: POST /api/v1/records, see docs/importing.md") from None
+
+
+async def _write(config: Config, db: Path, brought: Sequence[Bringing], stop: asyncio.Event) -> None:
+    with _open(db) as store:
         deliveries = (delivery for one in brought for delivery in one.deliveries())
         receipt = await import_into(config, store, deliveries, stop)
         if store.identity.simulated:
