@@ -16,10 +16,10 @@ from fulltape.clock import SECOND_NS
 from fulltape.sim import alpaca_wire as wire
 from fulltape.sim import base
 from fulltape.sim.base import Framed, Opening, Topic
-from fulltape.sim.events import Event, Quote
+from fulltape.sim.events import Event
 from fulltape.sim.history import MINUTE_S, MinuteBar, roll_up
 from fulltape.sim.market import Market
-from fulltape.sim.told import Digest, ToldBooks
+from fulltape.sim.told import Digest, ToldBooks, Tops
 
 PATH: Final = "/v1beta3/crypto/us"
 AUTH_DEADLINE_NS: Final = 10 * SECOND_NS
@@ -145,7 +145,7 @@ class Feed:
         self.keys: set[str] = set()
         self._market = market
         self._books = ToldBooks(market)
-        self._quotes: dict[int, Quote] = {}
+        self._tops = Tops(market)
         self._minute = market.now_ns // SECOND_NS // MINUTE_S
 
     def frames(self, events: Iterable[Event], wanted: Set[Topic]) -> list[Framed]:
@@ -153,6 +153,7 @@ class Feed:
         followed = {(name.partition("/")[0], symbol) for name, symbol in wanted}  # one book for both encodings
         self._books.keep(followed)
         digest = Digest(events)
+        tops = self._tops.moved(digest.changed)
         out: list[Framed] = []
         for symbol, product in self.symbols.items():
             listing = self._market.listings[product]
@@ -160,10 +161,8 @@ class Feed:
             out += _framed("trades", "t", symbol, trades, wanted)
             if product not in digest.changed:
                 continue
-            quote = self._market.quote(product)
-            if _is_other(self._quotes.get(product), quote):
-                out += _framed("quotes", "q", symbol, [wire.quote(listing, quote)], wanted)
-            self._quotes[product] = quote
+            if product in tops:
+                out += _framed("quotes", "q", symbol, [wire.quote(listing, self._market.quote(product))], wanted)
             if (book_topic := ("orderbooks", symbol)) in followed:
                 _, book, news = self._books.tell(book_topic, product)
                 out += _framed("orderbooks", "o", symbol, [wire.changes(listing, book.time, news)], wanted)
@@ -202,7 +201,3 @@ def _framed(channel: str, kind: str, symbol: str, rows: list[wire.Message], want
     messages = [wire.typed(kind, symbol, row) for row in rows]
     topics = [((f"{channel}{variant}", symbol), encode) for variant, encode in _ENCODERS.items()] if rows else []
     return [(topic, encode(messages)) for topic, encode in topics if topic in wanted]
-
-
-def _is_other(before: Quote | None, now: Quote) -> bool:
-    return before is None or msgspec.structs.replace(before, time=now.time) != now

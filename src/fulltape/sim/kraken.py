@@ -15,11 +15,11 @@ from fulltape.clock import SECOND_NS
 from fulltape.sim import base
 from fulltape.sim import kraken_wire as wire
 from fulltape.sim.base import Framed, Topic
-from fulltape.sim.events import Event, Quote
+from fulltape.sim.events import Event
 from fulltape.sim.history import MINUTE_S, MinuteBar, roll_up
 from fulltape.sim.market import Market
 from fulltape.sim.texts import micros_text
-from fulltape.sim.told import Digest, ToldBooks
+from fulltape.sim.told import Digest, ToldBooks, Tops
 
 DEPTHS: Final = (10, 25, 100, 500, 1_000)
 INTERVALS: Final = (1, 5, 15, 30, 60, 240, 1_440, 10_080, 21_600)
@@ -167,7 +167,7 @@ class Feed:
         self.symbols = {wire.symbol_of(listing): i for i, listing in enumerate(market.listings)}
         self._market = market
         self._books = ToldBooks(market)
-        self._quotes: dict[int, Quote] = {}
+        self._tops = Tops(market)
         self._second = market.now_ns // SECOND_NS
 
     @property
@@ -179,11 +179,14 @@ class Feed:
         """Return the frames that somebody wants, in order: what happened, then what the clock calls for."""
         self._books.keep(wanted)
         digest = Digest(events)
+        tops = self._tops.moved(digest.changed)
         out: list[Framed] = []
         for symbol, product in self.symbols.items():
             out += self._trade_frames(digest, product, symbol, wanted)
             if product in digest.changed:
                 out += self._book_frames(product, symbol, wanted)
+            if product in tops and (topic := ("ticker/bbo", symbol)) in wanted:
+                out.append((topic, wire.data("ticker", "update", self._tickers(product))))
         second = self._market.now_ns // SECOND_NS
         if second != self._second and _ALIVE in wanted:
             out.append((_ALIVE, wire.HEARTBEAT))
@@ -234,15 +237,7 @@ class Feed:
                 _, book, news = self._books.tell(topic, product)
                 if news:
                     out.append((topic, wire.data("book", "update", [wire.changes(listing, book, news)])))
-        quote = self._market.quote(product)
-        if (topic := ("ticker/bbo", symbol)) in wanted and self._is_new(product, quote):
-            out.append((topic, wire.data("ticker", "update", self._tickers(product))))
         return out
-
-    def _is_new(self, product: int, quote: Quote) -> bool:
-        """Return whether the best levels are not those of the last ticker."""
-        before, self._quotes[product] = self._quotes.get(product), quote
-        return before is None or msgspec.structs.replace(before, time=quote.time) != quote
 
     def _tickers(self, product: int) -> list[dict[str, object]]:
         trade, day = self._market.last_trade(product), self._market.day(product)
