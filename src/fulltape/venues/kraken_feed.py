@@ -6,7 +6,7 @@ https://docs.kraken.com/api/docs/websocket-v2/trade. Prices and sizes are number
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -17,10 +17,12 @@ from fulltape.records.columns import NULL_INT
 from fulltape.records.frames import Connection
 from fulltape.records.instrument import is_instrument_id
 from fulltape.venues.base import Channel, Parsed, Refused, Symbols
-from fulltape.venues.feed import Confirmed, FeedParser, RowsDecoder, Taker, decode_frame, ignore
+from fulltape.venues.feed import UNDECODABLE, Confirmed, FeedParser, RowsDecoder, Taker, decode_frame, ignore
 from fulltape.venues.levels import ASK, BID, BookMessage, Level, add_book_messages
 from fulltape.venues.rows import Codes, Rows
 from fulltape.venues.times import parse_times
+
+Row = TypeVar("Row")
 
 NAME: Final = "KRAKEN"
 CHANNEL_NAMES: Final = {
@@ -92,8 +94,8 @@ class BookRow(msgspec.Struct, frozen=True):
 
     def levels(self) -> list[Level]:
         """Return all levels, bids first."""
-        sides = ((BID, self.bids), (ASK, self.asks))
-        return [(side, level.price, level.qty) for side, levels in sides for level in levels]
+        bids = [(BID, level.price, level.qty) for level in self.bids]
+        return bids + [(ASK, level.price, level.qty) for level in self.asks]
 
 
 class BarRow(msgspec.Struct, frozen=True, gc=False):
@@ -164,6 +166,19 @@ class _Frame(msgspec.Struct, frozen=True):
 
 _decode_frame = msgspec.json.Decoder(_Frame).decode
 _decode_pairs = msgspec.json.Decoder(_Pairs).decode
+
+
+class _Whole(msgspec.Struct, Generic[Row], frozen=True):
+    channel: str
+    type: Literal["snapshot", "update"]
+    data: list[Row]
+
+
+_TYPED: Final[Mapping[bytes, msgspec.json.Decoder[Any]]] = {
+    b'{"channel":"trade"': msgspec.json.Decoder(_Whole[TradeRow]),
+    b'{"channel":"book"': msgspec.json.Decoder(_Whole[BookRow]),
+    b'{"channel":"ticker"': msgspec.json.Decoder(_Whole[TickerRow]),
+}
 _ROWS: Final[Mapping[str, RowsDecoder]] = {
     "trade": RowsDecoder(TradeRow),
     "ticker": RowsDecoder(TickerRow),
@@ -194,6 +209,15 @@ class KrakenParser(FeedParser):
 
     def read(self, frame: int, payload: bytes, parsed: Parsed) -> tuple[str, Sequence[Any]] | None:
         """Return a frame's channel and its rows."""
+        # The common frames begin with their channel, so they can be decoded whole at once.
+        typed = _TYPED.get(payload[: payload.find(b",")])
+        if typed is not None:
+            try:
+                whole = typed.decode(payload)
+            except UNDECODABLE:
+                pass
+            else:
+                return whole.channel, self._rows(whole.channel, whole.type == "snapshot", whole.data, parsed)
         message = decode_frame(_decode_frame, payload)
         if message.method or message.error:
             self._read_answer(frame, message, parsed)
@@ -206,7 +230,8 @@ class KrakenParser(FeedParser):
         elif not message.type:
             raise MalformedFrame("bad_field", f"rows of {message.channel} of no type")
         else:
-            return message.channel, self._rows(frame, message, parsed)
+            rows = _ROWS[message.channel].decode(message.data, frame, parsed)
+            return message.channel, self._rows(message.channel, message.type == "snapshot", rows, parsed)
         return None
 
     def _read_answer(self, frame: int, message: _Frame, parsed: Parsed) -> None:
@@ -224,15 +249,13 @@ class KrakenParser(FeedParser):
             change = self._confirmed.add if message.method == "subscribe" else self._confirmed.remove
             parsed.controls.append((frame, change(channel, [symbol] if symbol else [])))
 
-    def _rows(self, frame: int, message: _Frame, parsed: Parsed) -> Sequence[Any]:
-        rows = _ROWS[message.channel].decode(message.data, frame, parsed)
-        is_snapshot = message.type == "snapshot"
-        if message.channel == "trade":
+    def _rows(self, channel: str, is_snapshot: bool, rows: list[Any], parsed: Parsed) -> Sequence[Any]:
+        if channel == "trade":
             origin = int(Origin.SNAPSHOT) if is_snapshot else self._live
             return [(row, origin) for row in rows]
-        if message.channel == "book":
+        if channel == "book":
             return [(row, is_snapshot) for row in rows]
-        if message.channel == "ohlc":
+        if channel == "ohlc":
             finished = [held for row in rows if (held := self._finished_by(row)) is not None]
             ignore("unfinished_bar", parsed, len(rows) - len(finished))
             return finished

@@ -21,6 +21,9 @@ UNKNOWN_CODE: Final = -1
 _EARLIEST_NS: Final = 1_230_940_800 * SECOND_NS  # 2009-01-03: no market here is older than the first block
 _AHEAD_NS: Final = 3_600 * SECOND_NS
 _EXCERPT: Final = 100
+_INT64_MAX: Final = 2**63 - 1
+_DIGITS: Final = 19
+"""No id below 2^63 has more."""
 
 
 class Codes(dict[str, int]):
@@ -74,6 +77,10 @@ class Rows:
 
     def text_ids(self, name: str, texts: Sequence[str]) -> None:
         """Add a column of ids that are decimal digits or UUIDs; any other text is bad."""
+        numbers = _decimal_numbers(texts)
+        if numbers is not None:
+            self.ids(name, numbers)
+            return
         halves = split_uuids(texts)
         if halves is not None:
             self._columns[name], self._columns[high(name)] = halves
@@ -134,6 +141,14 @@ class Rows:
         if not is_good.all():
             for row in np.flatnonzero(~is_good).tolist():
                 self._bad.setdefault(row, Reject(int(self._frames[row]), reason, excerpt(values[row])))
+
+
+def _decimal_numbers(texts: Sequence[str]) -> list[int] | None:
+    """Return ids that are all decimal digits below 2^63, None if one is not."""
+    if not all(len(text) <= _DIGITS and text.isascii() and text.isdecimal() for text in texts):
+        return None
+    numbers = list(map(int, texts))
+    return numbers if max(numbers, default=0) <= _INT64_MAX else None
 
 
 def _split_or_none(text: str) -> tuple[int, int, int]:
