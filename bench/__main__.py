@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import candles, decode, end_to_end, fanout, sql, store
+from bench import candles, decode, decode_venues, end_to_end, fanout, sql, statistics, store
 from bench.report import print_table
 
 
@@ -10,6 +10,7 @@ def main() -> None:
     """Measure stage by stage; each prints its table when it is done."""
     for name, stage in (
         ("frames -> columns", decode.run),
+        ("every venue's frames -> columns", decode_venues.run),
         ("trades -> candles", candles.run),
         ("trades -> statistics", statistics.run),
         ("commits -> DuckDB", store.run),

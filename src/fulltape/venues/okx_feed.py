@@ -362,7 +362,7 @@ class OkxParser(FeedParser):
         rows = Rows(BARS, frames, received)
         rows.instruments(self._codes, [inst_id for inst_id, _ in pairs])
         put_bars(rows, [bar for _, bar in pairs], 60)
-        rows.volumes("volume", [bar[6 if is_contract(inst_id) else 5] for inst_id, bar in pairs])
+        rows.volumes("volume", [bar[6] if is_contract(inst_id) else bar[5] for inst_id, bar in pairs])
         rows.finish(parsed)
 
 
