@@ -92,6 +92,8 @@ class SimServer:
         self.token = config.token or os.environ.get(TOKEN_VARIABLE, "") or secrets.token_urlsafe(16)
         self._clock = clock or SystemClock()
         self.venues = {name: self._venue(name) for name in config.chosen()}
+        while any(self._is_behind(venue.market) for venue in self.venues.values()):
+            self.tick()  # the first markets waited while the others were made
         self._cleanup = contextlib.AsyncExitStack()
 
     @property
@@ -165,10 +167,13 @@ class SimServer:
             past_days=config.past_days,
             kept_trades=config.kept_trades,
         )
-        while market.now_ns + STEP_NS <= self._clock.now_ns():
+        while self._is_behind(market):
             market.advance(self._clock.now_ns())  # nobody wants these events
         terms = Terms(self.token, config.seed, config.faults, config.write_limit)
         return VenueServer(VENUES[name](market), market, terms, self._clock)
+
+    def _is_behind(self, market: Market) -> bool:
+        return market.now_ns + STEP_NS <= self._clock.now_ns()
 
     async def _run(self) -> None:
         while True:
