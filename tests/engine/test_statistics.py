@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from tests.engine.machine import MINUTES, NOON, SECOND, Machine, chunk, match
+from tests.engine.machine import MINUTES, NOON, SECOND, Kept, Machine, chunk, match
 
 from fulltape.engine.statistics import StatisticConfig
 from fulltape.operators.activity_bars import ActivityBarConfig
-from fulltape.records import TRADES, BarBasis
+from fulltape.records import TRADES, BarBasis, Batch
 
 MINUTE = 60 * SECOND
 ON = StatisticConfig(ActivityBarConfig(ticks=2))
@@ -44,6 +44,26 @@ def test_a_late_trade_makes_its_windows_again() -> None:
     windows = {row.start: row for row in one.rows("windows")}
     assert (windows[NOON].trades, windows[NOON].mean_60s_30s, windows[NOON].volatility_1m) == (2, 102.0, 8.0**0.5)
     assert windows[NOON - MINUTE // 2].mean_60s_30s == 102.0
+
+
+def test_late_trades_far_apart_are_made_again_without_what_lies_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = machine()
+    for hour in range(1, 5):
+        now = NOON + hour * 60 * MINUTE
+        one.step(chunk(match(10 * hour, now), at=now), clock=now)
+    asked: list[tuple[int, int]] = []
+    read = Kept.trades
+
+    def trades(kept: Kept, instrument: int, start: int, end: int) -> Batch:
+        asked.append(((start - NOON) // MINUTE, (end - NOON) // MINUTE))
+        return read(kept, instrument, start, end)
+
+    monkeypatch.setattr(Kept, "trades", trades)
+    late = [match(10 * i + 1, NOON + i * 60 * MINUTE + SECOND, price="300") for i in (1, 3)]
+    one.step(chunk(*late, at=NOON + 5 * 60 * MINUTE), clock=NOON + 5 * 60 * MINUTE)
+    windows = {row.start: row for row in one.rows("windows")}
+    assert [windows[NOON + i * 60 * MINUTE].mean_60s_30s for i in range(1, 4)] == [200.0, 100.0, 200.0]
+    assert {(59, 61), (179, 181)} <= set(asked)
 
 
 def test_a_window_whose_trades_are_gone_stays_as_it_was() -> None:

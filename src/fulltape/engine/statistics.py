@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Final
+
 import msgspec
 import numpy as np
 
+from fulltape.clock import SECOND_NS
 from fulltape.engine.counters import Counters
 from fulltape.engine.derivation import History
 from fulltape.operators.activity_bars import ActivityBarConfig, ActivityBars
@@ -14,6 +18,8 @@ from fulltape.operators.panes import LENGTH_NS
 from fulltape.operators.ticks import Ticks
 from fulltape.operators.windows import Windows
 from fulltape.records import TRADES, WINDOWS, Array, Batch
+
+_APART_NS: Final = 3_600 * SECOND_NS
 
 
 class StatisticConfig(msgspec.Struct, frozen=True):
@@ -36,16 +42,25 @@ class Statistics:
     def revise(self, batches: dict[str, Batch], history: History) -> None:
         """Add to ``batches`` the windows that this step's trades came too late for, made of all their trades."""
         rows = [batches.get(WINDOWS.name, WINDOWS.empty())]
-        for code, starts in self._windows.take_stale().items():
-            start, end = starts[0], starts[-1] + LENGTH_NS
-            fresh = batches[TRADES.name]
+        for code, stale in self._windows.take_stale().items():
+            fresh = batches.get(TRADES.name, TRADES.empty())
             fresh = fresh.take(fresh["instrument"] == code)
-            derived = self._windows.derive(code, starts, Batch.concat([history.trades(code, start, end), fresh]))
-            # As with candles: a window whose trades are no longer stored stays as it was.
-            whole = derived["trades"] >= _committed(derived["start"], history.windows(code, start, end))
-            self._counters.stale_kept += int((~whole).sum())
-            rows.append(derived.take(whole))
+            rows += [self._derive(code, starts, fresh, history) for starts in _runs(stale)]
         batches[WINDOWS.name] = Batch.concat(rows)
+
+    def _derive(self, code: int, starts: Sequence[int], fresh: Batch, history: History) -> Batch:
+        start, end = starts[0], starts[-1] + LENGTH_NS
+        derived = self._windows.derive(code, starts, Batch.concat([history.trades(code, start, end), fresh]))
+        # As with candles: a window whose trades are no longer stored stays as it was.
+        whole = derived["trades"] >= _committed(derived["start"], history.windows(code, start, end))
+        self._counters.stale_kept += int((~whole).sum())
+        return derived.take(whole)
+
+
+def _runs(starts: Sequence[int]) -> list[list[int]]:
+    """Split ascending starts where they leave out an hour: what lies between need not be read."""
+    cuts = np.flatnonzero(np.diff(starts) > _APART_NS) + 1
+    return [run.tolist() for run in np.split(np.array(starts, np.int64), cuts)]
 
 
 def _committed(starts: Array, windows: Batch) -> Array:
