@@ -146,7 +146,7 @@ def test_a_recording_of_a_venue_that_is_not_known_is_refused_once(
     assert result.code == 2
     assert result.err.count("wss://phemex.com/ws") == 1
     assert "unknown venue: 30" in result.err
-    assert "if it is one of BINANCE, " in result.err
+    assert "if it is one of ALPACA, BINANCE, " in result.err
 
 
 def test_a_recording_without_received_frames_says_so(run: Run, recording: Callable[..., Path], tmp_path: Path) -> None:

@@ -83,11 +83,11 @@ def test_a_database_of_something_else_is_left_alone(database: Path) -> None:
         assert other.execute("SELECT table_name FROM duckdb_tables()").fetchall() == [("mine",)]
 
 
-@pytest.mark.parametrize("version", [0, 2])
+@pytest.mark.parametrize("version", [1, 3])
 def test_another_format_is_refused(made: Path, version: int) -> None:
     with duckdb.connect(str(made)) as other:
         other.execute("UPDATE _tape.meta SET version = ?", [version])
-    assert f"has format {version}, this fulltape reads format 1" in refusal(made)
+    assert f"has format {version}, this fulltape reads format 2" in refusal(made)
 
 
 @pytest.mark.parametrize("read_only", [False, True])
@@ -103,8 +103,8 @@ def test_a_database_with_fewer_kinds_gets_the_others(made: Path, read_only: bool
 def test_what_was_written_by_a_newer_one_gets_nothing(made: Path) -> None:
     with duckdb.connect(str(made)) as newer:
         newer.execute("DROP VIEW coins")
-        newer.execute("UPDATE _tape.meta SET version = 2")
-    assert "has format 2" in refusal(made, read_only=True)
+        newer.execute("UPDATE _tape.meta SET version = 3")
+    assert "has format 3" in refusal(made, read_only=True)
     with duckdb.connect(str(made)) as newer:
         assert newer.execute("SELECT count(*) FROM duckdb_views() WHERE view_name = 'coins'").fetchone() == (0,)
 

@@ -15,8 +15,9 @@ import msgspec
 from fulltape.records import CANDLES, STORED, Instrument, Schema
 from fulltape.records.columns import Column, Physical, high
 from fulltape.stores.statistics import VIEWS
+from fulltape.stores.views import OLDER_SYSTEMS
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 """Grows with every change after which an older fulltape could not read or continue the database."""
 
 SCHEMA: Final = "_tape"
@@ -62,7 +63,7 @@ def table(name: str) -> str:
 
 def public_tables() -> frozenset[str]:
     """Return the names of what people query."""
-    return frozenset({"instruments", *(schema.name for schema in STORED)})
+    return frozenset({"instruments", *(schema.name for schema in STORED), *VIEWS, *OLDER_SYSTEMS})
 
 
 def tables_of(schema: Schema) -> tuple[str, ...]:
@@ -109,7 +110,7 @@ def completing_statements(tables: Collection[str]) -> Iterator[str]:
             for name in tables_of(schema):
                 yield _create_table(schema, name)
             yield _create_view(schema)
-    yield from (statement for name, statement in VIEWS.items() if f"main.{name}" not in tables)
+    yield from (statement for name, statement in (VIEWS | OLDER_SYSTEMS).items() if f"main.{name}" not in tables)
 
 
 def _create_table(schema: Schema, name: str) -> str:
