@@ -20,7 +20,7 @@ from fulltape.api.gate import Gate
 from fulltape.api.health import health, ready
 from fulltape.api.hub import Hub
 from fulltape.api.metrics import metrics
-from fulltape.api.openapi import openapi_config
+from fulltape.api.openapi import document_forms, openapi_config
 from fulltape.api.paging import page_query
 from fulltape.api.problems import EXCEPTION_HANDLERS, bad_request, log_bug
 from fulltape.api.queries import Queries
@@ -95,6 +95,7 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
         logging_config=None,
         request_max_body_size=config.max_body_bytes,
     )
+    document_forms(app.openapi_schema)
     # Outside of everything, so that it holds for answers that no handler gives, such as 404, too.
     app.asgi_handler = Gate(app.asgi_handler, config)
     return app

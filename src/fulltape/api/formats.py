@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import enum
 import math
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
-from litestar import Request
+from litestar import Request, Response
 from litestar.exceptions import HTTPException
+from litestar.params import QueryParameter
 
 from fulltape.errors import did_you_mean
 from fulltape.records.codec import format_times
 
+SIMULATED: Final = "Fulltape-Simulated"
+"""Header with value 1 when the prices are made up."""
+CUT: Final = "Fulltape-Cut"
+"""Header with value 1 when there were more rows than are sent."""
+NEXT: Final = "Fulltape-Next"
+"""Header with the cursor of the next page, if there is one."""
 _EXACT: Final = 2**53
 """Beyond it a browser's numbers are not exact, so integers become text."""
 
@@ -42,6 +49,16 @@ _MEDIA_TYPES: Final = {
 }
 MEDIA_TYPES: Final = tuple(_MEDIA_TYPES.values())
 """What ``Accept`` may ask for."""
+FORMAT: Final = "format"
+FormatText = Annotated[
+    str | None,
+    QueryParameter(
+        name=FORMAT,
+        description="How rows are sent; left out, `Accept` tells.",
+        schema_extra={"type": "string", "oneOf": None, "enum": [form.value for form in Form]},
+    ),
+]
+"""The query parameter that names a form."""
 
 
 def wanted_form(request: Request[Any, Any, Any], name: str | None) -> Form:
@@ -55,11 +72,13 @@ def wanted_form(request: Request[Any, Any, Any], name: str | None) -> Form:
         except ValueError:
             known = ", ".join(Form)
             raise HTTPException(
-                f"unknown format {name!r}{did_you_mean(name, [form.value for form in Form])}; there are {known}", status_code=400
+                f"unknown format {name!r}{did_you_mean(name, [form.value for form in Form])}; there are {known}",
+                status_code=400,
             ) from None
     chosen = request.accept.best_match(list(MEDIA_TYPES), default=None)
     if chosen is None:
-        raise HTTPException(f"none of the accepted types can be sent; there are {', '.join(MEDIA_TYPES)}", 406)
+        known = ", ".join(MEDIA_TYPES)
+        raise HTTPException(status_code=406, detail=f"none of the accepted types can be sent; there are {known}")
     return next(form for form in Form if form.media_type == chosen)
 
 
@@ -77,6 +96,15 @@ def encode_table(table: pa.Table, form: Form) -> bytes:
             with pa.ipc.new_stream(out, table.schema) as writer:
                 writer.write_table(table)
     return bytes(out.getvalue().to_pybytes())
+
+
+def table_response(
+    table: pa.Table, form: Form, *, simulated: bool, is_cut: bool = False, following: str | None = None
+) -> Response[bytes]:
+    """Return a table in another form than JSON, with headers for what JSON has fields for."""
+    told = {SIMULATED: "1" if simulated else None, CUT: "1" if is_cut else None, NEXT: following}
+    headers = {"Cache-Control": "no-store", **{name: value for name, value in told.items() if value is not None}}
+    return Response(encode_table(table, form), media_type=form.media_type, headers=headers)
 
 
 def json_table(table: pa.Table) -> dict[str, Any]:

@@ -8,9 +8,19 @@ from typing import Any
 from litestar import Request
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, OpenAPIRenderPlugin
+from litestar.openapi.spec import (
+    OpenAPI,
+    OpenAPIFormat,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Parameter,
+    Schema,
+)
 
 from fulltape import __version__
 from fulltape.api.access import SECURITY
+from fulltape.api.formats import FORMAT, MEDIA_TYPES
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>{title}</title>
 <style>body{{font:15px/1.5 system-ui;margin:2rem auto;max-width:60rem;padding:0 1rem}}code{{background:#8882}}
@@ -50,6 +60,17 @@ def openapi_config() -> OpenAPIConfig:
         use_handler_docstrings=True,
         render_plugins=[OperationsPage(path="/"), JsonRenderPlugin()],
     )
+
+
+def document_forms(document: OpenAPI) -> None:
+    """Say of every call that takes ``format`` in which other forms than JSON it answers."""
+    for path in (document.paths or {}).values():
+        for operation in filter(None, (path.get, path.post)):
+            names = {parameter.name for parameter in operation.parameters or () if isinstance(parameter, Parameter)}
+            answer = (operation.responses or {}).get("200")
+            if FORMAT in names and isinstance(answer, OpenAPIResponse) and answer.content is not None:
+                binary = OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY))
+                answer.content |= dict.fromkeys(MEDIA_TYPES[1:], binary)
 
 
 def _operation(path: str, method: str, operation: dict[str, Any]) -> str:

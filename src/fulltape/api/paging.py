@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 import numpy as np
 from litestar.params import QueryParameter
 
+from fulltape.api.formats import FormatText
 from fulltape.api.problems import bad_request
 from fulltape.clock import parse_rfc3339
 from fulltape.records import COVERAGE, Array, Batch, Schema
@@ -39,6 +40,7 @@ class PageQuery:
     limit: int
     after: Cursor | None
     newest_first: bool
+    form: str | None = None
 
 
 def page_query(
@@ -52,6 +54,7 @@ def page_query(
         ),
     ] = None,
     order: Annotated[Literal["asc", "desc"], QueryParameter(description="Oldest or newest first.")] = "asc",
+    form: FormatText = None,
 ) -> PageQuery:
     """Return the query parameters that all paged calls share; a 400 for what cannot be used."""
     return PageQuery(
@@ -60,6 +63,7 @@ def page_query(
         limit=limit,
         after=None if cursor is None else decode_cursor(cursor),
         newest_first=order == "desc",
+        form=form,
     )
 
 

@@ -8,23 +8,14 @@ import msgspec
 from litestar import Request, Response, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import JSONBody, QueryParameter
+from litestar.params import JSONBody
 
-from fulltape.api.formats import Form, encode_table, json_table, wanted_form
+from fulltape.api.formats import Form, FormatText, json_table, table_response, wanted_form
 from fulltape.api.problems import bad_request, problem_answers
 from fulltape.api.services import Services, json_response
 from fulltape.api.wire import encode
 from fulltape.errors import ConfigError
 from fulltape.stores.base import MAX_QUERY, SqlRows
-
-SIMULATED: Final = "Fulltape-Simulated"
-"""Header with value 1 when the prices are made up."""
-CUT: Final = "Fulltape-Cut"
-"""Header with value 1 when there were more rows than are sent."""
-
-FormatText = Annotated[
-    str | None, QueryParameter(name="format", description="`json`, `csv`, `arrow` or `parquet`; else by `Accept`.")
-]
 
 
 class SqlRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +59,4 @@ async def sql(
 def _answer(rows: SqlRows, form: Form, *, simulated: bool) -> Response[bytes]:
     if form is Form.JSON:
         return json_response(encode({"simulated": simulated, **json_table(rows.table), "is_cut": rows.is_cut}))
-    told = {CUT: rows.is_cut, SIMULATED: simulated}
-    headers = {"Cache-Control": "no-store", **{name: "1" for name, holds in told.items() if holds}}
-    return Response(encode_table(rows.table, form), media_type=form.media_type, headers=headers)
+    return table_response(rows.table, form, simulated=simulated, is_cut=rows.is_cut)
