@@ -10,7 +10,7 @@ from tests.conformance.samples import BTC, MINUTE, NOON, candle, commit, coverag
 
 from fulltape.records import CANDLES, STORED, TRADES, Instrument
 from fulltape.stores.base import Store
-from fulltape.stores.schema import quoted, rows_of, tables_of
+from fulltape.stores.schema import public_tables, quoted, rows_of, tables_of
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "tables.md"
 SECTION = re.compile(r"^## (\w+)\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
@@ -31,14 +31,14 @@ def documented() -> dict[str, list[tuple[str, str]]]:
     return {name: [(c, SQL_OF[kind]) for c, kind in ROW.findall(body)] for name, body in SECTION.findall(text)}
 
 
-@pytest.mark.parametrize("view", ["instruments", *(schema.name for schema in STORED)])
+@pytest.mark.parametrize("view", sorted(public_tables()))
 def test_every_column_of_every_view_is_documented(view: str, store: Store) -> None:
     rows = store.reader().sql(f"DESCRIBE {quoted(view)}").to_pylist()
     assert documented()[view] == [(row["column_name"], row["column_type"]) for row in rows]
 
 
 def test_no_table_is_documented_that_does_not_exist() -> None:
-    assert set(documented()) == {"instruments", *(schema.name for schema in STORED)}
+    assert set(documented()) == public_tables()
 
 
 def test_views_have_the_columns_of_their_records(store: Store) -> None:
