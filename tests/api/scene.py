@@ -277,10 +277,10 @@ async def call(backend: FakeBackend, *, static_dir: Path | None = None, **config
 
 
 @asynccontextmanager
-async def serve(backend: FakeBackend, **config: Any) -> AsyncIterator[Server]:
+async def serve(backend: FakeBackend, *, port: int = 0, **config: Any) -> AsyncIterator[Server]:
     api_config = ApiConfig(**config)
     app = create_app(backend, static_dir=None, config=api_config)
-    server = uvicorn.Server(server_config(app, host="127.0.0.1", port=0, config=api_config))
+    server = uvicorn.Server(server_config(app, host="127.0.0.1", port=port, config=api_config))
     task = asyncio.create_task(server.serve())
     async with asyncio.timeout(10):
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
