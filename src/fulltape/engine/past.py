@@ -42,6 +42,8 @@ class Past:
     async def keep(self, feed: Feed) -> None:
         """Work for one venue until cancelled."""
         assert feed.history is not None
+        if not (self._config.refill_hours or self._config.warm_bars):
+            await asyncio.Event().wait()  # nothing is wanted: what ends is begun again
         async with feed.history() as client, asyncio.TaskGroup() as group:
             fetch = self._guarded(client)
             if self._config.refill_hours:
