@@ -73,6 +73,12 @@ def test_an_older_trade_changes_nothing() -> None:
     assert apply(last, trades(trade(1, NOON - 1, price=1.0))) == []
 
 
+def test_columns_may_come_in_any_order() -> None:
+    batch = trades(trade(1, instrument=ETH.id))
+    reversed_columns = Batch(TRADES, dict(reversed(batch.columns.items())))
+    assert apply(Last(), reversed_columns) == apply(Last(), batch)
+
+
 def test_of_trades_at_one_time_the_higher_id_is_last() -> None:
     together, apart = Last(), Last()
     first, second = trade(6, price=6.0), trade(5, price=5.0)

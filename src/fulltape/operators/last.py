@@ -134,6 +134,6 @@ def _newest(batch: Batch | None, order: str) -> list[tuple[int, dict[str, float]
     best = np.full(int(instrument.max()) + 1, -1, np.int64)
     newest_rows(instrument, batch["event_time"], batch[order], best)
     rows = batch.take(best[best >= 0])
-    names = tuple(rows.columns)
-    lists = [rows[name].tolist() for name in names]
-    return [(row[0], dict(zip(names, row, strict=True))) for row in zip(*lists, strict=True)]
+    lists = [column.tolist() for column in rows.columns.values()]
+    figures = [dict(zip(rows.columns, row, strict=True)) for row in zip(*lists, strict=True)]
+    return list(zip(rows["instrument"].tolist(), figures, strict=True))
