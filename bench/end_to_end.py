@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -21,8 +20,9 @@ from bench.report import Result, print_table
 from fulltape.bus.memory import MemoryBus
 from fulltape.engine.config import EngineConfig
 from fulltape.engine.intake import Intake
+from fulltape.engine.interpreter import tune
 from fulltape.engine.pipeline import Pipeline
-from fulltape.engine.runner import SWITCH_S, RecordedClock, Runner, RunnerConfig
+from fulltape.engine.runner import RecordedClock, Runner, RunnerConfig
 from fulltape.engine.statistics import StatisticConfig
 from fulltape.operators.candles import CandleConfig
 from fulltape.records.frames import Connection
@@ -102,7 +102,7 @@ def cpu_s() -> float:
 
 def run(seconds: float = 10.0) -> Sequence[Result]:
     """Measure in a database of its own, removed afterwards."""
-    sys.setswitchinterval(SWITCH_S)  # as `fulltape up` does
+    tune()  # as `fulltape up` does
     with tempfile.TemporaryDirectory() as directory:
         return asyncio.run(measure(Path(directory) / "bench.duckdb", seconds))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import FrameType
 
@@ -16,9 +15,9 @@ def run(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """Run ``work`` on a fast event loop; the event it gets is set by Ctrl-C or SIGTERM."""
     import uvloop
 
-    from fulltape.engine.runner import SWITCH_S
+    from fulltape.engine.interpreter import tune
 
-    sys.setswitchinterval(SWITCH_S)
+    tune()
 
     async def until_signalled() -> None:
         async with stop_on_signals() as stop:

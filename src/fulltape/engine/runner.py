@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -26,15 +26,6 @@ from fulltape.stores.base import Reader, Retention, Selection, Store
 
 T = TypeVar("T")
 Items = Sequence[Item]
-
-
-SWITCH_S: Final = 0.0002
-"""How long a thread may keep the interpreter while others wait; for `sys.setswitchinterval`.
-
-Python's own 5 ms make the store's thread, which needs the interpreter for microseconds between two calls of the
-database, wait for the parser each time. Measured in turn on 2 busy cores: 360 k and 311 k trades/s with 5 ms, 400 k
-and 363 k with 0.2 ms.
-"""
 
 
 class RunnerConfig(msgspec.Struct, frozen=True):
