@@ -6,63 +6,25 @@ import asyncio
 import contextlib
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from tests.e2e.showing import CASES, Case
 
 from fulltape.bus.base import Overflow
 from fulltape.cli import wiring
 from fulltape.engine.config import Config, StoreConfig, VenueConfig
 from fulltape.engine.supervisor import Supervisor
 from fulltape.records.status import FeedState
-from fulltape.sim.alpaca_wire import trade_id
-from fulltape.sim.bitmex_wire import match_id
-from fulltape.sim.contracts import contracts_on
-from fulltape.sim.history import PastTrade
 from fulltape.sim.server import SimConfig, SimServer
-from fulltape.venues.base import Channel
 from fulltape.venues.registry import venue
 
 pytestmark = pytest.mark.slow
 
 ENOUGH = {"trades": 150, "quotes": 60}
-Ids = Callable[[SimServer, str, PastTrade], str]
-
-
-@dataclass(frozen=True)
-class Case:
-    """How a venue shows the market: symbols with the product behind each, ids and the precision of times (ns)."""
-
-    symbols: dict[str, int]
-    time_step: int
-    id_of: Ids = lambda sim, symbol, trade: str(trade.trade_id)
-    channels: tuple[Channel, ...] = ()
-    size_of: Callable[[str, float, float], float] = lambda symbol, price, size: size
-
-
-def of_contract(sim: SimServer, symbol: str, trade: PastTrade) -> str:
-    return next(match_id(one, trade.trade_id) for one in contracts_on(sim.market.listings) if one.symbol == symbol)
-
-
-def in_dollars(symbol: str, price: float, size: float) -> float:
-    return max(1, round(size * price)) / price if symbol == "XBTUSD" else size
-
-
-CASES = {
-    "kraken": Case({"BTC/USD": 0, "DOGE/USD": 2}, 1_000),
-    "okx": Case({"BTC-USDT": 0, "DOGE-USDT": 2}, 1_000_000, channels=(Channel.TRADES, Channel.QUOTES, Channel.BOOK)),
-    "bitmex": Case({"XBTUSDT": 0, "DOGEUSDT": 2, "XBTUSD": 0}, 1_000_000, of_contract, size_of=in_dollars),
-    "bitstamp": Case(
-        {"btcusd": 0, "dogeusd": 2},
-        1_000,
-        lambda sim, symbol, trade: str(trade.trade_id * 64 + (0 if symbol == "btcusd" else 2)),
-    ),
-    "alpaca": Case({"BTC/USD": 0, "DOGE/USD": 2}, 1_000, lambda sim, symbol, trade: str(trade_id(trade.trade_id))),
-}
 
 
 @contextlib.asynccontextmanager
