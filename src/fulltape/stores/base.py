@@ -6,11 +6,11 @@ One thread writes, in commit order. Any thread reads through a reader of its own
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 import msgspec
 import pyarrow as pa
@@ -73,6 +73,9 @@ class Selection:
     limit: int | None = None
 
 
+SqlValue = str | int | float
+"""What a question mark in a query may stand for."""
+
 MAX_QUERY: Final = 10_000
 """The longest query of a stranger, in characters."""
 
@@ -110,8 +113,15 @@ class Reader(Protocol):
         """Keep to one state of the store: every read inside the ``with`` block sees the same newest commit."""
         ...
 
-    def sql(self, query: str, limits: SqlLimits | None = None) -> pa.Table:
-        """Run one read-only statement over the public views. Raises ConfigError if it is refused or fails."""
+    def intervals(self) -> tuple[int, ...]:
+        """Return the lengths (s) of the windows that are stored, of candles or bars of any instrument."""
+        ...
+
+    def sql(self, query: str, limits: SqlLimits | None = None, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Run one read-only statement over the public views; ``parameters`` stand for its question marks.
+
+        Raises ConfigError if it is refused or fails.
+        """
         ...
 
     def export(self, query: str, path: Path) -> int:

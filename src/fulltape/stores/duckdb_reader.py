@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from fulltape.errors import ConfigError
 from fulltape.records import STORED, Batch
-from fulltape.stores.base import Selection, SqlLimits
+from fulltape.stores.base import Selection, SqlLimits, SqlValue
 from fulltape.stores.duckdb_select import select
 from fulltape.stores.export import check_suffix, write_whole
 from fulltape.stores.schema import COMMIT, quoted, rows_of
@@ -56,14 +57,20 @@ class DuckDbReader:
                 self._is_pinned = False
                 self._cursor.rollback()
 
-    def sql(self, query: str, limits: SqlLimits | None = None) -> pa.Table:
-        """Run one SELECT over the public views and return its rows.
+    def intervals(self) -> tuple[int, ...]:
+        """Return the lengths (s) of the windows that are stored, of candles or bars of any instrument."""
+        with self._in_use:
+            rows = self._cursor.execute("SELECT seconds FROM _tape.intervals ORDER BY seconds").fetchall()
+        return tuple(seconds for (seconds,) in rows)
+
+    def sql(self, query: str, limits: SqlLimits | None = None, parameters: Sequence[Any] = ()) -> pa.Table:
+        """Run one SELECT over the public views and return its rows; ``parameters`` stand for its question marks.
 
         Raises ConfigError, saying why, for any other statement, an error in it, or one that goes over the limits.
         """
         limits = limits or SqlLimits()
         with self._running(limits.timeout_s):
-            table = self._relation(query).limit(limits.max_rows + 1).to_arrow_table()
+            table = self._relation(query, parameters).limit(limits.max_rows + 1).to_arrow_table()
         if table.num_rows > limits.max_rows:
             raise ConfigError(f"more than {limits.max_rows:,} rows: add a LIMIT, or export them to a file")
         return table
@@ -122,11 +129,11 @@ class DuckDbReader:
         except duckdb.Error as error:
             raise ConfigError(f"query refused: {error}") from error
 
-    def _relation(self, query: str) -> duckdb.DuckDBPyRelation:
+    def _relation(self, query: str, parameters: Sequence[Any] = ()) -> duckdb.DuckDBPyRelation:
         statements = self._cursor.extract_statements(query)
         if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:
             raise ConfigError("only a single SELECT can be run here: the database is written by fulltape alone")
-        return self._cursor.sql(statements[0].query)
+        return self._cursor.sql(statements[0].query, params=list(parameters))
 
 
 def progress(cursor: duckdb.DuckDBPyConnection) -> tuple[int, int]:
