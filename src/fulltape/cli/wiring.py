@@ -244,6 +244,7 @@ def web_app(backend: Backend, config: Config) -> tuple[Litestar, ApiConfig]:
         allowed_origins=server.allowed_origins,
         tokens=tokens_path(config),
         read_needs_token=server.read_needs_token,
+        compat_at_root=server.compat_at_root,
     )
     return create_app(backend, static_dir=dashboard_directory(), config=api), api
 
@@ -342,7 +343,7 @@ def _feed(
         url=rest_url if spec.polling else followed.url,
         subscription=Subscription(followed.channels, followed.instruments or spec.default_symbols),
         credentials=venue_keys(source, simulated=store.simulated),
-        silence_s=spec.silence_s,
+        silence_s=followed.silence_s or spec.silence_s,
     )
     opened = rest_opener(source, followed, store, clock, random)
     fetch = _fetcher(source, rest_url, opened, clock, recorder)

@@ -34,7 +34,8 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 class ServerConfig(msgspec.Struct, frozen=True):
     """Where the dashboard and the API listen, and under which names besides loopback. Port 0 takes any free one.
 
-    ``tokens`` is the file that holds them; ``fulltape-tokens.json`` beside the database if empty.
+    ``tokens`` is the file that holds them; ``fulltape-tokens.json`` beside the database if empty. ``compat_at_root``
+    serves what is under ``/compat`` at the root as well.
     """
 
     host: str = "127.0.0.1"
@@ -44,6 +45,7 @@ class ServerConfig(msgspec.Struct, frozen=True):
     tokens: str = ""
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    compat_at_root: bool = False
 
 
 class StoreConfig(msgspec.Struct, frozen=True):
@@ -109,7 +111,7 @@ class VenueConfig(msgspec.Struct, frozen=True):
     """What is followed at one venue; empty fields mean the venue's own defaults.
 
     ``instruments`` are wishes as in `fulltape.engine.wishes`: names and patterns. ``requests_per_s`` is how often its
-    REST interface may be asked.
+    REST interface may be asked, ``silence_s`` how long a connection may be silent before it is given up.
     """
 
     instruments: tuple[str, ...] = ()
@@ -117,6 +119,7 @@ class VenueConfig(msgspec.Struct, frozen=True):
     url: str = ""
     rest_url: str = ""
     requests_per_s: NotNegative = 0.0
+    silence_s: NotNegative = 0.0
     enabled: bool = True
 
 
