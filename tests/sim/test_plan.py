@@ -50,3 +50,17 @@ def test_ids_grow_by_the_rate_and_unevenly() -> None:
     assert np.abs(counts.mean(axis=0) / expected - 1).max() < 0.02
     assert (counts.std(axis=0) / expected).min() > 0.2
     assert Plan(2, LISTINGS, 50.0).first_ids(MINUTE) != plan.first_ids(MINUTE)
+
+
+def test_a_venue_trades_near_the_common_price_and_in_orders_of_its_own() -> None:
+    common, venue, other = (Plan(1, LISTINGS, 50.0, name) for name in ("", "kraken", "okx"))
+    minutes = range(MINUTE, MINUTE + 3_000)
+    premium = np.array([venue.anchor(minute) - common.anchor(minute) for minute in minutes])
+    assert np.allclose(premium, [venue.premium(minute) for minute in minutes])
+    assert 1e-4 < premium.std() < 4e-4
+    assert np.abs(premium).max() < 20e-4
+    assert np.abs(np.diff(premium, axis=0)).max() < 1.5e-4  # it moves slowly
+    assert abs(premium.mean()) < 1e-4
+    assert not np.allclose(venue.premium(MINUTE), other.premium(MINUTE))
+    assert venue.first_ids(MINUTE) != other.first_ids(MINUTE)
+    assert not common.premium(MINUTE).any()

@@ -58,6 +58,26 @@ async def test_faults_hit_every_venue(start_venue: VenueFactory) -> None:
                 await one.recv()
 
 
+async def test_faults_can_be_asked_of_one_venue(start_venue: VenueFactory) -> None:
+    async with start_venue(venues=("kraken", "bitstamp"), past_days=0.0) as venue:
+        kraken, bitstamp = venue.sim.venues.values()
+        headers = {"Authorization": f"Bearer {venue.sim.token}"}
+        async with httpx.AsyncClient() as http:
+            await http.post(f"{bitstamp.rest_url}/sim/faults", headers=headers, json={"drop": 0.5})
+        assert (kraken.faults, bitstamp.faults) == (Faults(), Faults(drop=0.5))
+
+
+async def test_venues_have_prices_nearly_alike_with_steps_of_their_own(start_venue: VenueFactory) -> None:
+    async with start_venue(venues=("coinbase", "binance", "bitstamp"), past_days=0.0) as venue:
+        venue.run(1)
+        markets = [server.market for server in venue.sim.venues.values()]
+        prices = [float(market.listings[0].price_text(market.quote(0).bid)) for market in markets]
+        assert len(set(prices)) == 3
+        assert max(prices) / min(prices) < 1.002
+        assert prices[2].is_integer()
+        assert {market.last_id(0) for market in markets} != {markets[0].last_id(0)}
+
+
 async def test_an_address_that_the_venue_does_not_have_is_refused(start_venue: VenueFactory) -> None:
     async with start_venue(venues=("okx", "livecoinwatch"), past_days=0.0) as venue:
         for url in (venue.sim.ws_url + "/nothing", venue.sim.venues["livecoinwatch"].ws_url):
