@@ -46,7 +46,7 @@ def run(repeats: int = 5) -> Sequence[Result]:
         "ticks and changes": lambda: [Ticks(), Changes()],
         "windows": lambda: [Windows()],
         "activity bars": lambda: [ActivityBars()],
-        "all statistics": lambda: Statistics(StatisticConfig(), Counters()).operators,
+        "all statistics": lambda: Statistics(StatisticConfig(), Counters(), str).operators,
     }
     results = []
     for batch, count in ((250, 500_000), (5_000, 2_000_000)):

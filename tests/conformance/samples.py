@@ -24,6 +24,7 @@ from fulltape.records import (
     Coverage,
     CoverageState,
     DeadLetter,
+    Depth,
     EmptyReason,
     Instrument,
     InstrumentTable,
@@ -31,6 +32,7 @@ from fulltape.records import (
     Origin,
     Quote,
     QuoteSource,
+    QuoteStat,
     RfqMatch,
     Stat,
     Ticker,
@@ -124,6 +126,18 @@ def activity_bar(number: int = 1, **changes: Any) -> ActivityBar:
     return msgspec.structs.replace(row, **changes)
 
 
+def quote_stat(event_time: int = NOON, **changes: Any) -> QuoteStat:
+    row = QuoteStat(
+        BTC.id, 99.0, 101.0, 2.0, 200.0, 100.0, 99.5, 3, 99.5, 100.5, 100.0, 0.0, False, event_time, event_time + 5
+    )
+    return msgspec.structs.replace(row, **changes)
+
+
+def depth(event_time: int = NOON, **changes: Any) -> Depth:
+    row = Depth(BTC.id, 10.0, 3.0, 4.0, 10, -1 / 7, 0.0, event_time, event_time + 5)
+    return msgspec.structs.replace(row, **changes)
+
+
 def dead_letter(ingest_time: int = NOON, raw: bytes = b"{") -> DeadLetter:
     return DeadLetter("COINBASE", "COINBASE-1", ingest_time, "malformed_json", "end of input", raw)
 
@@ -153,6 +167,10 @@ def every_kind() -> list[msgspec.Struct]:
         stat(NOON + 1, trade_id=UUID, ewma_10t_std=None, rolling_std_5t=None, change_1t=None, change_30d=None),
         window(NOON),
         window(NOON + MINUTE // 2, volatility_1m=None, volume=None, taker_buys=None, vwap=None),
+        quote_stat(NOON),
+        quote_stat(NOON + 1, bid=None, mid=None, venues=1, best_bid=None, premium_bp=None, is_outlier=True),
+        depth(NOON),
+        depth(NOON + 1, bid_depth=None, ask_depth=None, book_imbalance=None, crossed_s=0.25),
         activity_bar(1),
         activity_bar(2, basis=BarBasis.VALUE, threshold=1e6),
         RfqMatch(BTC.id, "9", 1.0, 2.0, "buy", NOON, NOON + 1),

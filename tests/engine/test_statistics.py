@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from tests.engine.machine import MINUTES, NOON, SECOND, Kept, Machine, chunk, match
 
@@ -34,6 +35,22 @@ def test_trades_make_rows_of_every_kind() -> None:
     assert (bar.basis, bar.number, bar.open, bar.close, bar.trades) == (BarBasis.TICKS, 1, 100.0, 110.0, 2)
     assert [row.start for row in one.rows("windows")][:2] == [NOON - MINUTE // 2, NOON]
     assert "tick_stats" not in one.batches
+
+
+def book(bid: float, ask: float) -> bytes:
+    levels = {"bids": [[str(bid), "1.0"]], "asks": [[str(ask), "3.0"]]}
+    return msgspec.json.encode({"type": "snapshot", "product_id": "BTC-USD", **levels})
+
+
+def test_books_make_rows_of_quotes_and_depth() -> None:
+    one = machine()
+    one.step(chunk(book(99.95, 100.05)), clock=NOON + SECOND - 1)
+    assert not {"quote_stats", "depths"} & one.batches.keys()
+    one.step(clock=NOON + SECOND)
+    (quote,), (depth,) = one.rows("quote_stats"), one.rows("depths")
+    assert (quote.instrument, quote.mid, quote.venues) == ("BTC-USD.COINBASE", 100.0, 1)
+    assert quote.microprice == pytest.approx(99.975)
+    assert (depth.depth_bp, depth.bid_depth, depth.ask_depth, depth.book_imbalance) == (10.0, 1.0, 3.0, -0.5)
 
 
 def test_a_late_trade_makes_its_windows_again() -> None:

@@ -6,14 +6,15 @@ from collections.abc import Callable
 from random import Random
 
 import numpy as np
-from tests.conformance.operators import Item, OperatorConformance, Tape
+from tests.conformance.operators import Item, OperatorConformance, Table, Tape
 from tests.conformance.samples import NOON
 
 from fulltape.books.l2 import NO_RULE, Rule
 from fulltape.clock import SECOND_NS
 from fulltape.operators.base import Operator, Step
+from fulltape.operators.depths import DepthConfig, Depths
 from fulltape.operators.quotes import CROSSED_NS, Quotes
-from fulltape.records import BOOK_DELTAS, Batch, BookSide
+from fulltape.records import BOOK_DELTAS, DEPTHS, Batch, BookSide
 from fulltape.records.book import CLEAR, LAST, SNAPSHOT
 from fulltape.records.columns import NULL_INT
 from fulltape.records.events import BooksLost
@@ -71,6 +72,26 @@ class TestConformance(OperatorConformance):
             rows[-1] = (*rows[-1][:3], rows[-1][3] | LAST)
             items.append(Item(now + 5, message(*rows, code=code, time=now)))
         return items
+
+
+class TestConformanceWithDepths(TestConformance):
+    def operator(self) -> Operator:
+        return Quotes(depths=Depths(DepthConfig(depth_bp=5_000.0, levels=2)))
+
+    def apply(self, operator: Operator, step: Step, table: Table) -> None:
+        table.take(batch for batch in operator.apply(step) if batch.schema is DEPTHS)
+
+    def tape(self, random: Random) -> Tape:
+        return [
+            Item(item.ingest_time + i * SECOND_NS // 3, later(item.what, i))
+            for i, item in enumerate(super().tape(random))
+        ]
+
+
+def later(what: object, i: int) -> Batch:
+    """Return the i-th message so many thirds of a second later."""
+    assert isinstance(what, Batch)
+    return Batch(what.schema, {**what.columns, "ingest_time": what["ingest_time"] + i * SECOND_NS // 3})
 
 
 def test_a_message_is_judged_when_it_is_complete() -> None:

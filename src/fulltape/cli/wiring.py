@@ -37,6 +37,8 @@ from fulltape.engine.symbols import AnySymbols
 from fulltape.errors import ConfigError
 from fulltape.operators.activity_bars import ActivityBarConfig
 from fulltape.operators.candles import CandleConfig
+from fulltape.operators.depths import DepthConfig
+from fulltape.operators.quote_stats import QuoteStatConfig
 from fulltape.records import Instrument, InstrumentTable
 from fulltape.records.frames import Connection
 from fulltape.stores.base import Reader, Retention, Store
@@ -141,7 +143,9 @@ def statistics(config: Config) -> StatisticConfig | None:
     if not wanted.enabled:
         return None
     bars = ActivityBarConfig(wanted.bar_ticks, wanted.bar_volume, wanted.bar_value)
-    return StatisticConfig(bars, config.engine.lateness_s, config.engine.quiet_s)
+    quotes = QuoteStatConfig(wanted.quote_age_s, wanted.outlier_mads)
+    depth = DepthConfig(wanted.depth_every_s, wanted.depth_bp, wanted.depth_levels)
+    return StatisticConfig(bars, config.engine.lateness_s, config.engine.quiet_s, quotes, depth)
 
 
 def replay_source(paths: Sequence[Path], *, venue_name: str | None, speed: float | None) -> ReplaySource:

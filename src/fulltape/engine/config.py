@@ -88,12 +88,22 @@ class CandlesConfig(msgspec.Struct, frozen=True):
 
 
 class StatisticsConfig(msgspec.Struct, frozen=True):
-    """Whether statistics are made, and how many trades, base or quote units make an activity bar; 0 makes none."""
+    """Whether statistics are made, and of what.
+
+    ``bar_...``: how many trades, base or quote units make an activity bar; 0 makes none. ``quote_age_s``: how old a
+    quote may be to be compared with those of other venues, ``outlier_mads``: from how many MAD on it is an outlier.
+    ``depth_every_s``: how often depth is told (0: never), within ``depth_bp`` of the mid and over ``depth_levels``.
+    """
 
     enabled: bool = True
     bar_ticks: Annotated[int, msgspec.Meta(ge=0)] = 1_000
     bar_volume: NotNegative = 0.0
     bar_value: Annotated[float, msgspec.Meta(ge=0, le=1e15)] = 0.0
+    quote_age_s: Positive = 60.0
+    outlier_mads: Positive = 5.0
+    depth_every_s: Annotated[int, msgspec.Meta(ge=0, le=86_400)] = 1
+    depth_bp: Annotated[float, msgspec.Meta(gt=0, lt=10_000)] = 10.0
+    depth_levels: Annotated[int, msgspec.Meta(ge=1, le=10_000)] = 10
 
 
 class HistoryConfig(msgspec.Struct, frozen=True):

@@ -31,6 +31,7 @@ from fulltape.errors import ConfigError
 from fulltape.operators.base import Operator, Stateful, Step
 from fulltape.operators.candles import CandleConfig, Candles
 from fulltape.operators.coverage import TRADES_CHANNEL, Ledger
+from fulltape.operators.depths import Depths
 from fulltape.operators.last import Last
 from fulltape.operators.polls import Polls
 from fulltape.operators.quotes import Quotes
@@ -139,9 +140,9 @@ class Pipeline:
         self._candles = Candles(candles)
         self._listed: dict[tuple[str, str], Instrument] = {}
         self._book_rules: dict[int, tuple[Instrument, Rule]] = {}
-        self.quotes = Quotes(self._book_rule)
-        # Order matters: candles read the ledger's rows, last reads quotes.
-        self._statistics = None if statistics is None else Statistics(statistics, self.counters)
+        self.quotes = Quotes(self._book_rule, None if statistics is None else Depths(statistics.depth))
+        # Order matters: candles read the ledger's rows, last and statistics read quotes.
+        self._statistics = None if statistics is None else Statistics(statistics, self.counters, table.product_of)
         beside = () if self._statistics is None else self._statistics.operators
         made = (self._candles, Polls(candles))
         self._operators: tuple[Operator, ...] = (self.quotes, self._ledger, *made, Last(), *beside)

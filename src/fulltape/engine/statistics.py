@@ -1,8 +1,8 @@
-"""Statistics of trades as the pipeline runs them: which operators, in which order, and windows made again."""
+"""Statistics as the pipeline runs them: which operators, in which order, and windows made again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -14,7 +14,9 @@ from fulltape.engine.derivation import History
 from fulltape.operators.activity_bars import ActivityBarConfig, ActivityBars
 from fulltape.operators.base import Operator
 from fulltape.operators.changes import Changes
+from fulltape.operators.depths import DepthConfig
 from fulltape.operators.panes import LENGTH_NS
+from fulltape.operators.quote_stats import QuoteStatConfig, QuoteStats
 from fulltape.operators.ticks import Ticks
 from fulltape.operators.windows import Windows
 from fulltape.records import TRADES, WINDOWS, Array, Batch
@@ -23,21 +25,27 @@ _APART_NS: Final = 3_600 * SECOND_NS
 
 
 class StatisticConfig(msgspec.Struct, frozen=True):
-    """Which activity bars to make, and when windows are final: as candles, after ``lateness_s`` and ``quiet_s``."""
+    """Which activity bars to make, and when windows are final: as candles, after ``lateness_s`` and ``quiet_s``.
+
+    ``quotes`` says which quotes are compared, ``depth`` what is told of books.
+    """
 
     bars: ActivityBarConfig = ActivityBarConfig()
     lateness_s: int = 2
     quiet_s: int = 5
+    quotes: QuoteStatConfig = QuoteStatConfig()
+    depth: DepthConfig = DepthConfig()
 
 
 class Statistics:
-    """The operators that take trades beside the candles."""
+    """The operators beside the candles. ``product_of`` tells which instruments are one product at many venues."""
 
-    def __init__(self, config: StatisticConfig, counters: Counters) -> None:
+    def __init__(self, config: StatisticConfig, counters: Counters, product_of: Callable[[int], str]) -> None:
         self._counters = counters
         self._windows = Windows(config.lateness_s, config.quiet_s)
         # Order matters: changes complete the rows of ticks.
-        self.operators: tuple[Operator, ...] = (Ticks(), Changes(), self._windows, ActivityBars(config.bars))
+        of_trades = (Ticks(), Changes(), self._windows, ActivityBars(config.bars))
+        self.operators: tuple[Operator, ...] = (*of_trades, QuoteStats(product_of, config.quotes))
 
     def revise(self, batches: dict[str, Batch], history: History) -> None:
         """Add to ``batches`` the windows that this step's trades came too late for, made of all their trades."""

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 from fulltape.books.l2 import NO_RULE, NO_TOP, Book, Message, Rule, Top
 from fulltape.clock import SECOND_NS
 from fulltape.operators.base import Step
+from fulltape.operators.depths import DepthConfig, Depths
 from fulltape.records import BOOK_DELTAS, QUOTES, Batch, QuoteSource
 from fulltape.records.book import CLEAR, LAST, SNAPSHOT
 from fulltape.records.columns import NULL_INT
@@ -49,16 +50,19 @@ class BookCounters:
 
 
 class Quotes:
-    """Keeps every instrument's book in memory and tells its top. ``rule_of`` tells what holds for a book.
+    """Keeps every instrument's book in memory and tells its top; ``depths`` tells more of it, once in a while.
+
+    ``rule_of`` tells what holds for a book.
 
     Books are not part of a snapshot: after a restart each is invalid until the venue sends it whole again.
     """
 
     name = "quotes"
 
-    def __init__(self, rule_of: Callable[[int], Rule] = lambda _: NO_RULE) -> None:
+    def __init__(self, rule_of: Callable[[int], Rule] = lambda _: NO_RULE, depths: Depths | None = None) -> None:
         self.counters = BookCounters()
         self._rule_of = rule_of
+        self._depths = depths or Depths(DepthConfig(every_s=0))
         self._books: dict[int, Book] = {}
         self._tops: dict[int, Top] = {}
         self._wanted: dict[int, str] = {}
@@ -79,7 +83,8 @@ class Quotes:
             self._take(arrival, rows)
         for loss in losses:
             self._lose(loss, rows)
-        return [_batch(rows)] if rows else []
+        told = self._depths.until(step.clock, self._books)
+        return [_batch(rows), *told] if rows else told
 
     def take_wanted(self) -> dict[int, str]:
         """Return the instruments whose book needs a new snapshot since the last call, and why."""
@@ -95,20 +100,24 @@ class Quotes:
 
     def forget(self, instruments: Iterable[int]) -> None:
         """Drop books."""
-        for code in instruments:
+        codes = list(instruments)
+        for code in codes:
             for held in (self._books, self._tops, self._wanted, self._asked, self._crossed):
                 held.pop(code, None)
+        self._depths.forget(codes)
 
     def _take(self, arrival: _Arrival, rows: list[_Row]) -> None:
         book = self._books.get(arrival.instrument)
         if book is None:
             book = self._books[arrival.instrument] = Book()
         book.rule = self._rule_of(arrival.instrument)
+        self._depths.before(arrival.instrument, book, arrival.ingest_time)
         verified, failed = book.verified, book.failed
         book.take(arrival.message)
         self.counters.verified += book.verified - verified
         self.counters.failed += book.failed - failed
         self._watch(arrival, book)
+        self._depths.after(arrival.instrument, book, arrival.event_time, arrival.ingest_time)
         top = NO_TOP if arrival.instrument in self._crossed else book.top
         self._tell(arrival.instrument, top, arrival.event_time, arrival.ingest_time, rows)
 
@@ -133,7 +142,9 @@ class Quotes:
         for code in sorted(loss.instruments):
             book = self._books.get(code)
             if book is not None:
+                self._depths.before(code, book, loss.ingest_time)
                 book.invalidate("the connection was lost")
+                self._depths.after(code, book, loss.ingest_time, loss.ingest_time)
                 self._tell(code, book.top, loss.ingest_time, loss.ingest_time, rows)
 
     def _tell(self, code: int, top: Top, event_time: int, ingest_time: int, rows: list[_Row]) -> None:

@@ -23,6 +23,7 @@ from fulltape.records.enums import (
 from fulltape.records.instrument import Instrument, InstrumentTable, instrument_id
 from fulltape.records.last import LAST_VALUES, Last
 from fulltape.records.quote import QUOTES, Quote
+from fulltape.records.quote_statistic import DEPTHS, QUOTE_STATS, Depth, QuoteStat
 from fulltape.records.rare import (
     AUCTIONS,
     DEAD_LETTERS,
@@ -58,6 +59,8 @@ STORED: Final = (
     STATS,
     WINDOWS,
     ACTIVITY_BARS,
+    QUOTE_STATS,
+    DEPTHS,
     RFQ_MATCHES,
     AUCTIONS,
     DEAD_LETTERS,
@@ -65,10 +68,10 @@ STORED: Final = (
 """The kinds that have a table, in the order in which documentation lists them."""
 
 __all__ = [
-    "ACTIVITY_BARS", "AUCTIONS", "BARS", "BOOK_DELTAS", "CANDLES", "COINS", "COVERAGE", "DEAD_LETTERS", "HEARTBEATS",
-    "LAST_VALUES", "QUOTES", "RFQ_MATCHES", "STATS", "STORED", "TICKERS", "TICK_STATS", "TRADES", "WINDOWS",
-    "ActivityBar", "AggressorSide", "Array", "Auction", "Bar", "BarBasis", "Batch", "BookDelta", "BookSide", "Candle",
-    "CandleSource", "Coin", "Commit", "Coverage", "CoverageState", "DeadLetter", "EmptyReason", "Heartbeat",
-    "Instrument", "InstrumentTable", "Last", "Origin", "Quote", "QuoteSource", "RfqMatch", "Schema", "Stat",
-    "TickStat", "Ticker", "Trade", "Window", "instrument_id",
+    "ACTIVITY_BARS", "AUCTIONS", "BARS", "BOOK_DELTAS", "CANDLES", "COINS", "COVERAGE", "DEAD_LETTERS", "DEPTHS",
+    "HEARTBEATS", "LAST_VALUES", "QUOTES", "QUOTE_STATS", "RFQ_MATCHES", "STATS", "STORED", "TICKERS", "TICK_STATS",
+    "TRADES", "WINDOWS", "ActivityBar", "AggressorSide", "Array", "Auction", "Bar", "BarBasis", "Batch",
+    "BookDelta", "BookSide", "Candle", "CandleSource", "Coin", "Commit", "Coverage", "CoverageState", "DeadLetter",
+    "Depth", "EmptyReason", "Heartbeat", "Instrument", "InstrumentTable", "Last", "Origin", "Quote", "QuoteSource",
+    "QuoteStat", "RfqMatch", "Schema", "Stat", "TickStat", "Ticker", "Trade", "Window", "instrument_id",
 ]  # fmt: skip

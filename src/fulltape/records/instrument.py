@@ -74,6 +74,10 @@ class InstrumentTable:
         """Return the id of ``code``."""
         return self._rows[code].id
 
+    def product_of(self, code: int) -> str:
+        """Return what is traded, whatever the venue: the same base, quote and contract."""
+        return self._rows[code].id.rpartition(".")[0]
+
     def code_of(self, instrument_id: str) -> int:
         """Return the code of an id; KeyError if it was never added."""
         return self._codes[instrument_id]
