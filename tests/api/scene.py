@@ -133,6 +133,7 @@ class FakeBackend:
     readers_opened: int = 0
     break_instruments: bool = False
     break_reader: Exception | None = None
+    clock: int = START_NS
     delivered: list[Delivery] = field(default_factory=list)
 
     def reader(self) -> Reader:
@@ -155,7 +156,7 @@ class FakeBackend:
         return Receipt(sum(len(batch) for batch in delivery.batches if batch.schema is not DEAD_LETTERS), 1)
 
     def now_ns(self) -> int:
-        return START_NS
+        return self.clock
 
     def status(self) -> Status:
         return Status(

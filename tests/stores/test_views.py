@@ -110,7 +110,7 @@ def test_a_minute_has_one_row_however_often_it_changed(store: Store) -> None:
 
 
 def test_an_empty_minute_is_no_row(store: Store) -> None:
-    nothing = dict.fromkeys(("open", "high", "low", "close", "vwap"))
+    nothing: dict[str, Any] = dict.fromkeys(("open", "high", "low", "close", "vwap"))
     write(store, candle(trades=0, **nothing))
     assert rows(store, "FROM ohlc_by_minute") == []
 

@@ -18,6 +18,8 @@ class ApiConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The file of tokens; without one nobody can write."""
     read_needs_token: bool = False
     """Whether reading needs a token, too."""
+    compat_at_root: bool = False
+    """Whether what is under ``/compat`` is at the root as well; ``/health`` then answers as the older server did."""
     reader_threads: int = 4
     """How many requests may read the store at the same time."""
     sql_waiting: int = 8

@@ -73,9 +73,6 @@ class Selection:
     limit: int | None = None
 
 
-SqlValue = str | int | float
-"""What a question mark in a query may stand for."""
-
 MAX_QUERY: Final = 10_000
 """The longest query of a stranger, in characters."""
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from fulltape.errors import ConfigError
 from fulltape.records import STORED, Batch
-from fulltape.stores.base import Selection, SqlLimits, SqlValue
+from fulltape.stores.base import Selection, SqlLimits
 from fulltape.stores.duckdb_select import select
 from fulltape.stores.export import check_suffix, write_whole
 from fulltape.stores.schema import COMMIT, quoted, rows_of

@@ -1,0 +1,1 @@
+"""The interfaces of older systems and of tools that expect others: paths and shapes are theirs, figures are ours."""
