@@ -35,7 +35,7 @@ from fulltape.stores.base import Retention, Selection, Store
 from fulltape.stores.duckdb import DuckDbStore
 from fulltape.venues.base import SIMULATED_HEADER, Channel, RestRequest, Subscription
 from fulltape.venues.registry import venue
-from fulltape.venues.session import SessionConfig
+from fulltape.venues.session import Session, SessionConfig
 
 PRODUCT = {
     "id": "BTC-USD", "base_currency": "BTC", "quote_currency": "USD",
@@ -241,3 +241,20 @@ async def test_a_book_that_misses_a_message_starts_over_by_rest(tmp_path: Path) 
                         break
     assert asked == ["BTCUSDT"] * 3
     assert tops == [101.0, 0.0, 102.0]
+
+
+async def test_a_link_that_ends_at_once_begins_again_and_blocks_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = 0
+
+    async def end(link: Session) -> None:
+        nonlocal begun
+        begun += 1
+
+    monkeypatch.setattr(Session, "run", end)
+    with DuckDbStore.open(tmp_path / "x.duckdb", simulated=False) as store:
+        made = replace(parts(store, "ws://127.0.0.1:9"), retry_s=0.001)
+        async with running(made):
+            while begun < 3:
+                await asyncio.sleep(0.001)

@@ -18,8 +18,9 @@ import fulltape
 from fulltape.bus.base import Bus
 from fulltape.capture.recorder import Recorder, Tee
 from fulltape.clock import Clock
-from fulltape.engine.config import HistoryConfig
+from fulltape.engine.config import ExportsConfig, HistoryConfig
 from fulltape.engine.connections import Connections
+from fulltape.engine.exports import CsvFiles
 from fulltape.engine.feed import Feed, Link
 from fulltape.engine.following import Following
 from fulltape.engine.intake import Intake
@@ -53,6 +54,7 @@ class Parts:
     retention: Retention = field(default_factory=Retention)
     recorder: Recorder | None = None
     history: HistoryConfig = field(default_factory=HistoryConfig)
+    exports: ExportsConfig = field(default_factory=ExportsConfig)
     retry_s: float = 5.0
     """How long a part that failed rests before it begins again."""
     relist_s: float = 60.0
@@ -94,12 +96,13 @@ class Supervisor:
         engine = asyncio.create_task(self._runner.run(), name="engine")
         retention = asyncio.create_task(self._keep(self._retain), name="retention")
         failed = asyncio.create_task(self._failed.wait())
+        exports = self._export()
         try:
             await self.following.begin()
             self._ask_for_lists(self._parts.feeds)
             await asyncio.wait((engine, failed), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await self._stop(engine, [retention, failed])
+            await self._stop(engine, [retention, failed, *exports])
         if self._error:
             raise FatalError(self._error)
 
@@ -186,13 +189,13 @@ class Supervisor:
                 await asyncio.to_thread(self._parts.recorder.close)
 
     async def _keep(self, work: Callable[[], Awaitable[None]]) -> None:
-        """Run ``work`` for ever: what ends it by surprise is logged, and it begins again after a rest."""
+        """Run ``work`` for ever: however it ends it begins again after a rest, and a failure is logged."""
         while True:
             try:
                 await work()
             except Exception:  # noqa: BLE001 - the one place where any error is survived
                 _log.exception("a part of fulltape failed; starting it again in %g s", self._parts.retry_s)
-                await asyncio.sleep(self._parts.retry_s)
+            await asyncio.sleep(self._parts.retry_s)
 
     async def _keep_link(self, feed: Feed, name: str, link: Link) -> None:
         """Keep a connection, but where sizes are contracts not before it is known how much these are."""
@@ -232,6 +235,14 @@ class Supervisor:
             deleted = await self._runner.retain(self._parts.retention, self._parts.clock.now_ns())
             _log.info("retention deleted %s", deleted)
         await asyncio.sleep(_RETAIN_EVERY_S)
+
+    def _export(self) -> list[asyncio.Task[None]]:
+        """Keep files up to date, if that is wanted."""
+        wanted = self._parts.exports
+        if not wanted.csv_dir:
+            return []
+        files = CsvFiles(wanted, self.reader, self.instruments, self._parts.clock)
+        return [asyncio.create_task(self._keep(files.keep), name="exports")]
 
     def _heard(self, outcome: Outcome) -> None:
         """Tell sessions what the parser found in their frames."""
