@@ -159,8 +159,8 @@ def test_prices_move_and_say_that_they_are_simulated(reader: Reader) -> None:
 
 def test_a_newcomer_sees_moving_candles_in_the_dark(reader: Reader) -> None:
     page = reader.page
-    expect(page).to_have_url(re.compile(rf"#{re.escape(BTC)}/1s$"))
-    expect(page.get_by_test_id("interval-1s")).to_have_attribute("aria-pressed", "true")
+    expect(page).to_have_url(re.compile(rf"#{re.escape(BTC)}/1m$"))
+    expect(page.get_by_test_id("interval-1m")).to_have_attribute("aria-pressed", "true")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.keyboard.press("t")
     page.reload()
@@ -181,7 +181,7 @@ def test_candles_and_tape_are_live(reader: Reader) -> None:
 def test_instrument_and_interval_are_chosen_by_mouse_and_by_key(reader: Reader) -> None:
     page = reader.page
     page.get_by_test_id(f"watch-{ETH}").click()
-    expect(page).to_have_url(re.compile(rf"#{re.escape(ETH)}/1s$"))
+    expect(page).to_have_url(re.compile(rf"#{re.escape(ETH)}/1m$"))
     expect(page.get_by_test_id(f"watch-{ETH}")).to_have_attribute("aria-current", "true")
     expect(page.get_by_role("heading", name="ETH-USD")).to_be_visible()
 

@@ -12,9 +12,16 @@ export interface Choice {
 /** With fewer one-minute candles than this there is little to see yet. */
 const FEW_CANDLES = 20;
 
-/** Return the interval to begin with, where nobody chose one: the seconds move at once. */
-export function firstInterval(minuteCandles: number): Interval {
-  return minuteCandles < FEW_CANDLES ? "1s" : DEFAULT_INTERVAL;
+/** A new database has the venue's bars after about a second, or never. */
+const PATIENCE_MS = 3_000;
+
+/**
+ * Return the interval to begin with, where nobody chose one, or null to wait a little for the venue's bars: without
+ * them the seconds are the ones that move at once.
+ */
+export function firstInterval(minuteCandles: number, waitedMs: number): Interval | null {
+  if (minuteCandles >= FEW_CANDLES) return DEFAULT_INTERVAL;
+  return waitedMs < PATIENCE_MS ? null : "1s";
 }
 
 /** Read `#BTC-USD.COINBASE/1m`; what is missing or makes no sense falls back to the defaults. */

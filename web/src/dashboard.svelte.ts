@@ -35,6 +35,8 @@ export class Dashboard {
 
   /** Nobody has chosen an interval, and it is not known yet which one has something to show. */
   #isIntervalOpen = location.hash === "";
+  /** When it was first known which instrument to show, in ms since 1970. */
+  #shownSince: number | null = null;
   readonly #overviewStream: Stream;
   #viewStream: Stream | null = null;
   #history: History | null = null;
@@ -139,8 +141,11 @@ export class Dashboard {
   /** Opened without an address: begin with an interval that has something to show. */
   #chooseInterval(): void {
     if (!this.#isIntervalOpen || this.view.commit === null || !this.#followsAddress) return;
+    this.#shownSince ??= Date.now();
+    const interval = firstInterval(this.view.candles.length, Date.now() - this.#shownSince);
+    if (interval === null) return;
     this.#isIntervalOpen = false;
-    this.#replace({ interval: firstInterval(this.view.candles.length) });
+    this.#replace({ interval });
   }
 
   /** Whether the address is the one that is shown: a link that was just clicked is followed a moment later. */

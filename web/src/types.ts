@@ -40,10 +40,11 @@ export interface Candle {
   low: number | null;
   close: number | null;
   volume: number;
-  quote_volume: number;
+  /** Null in this and the next ones is what a venue's bar does not tell. */
+  quote_volume: number | null;
   vwap: number | null;
-  trades: number;
-  taker_buy_volume: number;
+  trades: number | null;
+  taker_buy_volume: number | null;
   revision: number;
   is_final: boolean;
   source: "TRADES" | "VENUE_BAR" | "POLL";

@@ -13,10 +13,12 @@ it.each(["", "#", "#/7m", "#%E0%A4%A"])("falls back for %s", (hash) => {
 });
 
 it.each([
-  [0, "1s"],
-  [19, "1s"],
-  [20, "1m"],
-  [300, "1m"],
-] as const)("begins %i one-minute candles with %s", (minuteCandles, interval) => {
-  expect(firstInterval(minuteCandles)).toBe(interval);
+  [0, 0, null],
+  [19, 2_999, null],
+  [20, 0, "1m"],
+  [300, 60_000, "1m"],
+  [19, 3_000, "1s"],
+  [0, 60_000, "1s"],
+] as const)("begins %i one-minute candles after %i ms with %s", (minuteCandles, waitedMs, interval) => {
+  expect(firstInterval(minuteCandles, waitedMs)).toBe(interval);
 });

@@ -44,7 +44,7 @@ function* fromCoverage(coverage: Iterable<Coverage>): Generator<Span> {
 
 function* fromCandles(candles: readonly Candle[], lengthS: number): Generator<Span> {
   for (const candle of candles) {
-    if (candle.trades > 0 || (candle.reason !== "GAP" && candle.reason !== "VENUE_DOWN")) continue;
+    if (candle.trades !== 0 || (candle.reason !== "GAP" && candle.reason !== "VENUE_DOWN")) continue;
     const from = milliseconds(candle.start);
     yield { kind: candle.reason === "GAP" ? "gap" : "down", from, to: from + lengthS * 1_000, missing: 0 };
   }
