@@ -17,7 +17,6 @@ import typer
 from fulltape.cli.output import tell, tell_simulated
 from fulltape.clock import format_rfc3339
 from fulltape.errors import ConfigError, TransientError
-from fulltape.records.interval import format_interval
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -212,6 +211,7 @@ async def _fetch(archive: Archive, venues: Sequence[Sequence[Source]], wish: Wis
 async def _fetch_one(archive: Archive, source: Source, wish: Wish, name: str, bars: Bars) -> str:
     """Fetch for one instrument and return what came of it, in words."""
     from fulltape.engine.backfill import Progress, backfill
+    from fulltape.records.interval import format_interval
 
     kind = f"bars of {format_interval(wish.interval_s)}" if wish.interval_s else "trades"
     line, rows = bars.add_task(f"{name} {kind}", total=None, rows=0), 0
