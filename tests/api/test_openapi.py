@@ -19,7 +19,10 @@ from fulltape.stores.duckdb import DuckDbStore
 
 WITHOUT_PARAMETERS = ["/health", "/ready", "/api/v1/status"]
 RECORDS = ("trades", "quotes", "candles", "coverage", "last", "coins")
-WITH_PARAMETERS = [f"/api/v1/{name}" for name in (*RECORDS, "instruments", "venues/{venue}/instruments")]
+STATISTICS = ("stats", "stats/latest", "windows", "activity_bars", "hourly", "daily")
+ANALYSIS = ("movers", "correlation", "flow", "trades/large", "distribution")
+LISTS = ("instruments", "venues/{venue}/instruments")
+WITH_PARAMETERS = [f"/api/v1/{name}" for name in (*RECORDS, *STATISTICS, *ANALYSIS, *LISTS)]
 quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 

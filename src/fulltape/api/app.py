@@ -15,6 +15,7 @@ from litestar.di import Provide
 from fulltape.api.access import requires
 from fulltape.api.backend import Backend
 from fulltape.api.catalogue import Catalogue
+from fulltape.api.compat.routes import compat_routes
 from fulltape.api.config import ApiConfig
 from fulltape.api.gate import Gate
 from fulltape.api.health import health, ready
@@ -25,11 +26,14 @@ from fulltape.api.paging import page_query
 from fulltape.api.problems import EXCEPTION_HANDLERS, bad_request, log_bug
 from fulltape.api.queries import Queries
 from fulltape.api.readers import Readers
+from fulltape.api.rest.analysis import correlation, flow, large_trades, movers, trade_distribution
 from fulltape.api.rest.bringing import add_records
+from fulltape.api.rest.candles import candles
 from fulltape.api.rest.instruments import follow, instruments, offered, unfollow
 from fulltape.api.rest.process import status
-from fulltape.api.rest.records import candles, coins, coverage, last, quotes, trades
+from fulltape.api.rest.records import coins, coverage, last, quotes, trades
 from fulltape.api.rest.sql import sql
+from fulltape.api.rest.statistics import activity_bars, daily, hourly, latest_stats, stats, windows
 from fulltape.api.services import Services
 from fulltape.api.sharing import Shared
 from fulltape.api.snapshots import Caught, StreamReader
@@ -46,7 +50,8 @@ _BRINGING: Final = 2
 _TYPE: Final = re.compile(r":\w+}")
 _CALLS: Final = [
     instruments, offered, follow, unfollow, trades, quotes, candles, coins, coverage, add_records, last,
-    status, sql, stream,
+    stats, latest_stats, windows, activity_bars, hourly, daily, movers, correlation, flow, large_trades,
+    trade_distribution, status, sql, stream,
 ]  # fmt: skip
 """Everything under ``/api/v1``."""
 
@@ -83,8 +88,10 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
         route_handlers=_CALLS,
         dependencies={"page": Provide(page_query, sync_to_thread=False)},
     )
+    older = compat_routes(at_root=config.compat_at_root)
+    health_calls = [] if config.compat_at_root else [health]  # the older systems' has its place then
     app = Litestar(
-        route_handlers=[api, health, ready, metrics, *static_routes(static_dir)],
+        route_handlers=[api, *health_calls, ready, metrics, *older, *static_routes(static_dir)],
         dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
         guards=[requires(Scope.READ)],
         before_request=refuse_unknown_parameters,

@@ -8,7 +8,19 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from fulltape.clock import format_rfc3339
-from fulltape.records import CANDLES, COINS, COVERAGE, LAST_VALUES, QUOTES, TRADES, Instrument, Schema
+from fulltape.records import (
+    ACTIVITY_BARS,
+    CANDLES,
+    COINS,
+    COVERAGE,
+    LAST_VALUES,
+    QUOTES,
+    STATS,
+    TRADES,
+    WINDOWS,
+    Instrument,
+    Schema,
+)
 from fulltape.records.codec import wire_type
 from fulltape.records.status import EngineStatus, FeedStatus, Status
 
@@ -70,7 +82,8 @@ def _page(schema: Schema) -> type[msgspec.Struct]:
     return msgspec.defstruct(f"{record.__name__}Page", fields, frozen=True)
 
 
-PAGES: Final = {schema.name: _page(schema) for schema in (TRADES, QUOTES, CANDLES, COINS, COVERAGE)}
+_PAGED: Final = (TRADES, QUOTES, CANDLES, COINS, COVERAGE, STATS, WINDOWS, ACTIVITY_BARS)
+PAGES: Final = {schema.name: _page(schema) for schema in _PAGED}
 """The answer type of each paged kind."""
 
 LastList: Final = msgspec.defstruct(

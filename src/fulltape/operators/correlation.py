@@ -36,10 +36,15 @@ def correlate(returns: Array) -> Correlation:
     covariance, variance, other = (np.full(count.shape, np.nan) for _ in range(3))
     for i, j in zip(*np.nonzero(count > 1), strict=True):
         x, y = (returns[there[:, i] & there[:, j], k] for k in (i, j))
-        x, y = x - x.mean(), y - y.mean()
+        x, y = _centred(x), _centred(y)
         covariance[i, j], variance[i, j], other[i, j] = x @ y, x @ x, y @ y
     known = (variance > 0) & (other > 0)
     with np.errstate(invalid="ignore", divide="ignore"):
         pearson = np.where(known, np.clip(covariance / np.sqrt(variance * other), -1.0, 1.0), np.nan)
         beta = np.where(other > 0, covariance / other, np.nan)
     return Correlation(pearson, beta, count)
+
+
+def _centred(values: Array) -> Array:
+    """Return the values less their mean: exactly 0 if they are all equal."""
+    return np.asarray(values - (values[0] if (values == values[0]).all() else values.mean()))

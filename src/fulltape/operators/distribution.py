@@ -53,7 +53,8 @@ def distribution(trades: Batch, bins: int) -> Distribution:
     if not len(place):
         raise ValueError("no trades in this range")
     size = np.sort(trades["size"][place])
-    share = np.r_[0.0, np.cumsum(size)] / size.sum()
+    share = np.r_[0.0, np.cumsum(size)]
+    share /= share[-1]
     rank = np.linspace(0.0, 1.0, len(share))
     value = trades["price"][place] * trades["size"][place]
     return Distribution(

@@ -1,0 +1,243 @@
+"""What is worked out of a range when it is asked for: movers, correlation, order flow, large trades, distribution.
+
+The figures are defined in `fulltape.operators`; here ranges are bounded and answers written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+import numpy as np
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import QueryParameter
+
+from fulltape.api.paging import TEXT, PageQuery, parse_time, read_page
+from fulltape.api.problems import bad_request
+from fulltape.api.rest.answers import (
+    CorrelationAnswer,
+    DistributionAnswer,
+    FlowAnswer,
+    FlowWindow,
+    Mover,
+    MoversAnswer,
+    answers_of,
+)
+from fulltape.api.rest.pages import AnyRequest, InstrumentText, IntervalText, interval_of, page_answers, send
+from fulltape.api.rest.statistics import newest_stats
+from fulltape.api.rolled import read_candles
+from fulltape.api.services import Services, json_response
+from fulltape.api.wire import encode
+from fulltape.clock import SECOND_NS, format_rfc3339
+from fulltape.operators.correlation import correlate, log_returns
+from fulltape.operators.distribution import distribution
+from fulltape.operators.flow import order_flow
+from fulltape.records import TRADES, WINDOWS, Array, Batch
+from fulltape.records.codec import to_dicts
+from fulltape.records.interval import window_start
+from fulltape.stores.base import Cursor, Reader, Selection
+
+_DAY_NS: Final = 86_400 * SECOND_NS
+_HOUR_NS: Final = 3_600 * SECOND_NS
+_MOST_TRADES: Final = 1_000_000
+"""Of how many trades a distribution may be made."""
+_MOST_MINUTES: Final = 100_000
+"""Of how many rows of `WINDOWS` an answer may be made: a month and more."""
+_SCANNED: Final = 200_000
+"""Through how many trades one request for large ones looks; the rest is for the next page."""
+
+Period = Literal["1m", "5m", "15m", "1h", "4h", "1d", "7d", "30d"]
+"""The periods that changes are kept of: those of `fulltape.operators.changes`."""
+IdsText = Annotated[
+    str,
+    QueryParameter(description="2 to 20 ids, with commas between.", pattern=r"^[^,]+(,[^,]+){1,19}$", max_length=2_000),
+]
+MinutesText = Annotated[
+    str, QueryParameter(description="Whole minutes, such as `5m`, `4h`, `1d`.", pattern=r"^[1-9][0-9]{0,5}[mhdw]$")
+]
+StartText = Annotated[
+    str | None, QueryParameter(description="First time, RFC 3339.", schema_extra={**TEXT, "format": "date-time"})
+]
+EndText = Annotated[
+    str | None, QueryParameter(description="The time to end before.", schema_extra={**TEXT, "format": "date-time"})
+]
+
+
+@get("/movers", responses=answers_of(MoversAnswer), summary="What has risen and fallen most", tags=["analysis"])
+async def movers(
+    services: NamedDependency[Services],
+    period: Annotated[Period, QueryParameter(description="Since when.")] = "1d",
+    top: Annotated[int, QueryParameter(ge=1, le=100, description="How many of each.")] = 10,
+) -> Response[bytes]:
+    """Return the instruments that are followed by their change over a period, as of the newest tick of each."""
+    column = f"change_{period}"
+    table = services.catalogue.table()
+    codes = tuple(sorted(map(table.code_of, services.backend.following.followed() & set(table.ids()))))
+    rows = await services.read(lambda reader: newest_stats(reader, codes))
+    known_rows = rows.take(~np.isnan(rows[column]))
+    order = np.argsort(-known_rows[column], kind="stable")
+    found = [
+        Mover(row["instrument"], row["price"], row[column], row["event_time"])
+        for row in to_dicts(known_rows.take(order), table)
+    ]
+    winners = tuple(row for row in found if row.change > 0)[:top]
+    losers = tuple(row for row in found[::-1] if row.change < 0)[:top]
+    return json_response(encode(MoversAnswer(services.simulated, period, winners, losers)))
+
+
+@get(
+    "/correlation", responses=answers_of(CorrelationAnswer), summary="How instruments move together", tags=["analysis"]
+)
+async def correlation(
+    services: NamedDependency[Services],
+    instruments: IdsText,
+    interval: IntervalText = "1h",
+    periods: Annotated[int, QueryParameter(ge=2, le=5_000, description="How many windows.")] = 168,
+    end: EndText = None,
+) -> Response[bytes]:
+    """Return correlation and beta of the log returns between the last closes of windows, pair by pair."""
+    names = tuple(instruments.split(","))
+    codes = [services.catalogue.code_of(name) for name in names]
+    interval_s = interval_of(interval)
+    before = parse_time("end", end)
+
+    def read(reader: Reader) -> CorrelationAnswer:
+        with reader.pinned():
+            until = reader.last_commit()[1] if before is None else before
+            closes = _closes(reader, codes, interval_s, until, periods)
+        found = correlate(log_returns(closes))
+        return CorrelationAnswer(
+            services.simulated, names, interval, periods,
+            _nullable(found.correlation), _nullable(found.beta), found.returns.tolist(),
+        )  # fmt: skip
+
+    return json_response(encode(await services.read(read)))
+
+
+@get("/flow", responses=answers_of(FlowAnswer), summary="Order flow of windows", tags=["analysis"])
+async def flow(
+    services: NamedDependency[Services],
+    instrument: InstrumentText,
+    interval: MinutesText = "5m",
+    start: StartText = None,
+    end: EndText = None,
+) -> Response[bytes]:
+    """Return delta, its sum from the range's start on, and imbalance by windows of whole minutes.
+
+    The range is the last 24 hours if no start is named.
+    """
+    interval_s = interval_of(interval)
+    code = services.catalogue.code_of(instrument)
+    span = parse_time("start", start), parse_time("end", end)
+
+    def read(reader: Reader) -> FlowAnswer:
+        with reader.pinned():
+            first, until = _range(reader, span, _DAY_NS)
+            selection = Selection(WINDOWS, (code,), start=first, end=until, limit=_MOST_MINUTES + 1)
+            rows = reader.read(selection)
+        if len(rows) > _MOST_MINUTES:
+            raise bad_request(f"the range has more than {_MOST_MINUTES:,} windows of a minute: ask in parts")
+        return FlowAnswer(services.simulated, instrument, interval, _flow_windows(rows, interval_s))
+
+    return json_response(encode(await services.read(read)))
+
+
+@get("/trades/large", responses=page_answers(TRADES), summary="Large trades of an instrument", tags=["analysis"])
+async def large_trades(
+    request: AnyRequest,
+    services: NamedDependency[Services],
+    page: NamedDependency[PageQuery],
+    instrument: InstrumentText,
+    min_value: Annotated[float, QueryParameter(ge=0, description="Least price x size, in quote currency.")],
+) -> Response[bytes]:
+    """Return trades of at least a value. A page may hold fewer than ``limit``, or none, and still have a ``next``."""
+    selection = Selection(TRADES, (services.catalogue.code_of(instrument),))
+
+    def read(reader: Reader) -> tuple[Batch, Cursor | None]:
+        batch, after = read_page(reader, selection, replace(page, limit=_SCANNED))
+        large = batch.take(batch["price"] * batch["size"] >= min_value)
+        if len(large) <= page.limit:
+            return large, after
+        large = large.take(slice(0, page.limit))
+        last = (int(large[name][-1]) for name in ("event_time", "trade_id", "trade_id_high"))
+        return large, Cursor(*last)
+
+    return await send(request, services, page, TRADES, read)
+
+
+@get("/distribution", responses=answers_of(DistributionAnswer), summary="How trades are distributed", tags=["analysis"])
+async def trade_distribution(
+    services: NamedDependency[Services],
+    instrument: InstrumentText,
+    start: StartText = None,
+    end: EndText = None,
+    bins: Annotated[int, QueryParameter(ge=1, le=1_000, description="Bins of the histograms.")] = 50,
+) -> Response[bytes]:
+    """Return histograms of sizes and pauses, Lorenz curve and Pareto share, and the ten largest trades.
+
+    The range is the last hour if no start is named.
+    """
+    code = services.catalogue.code_of(instrument)
+    span = parse_time("start", start), parse_time("end", end)
+
+    def read(reader: Reader) -> bytes:
+        with reader.pinned():
+            first, until = _range(reader, span, _HOUR_NS)
+            trades = reader.read(Selection(TRADES, (code,), start=first, end=until, limit=_MOST_TRADES + 1))
+        if len(trades) > _MOST_TRADES:
+            raise bad_request(f"the range has more than {_MOST_TRADES:,} trades: ask for a shorter one")
+        return _distribution_json(services, instrument, trades, bins)
+
+    return json_response(await services.read(read))
+
+
+def _range(reader: Reader, span: tuple[int | None, int | None], length: int) -> tuple[int, int]:
+    """Return a range whose end is the engine's clock, and whose start is ``length`` (ns) before, unless named."""
+    start, end = span
+    end = reader.last_commit()[1] + 1 if end is None else end
+    return (end - length if start is None else start), end
+
+
+def _closes(reader: Reader, codes: list[int], interval_s: int, until: int, periods: int) -> Array:
+    """Return the closes of the windows that end at ``until`` at the latest, (windows, instruments), NaN where none."""
+    length = interval_s * SECOND_NS
+    end = int(window_start(max(until, 0), interval_s))
+    first = end - (periods + 1) * length
+    closes = np.full((periods + 1, len(codes)), np.nan)
+    for column, code in enumerate(codes):
+        page = PageQuery(first, end, periods + 1, None, newest_first=False)
+        rows, _ = read_candles(reader, code, interval_s, page)
+        closes[(rows["start"] - first) // length, column] = rows["close"]
+    return closes
+
+
+def _flow_windows(rows: Batch, interval_s: int) -> tuple[FlowWindow, ...]:
+    found = order_flow(rows, interval_s)
+    columns = msgspec.structs.asdict(found)
+    columns["start"] = np.array([format_rfc3339(time) for time in found.start.tolist()], object)
+    lists = [_nullable(columns[name]) for name in FlowWindow.__struct_fields__]
+    return tuple(FlowWindow(*row) for row in zip(*lists, strict=True))
+
+
+def _distribution_json(services: Services, instrument: str, trades: Batch, bins: int) -> bytes:
+    try:
+        found = distribution(trades, bins)
+    except ValueError:
+        found = None
+    largest = TRADES.empty() if found is None else trades.take(found.largest)
+    figures: Any = None
+    if found is not None:
+        figures = msgspec.to_builtins(found, enc_hook=_nullable)
+        figures["largest"] = to_dicts(largest, services.catalogue.table())
+    return encode({"simulated": services.simulated, "instrument": instrument, "distribution": figures})
+
+
+def _nullable(values: Array) -> list[Any]:
+    """Return an array as lists, what is not known as null."""
+    if values.ndim > 1:
+        return [_nullable(row) for row in values]
+    if values.dtype.kind != "f":
+        return list(values.tolist())
+    return [None if np.isnan(value) else value for value in values.tolist()]

@@ -1,0 +1,106 @@
+"""The types of the answers that are worked out of a range."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from litestar.openapi.datastructures import ResponseSpec
+
+from fulltape.api.problems import problem_answers
+from fulltape.records import TRADES
+from fulltape.records.codec import wire_type
+
+_Time = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+_Table = list[list[float | None]]
+_TRADE: Any = wire_type(TRADES)
+
+
+class Mover(msgspec.Struct, frozen=True):
+    """An instrument's ``change`` in percent at its newest tick."""
+
+    instrument: str
+    price: float
+    change: float
+    event_time: _Time
+
+
+class MoversAnswer(msgspec.Struct, frozen=True):
+    """Those that rose, the most first, and those that fell, the most first."""
+
+    simulated: bool
+    period: str
+    winners: tuple[Mover, ...]
+    losers: tuple[Mover, ...]
+
+
+class CorrelationAnswer(msgspec.Struct, frozen=True):
+    """Square tables in the order of ``instruments``; ``beta[i][j]`` is that of i against j, ``returns`` the number."""
+
+    simulated: bool
+    instruments: tuple[str, ...]
+    interval: str
+    periods: int
+    correlation: _Table
+    beta: _Table
+    returns: list[list[int]]
+
+
+class FlowWindow(msgspec.Struct, frozen=True):
+    """The takers of a window: volumes and deltas in base currency, null where the venue does not tell sides."""
+
+    start: _Time
+    trades: int
+    taker_buy_volume: float | None
+    taker_sell_volume: float | None
+    taker_buys: int
+    taker_sells: int
+    delta: float | None
+    cumulative_delta: float | None
+    taker_buy_ratio: float | None
+    trade_imbalance: float | None
+
+
+class FlowAnswer(msgspec.Struct, frozen=True):
+    """Windows with trades, in order of time."""
+
+    simulated: bool
+    instrument: str
+    interval: str
+    flow: tuple[FlowWindow, ...]
+
+
+class HistogramAnswer(msgspec.Struct, frozen=True):
+    """``counts[i]`` values lie between ``edges[i]`` and ``edges[i + 1]``; ``zeros`` are in none."""
+
+    edges: list[float]
+    counts: list[int]
+    zeros: int
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """Sizes in base units, pauses in seconds; ``lorenz[k]`` is the volume's share of the smallest k percent."""
+
+    trades: int
+    volume: float
+    sizes: HistogramAnswer
+    pauses: HistogramAnswer
+    quartiles: list[float]
+    lorenz: list[float]
+    gini: float
+    pareto_share: float
+    largest: list[_TRADE]
+
+
+class DistributionAnswer(msgspec.Struct, frozen=True):
+    """The distribution of a range's trades; null if there are none."""
+
+    simulated: bool
+    instrument: str
+    distribution: Figures | None
+
+
+def answers_of(answer: type[msgspec.Struct]) -> dict[int, ResponseSpec]:
+    """Return a handler's ``responses``."""
+    text = (answer.__doc__ or "").partition(";")[0]
+    return {200: ResponseSpec(answer, generate_examples=False, description=text), **problem_answers(400, 404, 503)}
