@@ -67,6 +67,14 @@ def test_garbage_is_added_and_takes_nothing_away() -> None:
     assert 140 < len(garbage) < 260
     assert b"not json" in garbage
     assert any(real_frame.startswith(b'{"n"') and len(real_frame) < 8 for real_frame in garbage)
+    assert b'{"n": -1}' in garbage
+
+
+def test_what_is_no_json_is_only_cut() -> None:
+    frames = [bytes([0x91, number]) for number in range(200)]
+    garbage = set(stream(Faults(garbage=1.0, drop=1.0)).apply(frames, 0))
+    assert {frame[:1] for frame in garbage if frame[:1] == b"\x91"} == {b"\x91"}
+    assert not {frame for frame in garbage if frame[:1] == b"\x91" and len(frame) != 1}
 
 
 def test_a_hang_loses_what_it_swallows() -> None:

@@ -7,6 +7,7 @@ it is a true hole that the venue's REST history can fill.
 from __future__ import annotations
 
 import heapq
+import re
 from collections import deque
 from collections.abc import Iterable
 from random import Random
@@ -25,6 +26,7 @@ _GARBAGE = (
     b'{"type":"match","trade_id":"seven","product_id":null,"price":{},"size":[]}',
     b'{"type":"match","trade_id":1,"product_id":"BTC-USD","price":"0","size":"-1","side":"buy","time":"yesterday"}',
 )
+_FIGURE = re.compile(rb"\d[\d.]*")
 
 
 class Faults(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -134,6 +136,9 @@ class FaultStream:
         return out
 
     def _garbage(self, frame: bytes) -> bytes:
-        """Return one of the fixed absurdities, or the first half of a real frame."""
-        pick = self._rng.randrange(len(_GARBAGE) + 1)
-        return _GARBAGE[pick] if pick < len(_GARBAGE) else frame[: len(frame) // 2]
+        """Return a fixed absurdity, the first half of a real frame, or one whose figures are all impossible."""
+        pick = self._rng.randrange(len(_GARBAGE) + 2)
+        if pick < len(_GARBAGE):
+            return _GARBAGE[pick]
+        is_json = frame.startswith((b"{", b"["))  # figures in msgpack cannot be told from the rest
+        return _FIGURE.sub(b"-1", frame) if is_json and pick > len(_GARBAGE) else frame[: len(frame) // 2]
