@@ -20,7 +20,7 @@ from bench.report import Result, print_table
 from fulltape.bus.memory import MemoryBus
 from fulltape.engine.config import EngineConfig
 from fulltape.engine.intake import Intake
-from fulltape.engine.interpreter import tune
+from fulltape.engine.interpreter import tuned
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.runner import RecordedClock, Runner, RunnerConfig
 from fulltape.engine.statistics import StatisticConfig
@@ -102,8 +102,7 @@ def cpu_s() -> float:
 
 def run(seconds: float = 10.0) -> Sequence[Result]:
     """Measure in a database of its own, removed afterwards."""
-    tune()  # as `fulltape up` does
-    with tempfile.TemporaryDirectory() as directory:
+    with tuned(), tempfile.TemporaryDirectory() as directory:
         return asyncio.run(measure(Path(directory) / "bench.duckdb", seconds))
 
 

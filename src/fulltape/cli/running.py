@@ -15,15 +15,14 @@ def run(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
     """Run ``work`` on a fast event loop; the event it gets is set by Ctrl-C or SIGTERM."""
     import uvloop
 
-    from fulltape.engine.interpreter import tune
-
-    tune()
+    from fulltape.engine.interpreter import tuned
 
     async def until_signalled() -> None:
         async with stop_on_signals() as stop:
             await work(stop)
 
-    uvloop.run(until_signalled())
+    with tuned():
+        uvloop.run(until_signalled())
 
 
 @contextlib.contextmanager
