@@ -109,6 +109,7 @@ def supervisor(config: Config, store: Store, recorder: Recorder | None) -> Super
         retention=Retention(config.store.retention),
         recorder=recorder,
         history=config.history,
+        exports=config.exports,
     )
     return Supervisor(parts)
 

@@ -117,6 +117,17 @@ class HistoryConfig(msgspec.Struct, frozen=True):
     refill_hours: NotNegative = 24.0
 
 
+class ExportsConfig(msgspec.Struct, frozen=True):
+    """Files that are kept up to date: ``N_min_crypto_data.csv`` in ``csv_dir`` (empty: none) for each N of minutes.
+
+    They hold the candles of the last ``csv_days``.
+    """
+
+    csv_dir: str = ""
+    csv_minutes: tuple[Annotated[int, msgspec.Meta(ge=1, le=1_440)], ...] = (1, 2, 5)
+    csv_days: Annotated[float, msgspec.Meta(gt=0, le=366)] = 7.0
+
+
 class VenueConfig(msgspec.Struct, frozen=True):
     """What is followed at one venue; empty fields mean the venue's own defaults.
 
@@ -143,6 +154,7 @@ class Config(msgspec.Struct, frozen=True):
     candles: CandlesConfig = CandlesConfig()
     statistics: StatisticsConfig = StatisticsConfig()
     history: HistoryConfig = HistoryConfig()
+    exports: ExportsConfig = ExportsConfig()
     venues: Mapping[str, VenueConfig] = {}
 
     @classmethod
@@ -194,6 +206,8 @@ class Config(msgspec.Struct, frozen=True):
                 parse_interval(interval)
             except ValueError as error:
                 raise ConfigError(f"[candles] {key}: {error}") from None
+        if self.exports.csv_dir and "1m" not in self.candles.intervals:
+            raise ConfigError("[exports] csv_dir: the files are made of candles of 1m: add it to [candles] intervals")
         for name in self.store.retention:
             _check_retained(name)
         if not self.store.path:

@@ -15,6 +15,7 @@ from random import Random
 from typing import Final
 
 import fulltape
+from fulltape.books.l2 import NO_SNAPSHOT
 from fulltape.bus.base import Bus
 from fulltape.capture.recorder import Recorder, Tee
 from fulltape.clock import Clock
@@ -209,7 +210,8 @@ class Supervisor:
         if one is None:
             return
         feed, link = one.feed, one.link
-        _log.warning("%s: the book of %s starts over: %s", wanted.connection, wanted.venue_symbol, wanted.trouble)
+        level = logging.INFO if wanted.trouble == NO_SNAPSHOT else logging.WARNING
+        _log.log(level, "%s: the book of %s starts over: %s", wanted.connection, wanted.venue_symbol, wanted.trouble)
         if not feed.venue.spec.books_by_rest:
             link.resync(wanted.venue_symbol)
         elif feed.fetch is not None and (key := (wanted.connection, wanted.venue_symbol)) not in self._fetching:
