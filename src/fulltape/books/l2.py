@@ -30,6 +30,8 @@ class Top(NamedTuple):
 
 
 NO_TOP: Final = Top(_NAN, _NAN, _NAN, _NAN)
+NO_SNAPSHOT: Final = "no snapshot yet"
+"""The trouble of a book that has only begun."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ class Book:
         self.bids: SortedDict = SortedDict()
         self.asks: SortedDict = SortedDict()
         self.reached: int | None = None
-        self.trouble = "no snapshot yet"
+        self.trouble = NO_SNAPSHOT
         self.verified = 0
         self.failed = 0
         self._held: deque[Message] = deque(maxlen=_HELD)
