@@ -71,7 +71,7 @@ def backfill(
         config = msgspec.structs.replace(config, store=msgspec.structs.replace(config.store, path=str(db)))
     now = SystemClock().now_ns()
     wish = Wish(0 if trades else _length_s(interval), parse_moment(since, now), parse_moment(until or "0s", now))
-    run(lambda stop: _backfill(config, by_venue(instruments), wish, stop))
+    run(lambda stop: fetch(config, by_venue(instruments), wish, stop))
 
 
 def parse_moment(text: str, now_ns: int) -> int:
@@ -123,7 +123,12 @@ def _length_s(interval: str) -> int:
         raise ConfigError(f"--interval: {error}") from None
 
 
-async def _backfill(config: Config, wanted: Mapping[str, tuple[str, ...]], wish: Wish, stop: asyncio.Event) -> None:
+async def fetch(config: Config, wanted: Mapping[str, tuple[str, ...]], wish: Wish, stop: asyncio.Event) -> None:
+    """Fetch a wish for instruments, which are `by_venue`, and say what came of it; setting ``stop`` ends it early.
+
+    Raises ConfigError for what a venue does not offer, TransientError when it fails too often, `typer.Exit` when
+    stopped: in each case what has come is kept.
+    """
     from fulltape.cli import wiring
 
     async with contextlib.AsyncExitStack() as stack:
