@@ -29,6 +29,7 @@ from fulltape.api.readers import Readers
 from fulltape.api.rest.analysis import correlation, flow, large_trades, movers, trade_distribution
 from fulltape.api.rest.bringing import add_records
 from fulltape.api.rest.candles import candles
+from fulltape.api.rest.events import events
 from fulltape.api.rest.instruments import follow, instruments, offered, unfollow
 from fulltape.api.rest.process import status
 from fulltape.api.rest.records import coins, coverage, last, quotes, trades
@@ -51,7 +52,7 @@ _TYPE: Final = re.compile(r":\w+}")
 _CALLS: Final = [
     instruments, offered, follow, unfollow, trades, quotes, candles, coins, coverage, add_records, last,
     stats, latest_stats, windows, activity_bars, hourly, daily, movers, correlation, flow, large_trades,
-    trade_distribution, status, sql, stream,
+    trade_distribution, status, sql, stream, events,
 ]  # fmt: skip
 """Everything under ``/api/v1``."""
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from fulltape.api.messages import CommitMessage
 from fulltape.api.subscription import Wants
+
+JOIN_FROM: Final = 8
+"""When so many commits wait they go as one message, in which newer rows stand for older ones."""
 
 
 class Client:
@@ -88,14 +92,26 @@ class Client:
             return None
         while self._outbox:
             item = self._outbox.popleft()
-            text = item if isinstance(item, str) else self._text(item)
+            text = item if isinstance(item, str) else self._text([item, *self._behind()])
             if text is not None:
                 return text
         text, self._status = self._status, None
         return text
 
-    def _text(self, message: CommitMessage) -> str | None:
-        if self._wants is None or message.number <= self._handled:
+    def _behind(self) -> list[CommitMessage]:
+        """Take the commits that wait behind the one that was taken, if they are many."""
+        behind: list[CommitMessage] = []
+        if len(self._outbox) >= JOIN_FROM:
+            while self._outbox and not isinstance(item := self._outbox[0], str):
+                behind.append(item)
+                self._outbox.popleft()
+        return behind
+
+    def _text(self, messages: list[CommitMessage]) -> str | None:
+        messages = [message for message in messages if message.number > self._handled]
+        if self._wants is None or not messages:
             return None
-        self._handled = message.number
-        return message.text(self._wants)
+        self._handled = messages[-1].number
+        if len(messages) == 1:
+            return messages[0].text(self._wants)
+        return CommitMessage.joined(messages, self._wants)

@@ -6,17 +6,18 @@ A message joins the chunks of what a client wants, and clients that want the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 
-from fulltape.api.subscription import Wants
+from fulltape.api.subscription import CONFLATED, Wants
 from fulltape.api.wire import encode
 from fulltape.clock import format_rfc3339
 from fulltape.records import Batch, Commit, Instrument
 from fulltape.records.batch import InstrumentCodes
 from fulltape.records.codec import encode_rows
 
-Chunks = Mapping[tuple[int, int], bytes]
-"""JSON rows joined by commas, by (instrument code, interval in seconds or 0)."""
+Chunks = Mapping[tuple[int, int], Sequence[bytes]]
+"""JSON rows by (instrument code, interval in seconds or 0)."""
 
 
 class CommitMessage:
@@ -42,25 +43,54 @@ class CommitMessage:
         return self._texts[wants]
 
     def _join(self, wants: Wants) -> str | None:
-        parts = [(schema.name, self._rows(schema.name, wants)) for schema in wants.schemas]
+        found = ((schema.name, self._rows(schema.name, wants)) for schema in wants.schemas)
+        parts = [(name, b",".join(row for group in groups.values() for row in group)) for name, groups in found]
         parts = [(name, rows) for name, rows in parts if rows]
-        new = [i for code, i in self._commit.instruments.items() if wants.codes is None or code in wants.codes]
+        new = self._new(wants)
         if not parts and not new:
             return None
         return commit_text(self._commit.number, self._commit.clock, parts, new)
 
-    def _rows(self, kind: str, wants: Wants) -> bytes:
+    def _new(self, wants: Wants) -> list[Instrument]:
+        return [i for code, i in self._commit.instruments.items() if wants.codes is None or code in wants.codes]
+
+    def _rows(self, kind: str, wants: Wants) -> Chunks:
+        """Return the rows of a kind that a client wants."""
         batch = self._commit.batches.get(kind)
         if batch is None or not len(batch):
-            return b""
+            return {}
         if kind not in self._chunks:
             self._chunks[kind] = split_rows(batch, self._codes)
-        chunks = self._chunks[kind]
-        return b",".join(
-            rows
-            for (code, interval), rows in chunks.items()
+        return {
+            (code, interval): rows
+            for (code, interval), rows in self._chunks[kind].items()
             if (wants.codes is None or code in wants.codes) and (not interval or interval in wants.intervals)
-        )
+        }
+
+    @classmethod
+    def joined(cls, messages: Sequence[CommitMessage], wants: Wants) -> str | None:
+        """Return one message for commits that follow each other, for a client that reads slowly.
+
+        It holds every row, but of kinds that are conflated the newest of each instrument; ``merged`` counts the rows
+        of each kind that these stand for.
+        """
+        parts: list[tuple[str, bytes]] = []
+        merged: Counter[str] = Counter()
+        for schema in wants.schemas:
+            groups: dict[tuple[int, int], list[bytes]] = {}
+            for message in messages:
+                for key, rows in message._rows(schema.name, wants).items():
+                    groups.setdefault(key, []).extend(rows)
+            if schema.name in CONFLATED and groups:
+                merged[schema.name] = sum(len(rows) - 1 for rows in groups.values())
+                groups = {key: rows[-1:] for key, rows in groups.items()}
+            if groups:
+                parts.append((schema.name, b",".join(row for rows in groups.values() for row in rows)))
+        new = [instrument for message in messages for instrument in message._new(wants)]
+        if not parts and not new:
+            return None
+        newest = messages[-1]._commit
+        return commit_text(newest.number, newest.clock, parts, new, +merged)
 
 
 def split_rows(batch: Batch, codes: InstrumentCodes) -> Chunks:
@@ -70,17 +100,26 @@ def split_rows(batch: Batch, codes: InstrumentCodes) -> Chunks:
     groups: dict[tuple[int, int], list[bytes]] = {}
     for code, interval, row in zip(instruments, intervals, encode_rows(batch, codes), strict=True):
         groups.setdefault((code, interval), []).append(row)
-    return {key: b",".join(rows) for key, rows in groups.items()}
+    return groups
 
 
 def commit_text(
-    number: int, clock: int, parts: Iterable[tuple[str, bytes]], instruments: Iterable[Instrument] = ()
+    number: int,
+    clock: int,
+    parts: Iterable[tuple[str, bytes]],
+    instruments: Iterable[Instrument] = (),
+    merged: Mapping[str, int] | None = None,
 ) -> str:
-    """Return a commit message from its kinds' joined rows, and the instruments it adds or changes."""
+    """Return a commit message from its kinds' joined rows, and the instruments it adds or changes.
+
+    ``merged`` says how many rows of a kind those that are sent stand for.
+    """
     head = b'{"type":"commit","commit":%d,"clock":"%b"' % (number, format_rfc3339(clock).encode())
     new = list(instruments)
     if new:
         head += b',"instruments":%b' % encode(new)
+    if merged:
+        head += b',"merged":%b' % encode(merged)
     return (head + _fields(parts) + b"}").decode()
 
 

@@ -76,10 +76,10 @@ async def _receive(socket: WebSocket[Any, Any, Any], client: Client, services: S
         except HTTPException as error:
             client.offer(notice_text("error", error.detail))
         else:
-            await _subscribe(client, services, request, wants)
+            await subscribe(client, services, request, wants)
 
 
-async def _subscribe(client: Client, services: Services, request: Subscribe, wants: Wants) -> None:
+async def subscribe(client: Client, services: Services, request: Subscribe, wants: Wants) -> None:
     """Bring the client up to date, then let it go on with the commits kept meanwhile."""
     client.begin(wants)
     texts: tuple[str, ...] = ()

@@ -9,13 +9,16 @@ import msgspec
 
 from fulltape.api.catalogue import Catalogue
 from fulltape.api.problems import bad_request
-from fulltape.records import CANDLES, COVERAGE, LAST_VALUES, QUOTES, TRADES, Schema
+from fulltape.records import CANDLES, COINS, COVERAGE, LAST_VALUES, QUOTES, STATS, TRADES, Schema
 from fulltape.records.interval import parse_interval
 
-Kind = Literal["trades", "candles", "quotes", "last", "coverage"]
+Kind = Literal["trades", "candles", "quotes", "last", "coverage", "stats", "coins"]
 
-SCHEMAS: Final[dict[str, Schema]] = {s.name: s for s in (TRADES, CANDLES, LAST_VALUES, QUOTES, COVERAGE)}
+_STREAMED: Final = (TRADES, CANDLES, LAST_VALUES, QUOTES, COVERAGE, STATS, COINS)
+SCHEMAS: Final[dict[str, Schema]] = {s.name: s for s in _STREAMED}
 """The kinds that are streamed, in the order in which a message holds them."""
+CONFLATED: Final = frozenset({QUOTES.name, LAST_VALUES.name, STATS.name, COINS.name})
+"""Kinds of which only the newest row of an instrument goes to a client that has fallen behind."""
 
 
 class Subscribe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
