@@ -30,11 +30,21 @@ from fulltape.api.rest.analysis import correlation, flow, large_trades, movers, 
 from fulltape.api.rest.bringing import add_records
 from fulltape.api.rest.candles import candles
 from fulltape.api.rest.events import events
+from fulltape.api.rest.indicators import indicators
 from fulltape.api.rest.instruments import follow, instruments, offered, unfollow
 from fulltape.api.rest.process import status
 from fulltape.api.rest.records import coins, coverage, last, quotes, trades
 from fulltape.api.rest.sql import sql
-from fulltape.api.rest.statistics import activity_bars, daily, hourly, latest_stats, stats, windows
+from fulltape.api.rest.statistics import (
+    activity_bars,
+    daily,
+    depths,
+    hourly,
+    latest_stats,
+    quote_stats,
+    stats,
+    windows,
+)
 from fulltape.api.services import Services
 from fulltape.api.sharing import Shared
 from fulltape.api.snapshots import Caught, StreamReader
@@ -51,7 +61,8 @@ _BRINGING: Final = 2
 _TYPE: Final = re.compile(r":\w+}")
 _CALLS: Final = [
     instruments, offered, follow, unfollow, trades, quotes, candles, coins, coverage, add_records, last,
-    stats, latest_stats, windows, activity_bars, hourly, daily, movers, correlation, flow, large_trades,
+    stats, latest_stats, windows, activity_bars, quote_stats, depths, indicators, hourly, daily,
+    movers, correlation, flow, large_trades,
     trade_distribution, status, sql, stream, events,
 ]  # fmt: skip
 """Everything under ``/api/v1``."""

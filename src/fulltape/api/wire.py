@@ -13,7 +13,9 @@ from fulltape.records import (
     CANDLES,
     COINS,
     COVERAGE,
+    DEPTHS,
     LAST_VALUES,
+    QUOTE_STATS,
     QUOTES,
     STATS,
     TRADES,
@@ -82,7 +84,7 @@ def _page(schema: Schema) -> type[msgspec.Struct]:
     return msgspec.defstruct(f"{record.__name__}Page", fields, frozen=True)
 
 
-_PAGED: Final = (TRADES, QUOTES, CANDLES, COINS, COVERAGE, STATS, WINDOWS, ACTIVITY_BARS)
+_PAGED: Final = (TRADES, QUOTES, CANDLES, COINS, COVERAGE, STATS, WINDOWS, ACTIVITY_BARS, QUOTE_STATS, DEPTHS)
 PAGES: Final = {schema.name: _page(schema) for schema in _PAGED}
 """The answer type of each paged kind."""
 

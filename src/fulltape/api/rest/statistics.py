@@ -17,7 +17,7 @@ from fulltape.api.problems import problem_answers
 from fulltape.api.rest.pages import AnyRequest, InstrumentOrAll, InstrumentText, page_answers, send_page
 from fulltape.api.services import Services, json_response
 from fulltape.api.wire import PAGES, encode, encode_page
-from fulltape.records import ACTIVITY_BARS, STATS, WINDOWS, Batch
+from fulltape.records import ACTIVITY_BARS, DEPTHS, QUOTE_STATS, STATS, WINDOWS, Batch
 from fulltape.records.codec import encode as encode_rows
 from fulltape.stores.base import Cursor, Reader, Selection
 
@@ -156,6 +156,28 @@ async def activity_bars(
     """Return tick, volume and value bars by their start."""
     code = services.catalogue.code_of(instrument)
     return await send_page(request, services, page, Selection(ACTIVITY_BARS, (code,)))
+
+
+@get("/quote_stats", responses=page_answers(QUOTE_STATS), summary="Statistics of quotes", tags=["statistics"])
+async def quote_stats(
+    request: AnyRequest,
+    services: NamedDependency[Services],
+    page: NamedDependency[PageQuery],
+    instrument: InstrumentText,
+) -> Response[bytes]:
+    """Return spread, mid and microprice, and what other venues quote, at the end of seconds, in order of time."""
+    return await send_page(request, services, page, Selection(QUOTE_STATS, (services.catalogue.code_of(instrument),)))
+
+
+@get("/depths", responses=page_answers(DEPTHS), summary="Depth of books", tags=["statistics"])
+async def depths(
+    request: AnyRequest,
+    services: NamedDependency[Services],
+    page: NamedDependency[PageQuery],
+    instrument: InstrumentText,
+) -> Response[bytes]:
+    """Return sizes near the mid and the imbalance of the best levels at the end of seconds, in order of time."""
+    return await send_page(request, services, page, Selection(DEPTHS, (services.catalogue.code_of(instrument),)))
 
 
 @get("/hourly", responses=_HOURLY.answers, summary="Completed hours", tags=["statistics"])

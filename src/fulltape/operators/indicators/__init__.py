@@ -1,0 +1,1 @@
+"""Indicators on candles: those of TA-Lib under its names and defaults, and some of our own."""
