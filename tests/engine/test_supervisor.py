@@ -23,6 +23,7 @@ from fulltape.bus.memory import MemoryBus
 from fulltape.capture.recorder import Recorder
 from fulltape.capture.segments import SegmentLimits
 from fulltape.clock import ManualClock
+from fulltape.engine.config import ExportsConfig
 from fulltape.engine.feed import Feed
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.runner import RunnerConfig
@@ -181,6 +182,14 @@ async def test_what_a_venue_says_of_its_instruments_is_learnt(tmp_path: Path) ->
                             break
                     subscription.close()
             assert store.restore().instruments[0].price_step == step
+
+
+async def test_files_are_kept_up_to_date_if_that_is_wanted(tmp_path: Path) -> None:
+    with DuckDbStore.open(tmp_path / "x.duckdb", simulated=False) as store:
+        wanted = replace(parts(store, "ws://127.0.0.1:9"), exports=ExportsConfig(str(tmp_path / "data")))
+        async with running(wanted):
+            while not (tmp_path / "data" / "5_min_crypto_data.csv").exists():  # noqa: ASYNC110 - a file has no event
+                await asyncio.sleep(0.005)
 
 
 async def test_retention_runs_and_a_part_that_fails_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

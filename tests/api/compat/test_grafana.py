@@ -101,6 +101,24 @@ async def test_the_mean_of_a_coin_is_that_of_its_rates(backend: FakeBackend, api
     assert [value for value, _ in series["datapoints"]] == [2.0]
 
 
+@pytest.mark.parametrize(("metric", "interval"), [("mean", "1m"), ("mean", "366d"), ("mean", "4w"), ("close", "1m")])
+async def test_the_whole_of_time_can_be_asked_for(metric: str, interval: str, backend: FakeBackend, api: Api) -> None:
+    await backend.commit(candle(minute(0)), trade(1))
+    targets = [{"target": metric, "payload": {"product": BTC, "interval": interval}}]
+    for first, end in (("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"), ("9999-12-31T23:59:59Z",) * 2):
+        answer = await post(api, "query", range={"from": first, "to": end}, targets=targets)
+        (found,) = answer.json()
+        assert len(found["datapoints"]) == (1 if first < end else 0)
+
+
+async def test_candles_made_of_too_many_are_refused(backend: FakeBackend, api: Api) -> None:
+    await backend.commit(candle(minute(0)))
+    targets = [{"target": "close", "payload": {"product": BTC, "interval": "366d"}}]
+    answer = await post(api, "query", range={"from": "1970-01-01T00:00:00Z", "to": RANGE["to"]}, targets=targets)
+    assert answer.status_code == 400
+    assert "366d is made of" in answer.json()["detail"]
+
+
 async def test_what_is_hidden_is_not_asked(backend: FakeBackend, api: Api) -> None:
     assert await panel(api, "close", hide=True) == []
 

@@ -49,8 +49,8 @@ class Span:
 
     @classmethod
     def of(cls, services: Services, row: Instrument, interval_s: int, start: int, end: int, limit: int = MOST) -> Self:
-        """Return the span of an instrument that is known."""
-        return cls(row.id, services.catalogue.code_of(row.id), interval_s, start, end, limit)
+        """Return the span of an instrument that is known; nothing was traded before 1970."""
+        return cls(row.id, services.catalogue.code_of(row.id), interval_s, max(0, start), end, limit)
 
     @property
     def first(self) -> int:
