@@ -100,7 +100,7 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
         route_handlers=_CALLS,
         dependencies={"page": Provide(page_query, sync_to_thread=False)},
     )
-    older = compat_routes(at_root=config.compat_at_root)
+    older = compat_routes(at_root=config.compat_at_root, simulated=lambda: services.simulated)
     health_calls = [] if config.compat_at_root else [health]  # the older systems' has its place then
     app = Litestar(
         route_handlers=[api, *health_calls, ready, metrics, *older, *static_routes(static_dir)],

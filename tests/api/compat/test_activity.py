@@ -10,7 +10,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from tests.api.scene import Api, FakeBackend, call, feed
+from tests.api.scene import BTC, Api, FakeBackend, call, feed
 
 from fulltape.clock import SECOND_NS
 from fulltape.operators.base import Step
@@ -207,6 +207,21 @@ async def test_health_is_the_older_servers_while_all_is_well(backend: FakeBacken
     assert (await api.get("/health")).json() == {"status": "ok"}
     backend.feeds = (feed(state=FeedState.DOWN),)
     assert (await api.get("/compat/health")).status_code == 503
+
+
+async def test_made_up_prices_are_labelled(backend: FakeBackend) -> None:
+    backend.simulated = True
+    async with call(backend, compat_at_root=True) as api:
+        for path in (
+            "/compat/top_n_highest_volumes?top_n=1",
+            "/compat/udf/config",
+            f"/influx?product={BTC}",
+            "/grafana/",
+        ):
+            assert (await api.get(path)).headers["fulltape-simulated"] == "1"
+    backend.simulated = False
+    async with call(backend) as api:
+        assert "fulltape-simulated" not in (await api.get("/compat/udf/config")).headers
 
 
 async def test_parameters_of_others_are_let_pass(backend: FakeBackend, api: Api) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
-from litestar import Router
+from litestar import Response, Router
 from litestar.types import ControllerRouterHandler
 
 from fulltape.api.compat.activity import (
@@ -20,16 +21,26 @@ from fulltape.api.compat.answers import FASTAPI_ERRORS
 from fulltape.api.compat.grafana import grafana_router
 from fulltape.api.compat.influx import influx
 from fulltape.api.compat.udf import udf_router
+from fulltape.api.formats import SIMULATED
 
 PREFIX: Final = "/compat"
 
 
-def compat_routes(*, at_root: bool) -> list[Router]:
-    """Return the routers; at the root ``/health`` then answers as the older server did."""
-    return [_router(PREFIX), *([_router("/")] if at_root else [])]
+def compat_routes(*, at_root: bool, simulated: Callable[[], bool]) -> list[Router]:
+    """Return the routers; at the root ``/health`` then answers as the older server did.
+
+    The shapes are others' and have no place to say that prices are made up, so a header does.
+    """
+
+    def label(response: Response[Any]) -> Response[Any]:
+        if simulated():
+            response.headers[SIMULATED] = "1"
+        return response
+
+    return [_router(prefix, label) for prefix in (PREFIX, *(["/"] if at_root else []))]
 
 
-def _router(prefix: str) -> Router:
+def _router(prefix: str, label: Callable[[Response[Any]], Response[Any]]) -> Router:
     calls: list[ControllerRouterHandler] = [
         health,
         transactions_count_last_6_hours,
@@ -42,4 +53,4 @@ def _router(prefix: str) -> Router:
         grafana_router(),
         udf_router(),
     ]
-    return Router(prefix, route_handlers=calls, exception_handlers=FASTAPI_ERRORS)
+    return Router(prefix, route_handlers=calls, exception_handlers=FASTAPI_ERRORS, after_request=label)
