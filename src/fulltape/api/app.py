@@ -13,6 +13,7 @@ from litestar import Litestar, Request, Router
 from litestar.di import Provide
 
 from fulltape.api.access import requires
+from fulltape.api.answers import Answers
 from fulltape.api.backend import Backend
 from fulltape.api.catalogue import Catalogue
 from fulltape.api.compat.routes import compat_routes
@@ -45,6 +46,7 @@ from fulltape.api.rest.statistics import (
     stats,
     windows,
 )
+from fulltape.api.sending import Sending
 from fulltape.api.services import Services
 from fulltape.api.sharing import Shared
 from fulltape.api.snapshots import Caught, StreamReader
@@ -81,9 +83,10 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
         return readers.run(lambda reader: StreamReader(reader, catalogue, config).snapshot(wants, simulated))
 
     queries = Queries(backend, config)
-    hub = Hub(backend, catalogue, config)
+    answers = Answers(config.answers_bytes)
+    hub = Hub(backend, catalogue, config, answers)
     services = Services(
-        backend, config, catalogue, readers, queries, hub, Shared(read_snapshot), asyncio.Semaphore(_BRINGING)
+        backend, config, catalogue, readers, queries, hub, answers, Shared(read_snapshot), asyncio.Semaphore(_BRINGING)
     )
 
     @asynccontextmanager
@@ -116,7 +119,7 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
     )
     document_forms(app.openapi_schema)
     # Outside of everything, so that it holds for answers that no handler gives, such as 404, too.
-    app.asgi_handler = Gate(app.asgi_handler, config)
+    app.asgi_handler = Gate(Sending(app.asgi_handler, answers), config)
     return app
 
 

@@ -36,6 +36,8 @@ class ApiConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How many connections may be open before requests are refused with 503; streams count, too."""
     max_query_bytes: int = 8_192
     max_body_bytes: int = 65_536
+    answers_bytes: int = 32 << 20
+    """How much memory answers about the past may take that are kept to be sent again."""
     max_message_bytes: int = 65_536
     """The longest message a stream client may send."""
     max_clients: int = 1_000

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from fulltape.api.answers import Answers
 from fulltape.api.backend import Backend
 from fulltape.api.catalogue import Catalogue
 from fulltape.api.client import Client
@@ -24,8 +25,9 @@ _log = logging.getLogger(__name__)
 class Hub:
     """Hands commits and, once a second, the status to every client. Used on the event loop only."""
 
-    def __init__(self, backend: Backend, catalogue: Catalogue, config: ApiConfig) -> None:
+    def __init__(self, backend: Backend, catalogue: Catalogue, config: ApiConfig, answers: Answers) -> None:
         self._backend = backend
+        self._answers = answers
         self._catalogue = catalogue
         self._config = config
         self.clients: set[Client] = set()
@@ -64,6 +66,7 @@ class Hub:
         try:
             while True:
                 async for commit in subscription:
+                    self._answers.note(commit)
                     message = CommitMessage(commit, self._catalogue.table())
                     for client in self.clients:
                         client.offer(message)
@@ -71,6 +74,7 @@ class Hub:
                     return
                 # Commits were lost on the way to the hub: every client has a hole and must resume.
                 subscription = self._subscribe()
+                self._answers.clear()
                 for client in tuple(self.clients):
                     client.fall_behind()
         finally:
@@ -87,4 +91,5 @@ class Hub:
     def _report(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.error = repr(error)
+            self._answers.stop()
             _log.critical("the stream has stopped", exc_info=error)

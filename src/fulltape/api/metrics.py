@@ -19,9 +19,10 @@ from fulltape.records.status import Delay, EngineStatus, FeedState, FeedStatus, 
 class StatusCollector(Collector):
     """The families of one status and hub."""
 
-    def __init__(self, status: Status, hub: Hub) -> None:
+    def __init__(self, status: Status, hub: Hub, answers_kept: int) -> None:
         self._status = status
         self._hub = hub
+        self._answers_kept = answers_kept
 
     def collect(self) -> Iterator[Metric]:
         """Return every family."""
@@ -31,6 +32,7 @@ class StatusCollector(Collector):
         yield from _feeds(self._status.feeds)
         yield from _engine(self._status.engine)
         yield GaugeMetricFamily("fulltape_stream_clients", "Stream clients connected.", len(self._hub.clients))
+        yield CounterMetricFamily("fulltape_api_kept_answers", "Answers sent from memory.", self._answers_kept)
         yield CounterMetricFamily("fulltape_stream_dropped_clients", "Clients closed as too slow.", self._hub.dropped)
         yield CounterMetricFamily("fulltape_stream_refused_clients", "Clients turned away.", self._hub.refused)
         yield CounterMetricFamily("fulltape_stream_sent_messages", "Messages to clients.", self._hub.messages)
@@ -41,7 +43,7 @@ class StatusCollector(Collector):
 def metrics(services: NamedDependency[Services]) -> Response[bytes]:
     """Return the metrics in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(StatusCollector(services.backend.status(), services.hub))
+    registry.register(StatusCollector(services.backend.status(), services.hub, services.answers.hits))
     ProcessCollector(namespace="fulltape", registry=registry)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from litestar import Response
 from litestar.enums import MediaType
 
+from fulltape.api.answers import Answers
 from fulltape.api.backend import Backend
 from fulltape.api.catalogue import Catalogue
 from fulltape.api.config import ApiConfig
@@ -34,6 +35,7 @@ class Services:
     readers: Readers
     queries: Queries
     hub: Hub
+    answers: Answers
     snapshots: Shared[Wants, Caught]
     bringing: asyncio.Semaphore
     """Held by those who bring records: their bodies are in memory meanwhile."""
@@ -50,4 +52,6 @@ class Services:
 
 def json_response(body: bytes, status_code: int = 200) -> Response[bytes]:
     """Return encoded JSON as a response that nobody keeps."""
-    return Response(body, status_code=status_code, media_type=MediaType.JSON, headers={"Cache-Control": "no-store"})
+    return Response(
+        body, status_code=status_code, media_type=MediaType.JSON.value, headers={"Cache-Control": "no-store"}
+    )

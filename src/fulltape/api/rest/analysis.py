@@ -209,7 +209,7 @@ def _closes(reader: Reader, codes: list[int], interval_s: int, until: int, perio
     for column, code in enumerate(codes):
         page = PageQuery(first, end, periods + 1, None, newest_first=False)
         rows, _ = read_candles(reader, code, interval_s, page)
-        closes[(rows["start"] - first) // length, column] = rows["close"]
+        closes[rows["start"] // length - first // length, column] = rows["close"]
     return closes
 
 

@@ -12,6 +12,7 @@ from fulltape.api.paging import PageQuery
 from fulltape.api.rest.pages import AnyRequest, InstrumentText, IntervalText, interval_of, page_answers, send
 from fulltape.api.rolled import carry_forward, read_candles
 from fulltape.api.services import Services
+from fulltape.clock import SECOND_NS
 from fulltape.records import CANDLES, Batch
 from fulltape.stores.base import Cursor, Reader
 
@@ -40,4 +41,4 @@ async def candles(
             batch, after = read_candles(reader, code, interval_s, page)
             return (carry_forward(reader, code, interval_s, batch) if fill == "last" else batch), after
 
-    return await send(request, services, page, CANDLES, read)
+    return await send(request, services, page, CANDLES, read, code=code, reach=interval_s * SECOND_NS)

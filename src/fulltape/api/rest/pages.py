@@ -10,12 +10,13 @@ from litestar.exceptions import NotFoundException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import QueryParameter
 
+from fulltape.api.answers import Answer, Basis, key_of
 from fulltape.api.formats import Form, table_response, wanted_form
 from fulltape.api.paging import TEXT, PageQuery, encode_cursor, read_page
 from fulltape.api.problems import problem_answers
 from fulltape.api.services import Services, json_response
 from fulltape.api.wire import PAGES, encode_page
-from fulltape.records import Batch, Schema
+from fulltape.records import COVERAGE, Batch, Schema
 from fulltape.records.codec import encode as encode_rows
 from fulltape.records.interval import parse_interval
 from fulltape.records.readable import to_table
@@ -50,17 +51,36 @@ def interval_of(text: str) -> int:
 
 async def send_page(request: AnyRequest, services: Services, page: PageQuery, selection: Selection) -> Response[bytes]:
     """Return a page of what is stored, in the form that the client wants."""
-    return await send(request, services, page, selection.schema, lambda reader: read_page(reader, selection, page))
+    code = selection.instruments[0] if len(selection.instruments) == 1 and selection.schema is not COVERAGE else None
+    return await send(
+        request, services, page, selection.schema, lambda reader: read_page(reader, selection, page), code=code
+    )
 
 
 async def send(
-    request: AnyRequest, services: Services, page: PageQuery, schema: Schema, read_rows: PageReader
+    request: AnyRequest,
+    services: Services,
+    page: PageQuery,
+    schema: Schema,
+    read_rows: PageReader,
+    *,
+    code: int | None = None,
+    reach: int = 0,
 ) -> Response[bytes]:
-    """Return the page that ``read_rows`` reads, in the form that the client wants."""
+    """Return the page that ``read_rows`` reads, in the form that the client wants.
+
+    With a ``code`` a page whose range has an end is kept: it shows only rows of that instrument, of times before that
+    end and ``reach`` (ns) more.
+    """
     form = wanted_form(request, page.form)
 
-    def read(reader: Reader) -> Response[bytes]:
-        batch, after = read_rows(reader)
+    def read(reader: Reader) -> tuple[Response[bytes], int]:
+        with reader.pinned():
+            batch, after = read_rows(reader)
+            commit, _ = reader.last_commit()
+        return write(batch, after), commit
+
+    def write(batch: Batch, after: Cursor | None) -> Response[bytes]:
         cursor = None if after is None else encode_cursor(after)
         if form is not Form.JSON:
             table = to_table(batch, services.catalogue.table())
@@ -68,4 +88,11 @@ async def send(
         rows = encode_rows(batch, services.catalogue.table())
         return json_response(encode_page(services.simulated, schema.name, rows, cursor))
 
-    return await services.read(read)
+    response, commit = await services.read(read)
+    if page.end is None or code is None:
+        return response
+    answer = Answer.of(response)
+    services.answers.keep(key_of(request.scope), Basis(schema.name, code, page.end + reach, commit), answer)
+    if answer.matches(request.headers.get("if-none-match")):
+        return Response(b"", status_code=304, headers={"ETag": answer.tag, "Cache-Control": "no-cache"})
+    return Response(answer.body, headers=answer.headers, media_type=response.media_type)
