@@ -91,8 +91,8 @@ def willr(c: pd.DataFrame) -> Figures:
 
 
 def mfi(c: pd.DataFrame) -> Figures:
-    typical = (c["high"] + c["low"] + c["close"]) / 3  # in this order: whether it moved at all hangs on the last bit
-    flow, change = typical * c["volume"], typical.diff()
+    typical = c[["high", "low", "close"]].mean(axis=1)
+    flow, change = typical * c["volume"], typical.diff().round(6)  # the last bit is no movement
     up, down = (flow.where(side, 0.0).rolling(14).sum() for side in (change > 0, change < 0))
     return {"mfi": (100 * up / (up + down)).where(c.index >= 14)}
 
