@@ -47,7 +47,7 @@ def sent_bars(rest: str, start_s: int, end_s: int) -> dict[int, tuple[float, ...
     with httpx.Client(base_url=rest) as client:
         for first in range(start_s, end_s, 300 * 60):
             last = min(first + 299 * 60, end_s - 60)
-            query = {"granularity": 60, "start": str(first), "end": str(last)}
+            query = {"granularity": "60", "start": str(first), "end": str(last)}
             answer = client.get("/products/BTC-USD/candles", params=query).raise_for_status().json()
             bars |= {int(row[0]): tuple(map(float, row[1:])) for row in answer}
     return bars

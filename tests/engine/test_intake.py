@@ -8,7 +8,7 @@ import pytest
 from tests.engine.machine import CONNECTION, NOON, down
 
 from fulltape.engine.intake import Intake
-from fulltape.records.frames import Chunk, Connection
+from fulltape.records.frames import Chunk, Connection, SessionEvent
 
 OTHER = Connection("COINBASE-2", "COINBASE")
 
@@ -18,7 +18,12 @@ async def take(
 ) -> list[list[bytes] | str]:
     """Return what is taken: payloads of chunks, kinds of events."""
     items = await intake.take(wait_s=wait_s, flush_s=flush_s, enough=enough)
-    return [item.payloads if isinstance(item, Chunk) else item.kind.value for item in items]
+    assert all(isinstance(item, Chunk | SessionEvent) for item in items)
+    return [
+        item.payloads if isinstance(item, Chunk) else item.kind.value
+        for item in items
+        if isinstance(item, Chunk | SessionEvent)
+    ]
 
 
 async def test_frames_of_one_connection_come_together_and_everything_in_order() -> None:

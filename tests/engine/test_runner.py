@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from tests.engine.machine import COINBASE, MINUTES, NOON, SECOND, chunk, confirmed, down, match
+from tests.engine.machine import COINBASE, CONNECTION, MINUTES, NOON, SECOND, chunk, confirmed, down, match
 
 from fulltape.bus.base import Overflow
 from fulltape.bus.memory import MemoryBus
@@ -19,7 +19,7 @@ from fulltape.engine.runner import Items, LiveClock, RecordedClock, Runner, Runn
 from fulltape.errors import ConfigError, FatalError
 from fulltape.operators.candles import CandleConfig
 from fulltape.records import CANDLES, COVERAGE, TRADES, Candle, Commit, Trade
-from fulltape.records.frames import Chunk
+from fulltape.records.frames import Chunk, SessionEvent
 from fulltape.stores.base import Reader, Retention, Selection, Store
 from fulltape.stores.duckdb import DuckDbStore
 
@@ -102,7 +102,7 @@ class Run:
             if isinstance(item, Chunk):
                 for payload, time in zip(item.payloads, item.ingest_times, strict=True):
                     self.intake.frame(item.connection, payload, time)
-            else:
+            elif isinstance(item, SessionEvent):
                 self.intake.event(item)
 
 
@@ -193,7 +193,7 @@ async def test_the_status_counts(store: DuckDbStore) -> None:
 
 async def test_the_lag_is_the_age_of_the_oldest_frame_that_waits(store: DuckDbStore) -> None:
     run = Run(store)
-    run.intake.frame(STEPS[0][0].connection, b"{}", NOON)
+    run.intake.frame(CONNECTION, b"{}", NOON)
     assert run.runner.status(NOON + 3 * SECOND).lag_s == 3.0
     assert run.runner.status(NOON - 3 * SECOND).lag_s == 0.0
     await run.feed([])

@@ -75,7 +75,7 @@ def test_an_older_trade_changes_nothing() -> None:
 
 def test_columns_may_come_in_any_order() -> None:
     batch = trades(trade(1, instrument=ETH.id))
-    reversed_columns = Batch(TRADES, dict(reversed(batch.columns.items())))
+    reversed_columns = Batch(TRADES, dict(reversed(list(batch.columns.items()))))
     assert apply(Last(), reversed_columns) == apply(Last(), batch)
 
 
