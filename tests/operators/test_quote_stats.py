@@ -159,3 +159,36 @@ def test_quotes_and_comparisons_go_on_after_a_restart() -> None:
     rows = told(after, Q(0.7, 2, 100.0, 102.0), clock_s=1.0)
     assert rows["instrument"].tolist() == [1, 2]
     assert rows["venues"].tolist() == [2, 2]
+
+
+def test_seconds_of_many_venues_are_as_pandas_says() -> None:
+    random, count = np.random.default_rng(11), 4_000
+    at, code = np.sort(random.uniform(0, 600, count)), random.integers(1, 5, count)
+    bid = 100.0 + random.normal(0, 0.05, count).cumsum()
+    ask, sizes = bid + random.uniform(0.01, 0.5, count), random.lognormal(0, 1, (2, count))
+    columns = (at.tolist(), code.tolist(), bid.tolist(), ask.tolist(), *sizes.tolist())
+    rows = told(operator(), *(Q(*row) for row in zip(*columns, strict=True)))
+    frame = pd.DataFrame({"second": at.astype(int), "code": code, "bid": bid, "ask": ask, "bid_size": sizes[0]})
+    newest = frame.assign(ask_size=sizes[1]).groupby(["second", "code"]).last()
+    keys = list(zip(rows["ingest_time"] // SECOND_NS - NOON // SECOND_NS, rows["instrument"], strict=True))
+    assert keys == list(newest.index)
+    held = newest[["bid", "ask"]].unstack().ffill()
+    mids = ((held["bid"] + held["ask"]) / 2).stack().rename("mid")
+    median = mids.groupby("second").median().rename("median_price")
+    found = newest.join(mids).join(median)
+    mad = (mids - median).abs().groupby("second").median()
+    expected = {
+        "spread_bp": (found["ask"] - found["bid"]) / found["mid"] * 1e4,
+        "microprice": (found["ask"] * found["bid_size"] + found["bid"] * found["ask_size"])
+        / (found["bid_size"] + found["ask_size"]),
+        "best_bid": held["bid"].max(axis=1).reindex(found.index, level="second"),
+        "best_ask": held["ask"].min(axis=1).reindex(found.index, level="second"),
+        "median_price": found["median_price"],
+        "premium_bp": (found["mid"] / found["median_price"] - 1) * 1e4,
+    }
+    for name, series in expected.items():
+        several = rows["venues"].to_numpy() > 1 if name in rows.columns[8:] else slice(None)
+        np.testing.assert_allclose(rows[name][several], series.to_numpy()[several], rtol=1e-9, atol=1e-9, err_msg=name)
+    off = (found["mid"] - found["median_price"]).abs()
+    far = (off > 5 * mad.reindex(found.index, level="second")).to_numpy() & (rows["venues"] > 2).to_numpy()
+    assert rows["is_outlier"].tolist() == far.tolist()
