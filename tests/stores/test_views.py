@@ -228,6 +228,7 @@ def test_an_older_database_gets_the_views(database: Path, read_only: bool) -> No
         assert rows(store, "FROM winners_losers") == []
 
 
-@pytest.mark.parametrize("name", sorted(OLDER_SYSTEMS))
-def test_strangers_may_read_every_view(name: str, store: Store) -> None:
-    assert store.sandbox().run(f"FROM {name}", SqlLimits(), threading.Event()).table.num_rows == 0
+def test_strangers_may_read_every_view(store: Store) -> None:
+    sandbox = store.sandbox()
+    for name in OLDER_SYSTEMS:
+        assert sandbox.run(f"FROM {name}", SqlLimits(), threading.Event()).table.num_rows == 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import httpx
-import pytest
 from tests.api.scene import BTC, ETH, Api, FakeBackend, candle, minute, trade
 from tests.conformance.samples import coin
 
@@ -101,14 +100,17 @@ async def test_the_mean_of_a_coin_is_that_of_its_rates(backend: FakeBackend, api
     assert [value for value, _ in series["datapoints"]] == [2.0]
 
 
-@pytest.mark.parametrize(("metric", "interval"), [("mean", "1m"), ("mean", "366d"), ("mean", "4w"), ("close", "1m")])
-async def test_the_whole_of_time_can_be_asked_for(metric: str, interval: str, backend: FakeBackend, api: Api) -> None:
+METRICS = [("mean", "1m"), ("mean", "366d"), ("mean", "4w"), ("close", "1m")]
+
+
+async def test_the_whole_of_time_can_be_asked_for(backend: FakeBackend, api: Api) -> None:
     await backend.commit(candle(minute(0)), trade(1))
-    targets = [{"target": metric, "payload": {"product": BTC, "interval": interval}}]
-    for first, end in (("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"), ("9999-12-31T23:59:59Z",) * 2):
-        answer = await post(api, "query", range={"from": first, "to": end}, targets=targets)
-        (found,) = answer.json()
-        assert len(found["datapoints"]) == (1 if first < end else 0)
+    for metric, interval in METRICS:
+        targets = [{"target": metric, "payload": {"product": BTC, "interval": interval}}]
+        for first, end in (("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"), ("9999-12-31T23:59:59Z",) * 2):
+            answer = await post(api, "query", range={"from": first, "to": end}, targets=targets)
+            (found,) = answer.json()
+            assert len(found["datapoints"]) == (1 if first < end else 0)
 
 
 async def test_candles_made_of_too_many_are_refused(backend: FakeBackend, api: Api) -> None:
@@ -131,26 +133,29 @@ async def test_infinity_gets_flat_rows(backend: FakeBackend, api: Api) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("target", "product", "interval", "status", "says"),
-    [
-        ("nothing", BTC, "1m", 422, "unknown metric"),
-        ("close", "nothing", "1m", 404, "unknown symbol"),
-        ("close", BTC, "1x", 422, "interval"),
-        ("close", BTC, "9" * 200, 422, ""),
-    ],
-)
-async def test_what_cannot_be_drawn_is_told(
-    target: str, product: str, interval: str, status: int, says: str, api: Api
-) -> None:
-    targets = [{"target": target, "payload": {"product": product, "interval": interval}}]
-    answer = await post(api, "query", range=RANGE, targets=targets)
-    assert answer.status_code == status
-    assert says in answer.text
+REFUSED = [
+    ("nothing", BTC, "1m", 422, "unknown metric"),
+    ("close", "nothing", "1m", 404, "unknown symbol"),
+    ("close", BTC, "1x", 422, "interval"),
+    ("close", BTC, "9" * 200, 422, ""),
+]
 
 
-@pytest.mark.parametrize(
-    "body", [{}, {"range": RANGE}, {"range": {"from": "x", "to": "y"}, "targets": [{"target": "close"}]}]
-)
-async def test_a_body_that_is_none_is_refused(body: dict[str, Any], api: Api) -> None:
-    assert (await post(api, "query", **body)).status_code in (400, 404, 422)
+async def test_what_cannot_be_drawn_is_told(api: Api) -> None:
+    for target, product, interval, status, says in REFUSED:
+        targets = [{"target": target, "payload": {"product": product, "interval": interval}}]
+        answer = await post(api, "query", range=RANGE, targets=targets)
+        assert answer.status_code == status
+        assert says in answer.text
+
+
+BODIES: list[dict[str, Any]] = [
+    {},
+    {"range": RANGE},
+    {"range": {"from": "x", "to": "y"}, "targets": [{"target": "close"}]},
+]
+
+
+async def test_a_body_that_is_none_is_refused(api: Api) -> None:
+    for body in BODIES:
+        assert (await post(api, "query", **body)).status_code in (400, 404, 422)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from tests.api.scene import BTC, START_NS, Api, FakeBackend, minute, trade
 from tests.conformance.samples import coin
 
@@ -41,15 +40,15 @@ async def test_names_are_escaped_and_coins_have_prices(backend: FakeBackend, api
     assert line == f"prices,product=a\\,\\ b\\=c price=0.30000000000000004 {START_NS - SECOND_NS}\n"
 
 
-@pytest.mark.parametrize(
-    ("query", "status"),
-    [
-        ("product=nothing", 404),
-        ("", 422),
-        (f"product={BTC}&limit=0", 422),
-        (f"product={BTC}&measurement=a%20b", 422),
-        (f"product={BTC}&start=yesterday", 400),
-    ],
-)
-async def test_what_cannot_be_asked_is_refused(query: str, status: int, api: Api) -> None:
-    assert (await api.get(f"/compat/influx?{query}")).status_code == status
+REFUSED = [
+    ("product=nothing", 404),
+    ("", 422),
+    (f"product={BTC}&limit=0", 422),
+    (f"product={BTC}&measurement=a%20b", 422),
+    (f"product={BTC}&start=yesterday", 400),
+]
+
+
+async def test_what_cannot_be_asked_is_refused(api: Api) -> None:
+    for query, status in REFUSED:
+        assert (await api.get(f"/compat/influx?{query}")).status_code == status

@@ -29,14 +29,15 @@ async def test_the_configuration_names_resolutions_and_venues(api: Api) -> None:
     assert (body["supports_search"], body["supports_group_request"], body["supports_time"]) == (True, False, True)
 
 
-@pytest.mark.parametrize(("step", "expected"), [(0.01, (1, 100)), (0.5, (5, 10)), (25.0, (25, 1)), (0.0, (1, 10**8))])
-async def test_a_symbol_is_drawn_with_its_price_step(
-    step: float, expected: tuple[int, int], backend: FakeBackend, api: Api
-) -> None:
-    backend.table.add(Instrument("XBT-USD.COINBASE", "COINBASE", "XBT-USD", "XBT", "USD", step))
-    body = (await api.get("/compat/udf/symbols", symbol="COINBASE:XBT-USD.COINBASE")).json()
-    assert (body["minmov"], body["pricescale"]) == expected
-    assert (body["ticker"], body["session"], body["timezone"]) == ("XBT-USD.COINBASE", "24x7", "Etc/UTC")
+STEPS = [(0.01, (1, 100)), (0.5, (5, 10)), (25.0, (25, 1)), (0.0, (1, 10**8))]
+
+
+async def test_a_symbol_is_drawn_with_its_price_step(backend: FakeBackend, api: Api) -> None:
+    for step, expected in STEPS:
+        backend.table.add(Instrument("XBT-USD.COINBASE", "COINBASE", "XBT-USD", "XBT", "USD", step))
+        body = (await api.get("/compat/udf/symbols", symbol="COINBASE:XBT-USD.COINBASE")).json()
+        assert (body["minmov"], body["pricescale"]) == expected
+        assert (body["ticker"], body["session"], body["timezone"]) == ("XBT-USD.COINBASE", "24x7", "Etc/UTC")
 
 
 async def test_search_goes_through_ids_and_symbols(api: Api) -> None:
@@ -93,25 +94,25 @@ async def test_the_time_is_the_servers(api: Api) -> None:
     assert (answer.text, answer.headers["content-type"][:10]) == (str(START_NS // SECOND_NS), "text/plain")
 
 
-@pytest.mark.parametrize(
-    ("query", "status", "says"),
-    [
-        ("history?symbol=nothing&resolution=1&to=1&from=0", 404, "unknown symbol"),
-        (f"history?symbol={BTC}&resolution=7x&to=1&from=0", 400, "unknown resolution"),
-        (f"history?symbol={BTC}&resolution=1&to=1", 400, "countback"),
-        (f"history?symbol={BTC}&resolution=1&to=99999999999&from=0", 400, "to"),
-        (f"history?symbol={BTC}&resolution=1&to=-1&from=0", 400, "to"),
-        ("symbols?symbol=nothing", 404, "unknown symbol"),
-        ("symbols", 400, "symbol"),
-        ("search?limit=0", 400, "limit"),
-    ],
-)
-async def test_errors_are_told_as_the_library_wants(query: str, status: int, says: str, api: Api) -> None:
-    answer = await api.get(f"/compat/udf/{query}")
-    assert answer.status_code == status
-    body = answer.json()
-    assert body["s"] == "error"
-    assert says in body["errmsg"]
+REFUSED = [
+    ("history?symbol=nothing&resolution=1&to=1&from=0", 404, "unknown symbol"),
+    (f"history?symbol={BTC}&resolution=7x&to=1&from=0", 400, "unknown resolution"),
+    (f"history?symbol={BTC}&resolution=1&to=1", 400, "countback"),
+    (f"history?symbol={BTC}&resolution=1&to=99999999999&from=0", 400, "to"),
+    (f"history?symbol={BTC}&resolution=1&to=-1&from=0", 400, "to"),
+    ("symbols?symbol=nothing", 404, "unknown symbol"),
+    ("symbols", 400, "symbol"),
+    ("search?limit=0", 400, "limit"),
+]
+
+
+async def test_errors_are_told_as_the_library_wants(api: Api) -> None:
+    for query, status, says in REFUSED:
+        answer = await api.get(f"/compat/udf/{query}")
+        assert answer.status_code == status
+        body = answer.json()
+        assert body["s"] == "error"
+        assert says in body["errmsg"]
 
 
 async def test_a_range_that_goes_backwards_has_no_bars(backend: FakeBackend, api: Api) -> None:
