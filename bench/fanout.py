@@ -1,7 +1,7 @@
 """Frame received to WebSocket client has it: parser, engine, DuckDB commit, bus, hub and real sockets.
 
 The clients live in a process of their own and read the same clock, so a latency is the time between the two ends.
-`python -m bench.fanout --rate 10000 --clients 100 --seconds 10`
+`python -m bench.fanout --rate 10000 --clients 100 --seconds 10`; `--stalled 10` adds clients that never read.
 """
 
 from __future__ import annotations
@@ -58,11 +58,12 @@ class ShiftedClock:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is measured: trades a second, clients, seconds."""
+    """What is measured: trades a second, clients, seconds, clients beside them that never read."""
 
     rate: int
     clients: int
     seconds: float
+    stalled: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +114,8 @@ async def follow(
     """Be one client: return when which commit came, from a second after everybody is connected."""
     got: list[tuple[int, _Message]] = []
     decode = msgspec.json.Decoder(_Message).decode
-    instrument = f"{SYMBOLS[number % len(SYMBOLS)]}.COINBASE"
-    request = {
-        "op": "subscribe",
-        "kinds": ["trades", "candles", "last"],
-        "intervals": ["1m"],
-        "instruments": [instrument],
-    }
-    async with connect(f"ws://127.0.0.1:{port}/api/v1/stream", proxy=None, max_size=None) as socket:
-        await socket.send(msgspec.json.encode(request).decode())
+    async with connect(_address(port), proxy=None, max_size=None) as socket:
+        await socket.send(_subscription(f"{SYMBOLS[number % len(SYMBOLS)]}.COINBASE"))
         await socket.recv()
         await connected.wait()
         begin = time.monotonic() + _SETTLE_S
@@ -134,12 +128,33 @@ async def follow(
     return got
 
 
+async def stall(port: int, until: asyncio.Event) -> None:
+    """Be a client that wants everything and reads nothing."""
+    async with connect(_address(port), proxy=None, max_size=None, max_queue=1, close_timeout=0.1) as socket:
+        await socket.send(_subscription("*"))
+        await until.wait()
+
+
+def _address(port: int) -> str:
+    return f"ws://127.0.0.1:{port}/api/v1/stream"
+
+
+def _subscription(instrument: str) -> str:
+    kinds = ["trades", "candles", "last"]
+    request = {"op": "subscribe", "kinds": kinds, "intervals": ["1m"], "instruments": [instrument]}
+    return msgspec.json.encode(request).decode()
+
+
 def clients(port: int, load: Load, clock: ShiftedClock) -> Received:
     """Run all clients, in a process of their own."""
 
     async def all_of_them() -> list[tuple[int, _Message]]:
         connected = asyncio.Barrier(load.clients)
+        over = asyncio.Event()
+        stalled = [asyncio.create_task(stall(port, over)) for _ in range(load.stalled)]
         lists = await asyncio.gather(*(follow(port, load, n, clock, connected) for n in range(load.clients)))
+        over.set()
+        await asyncio.gather(*stalled, return_exceptions=True)
         return [entry for got in lists for entry in got]
 
     got = uvloop.run(all_of_them())
@@ -176,7 +191,7 @@ async def measure(path: Path, load: Load) -> list[Result]:
         for payload, ingest in zip(payloads, times, strict=True):  # the kernels compile before the clock matters
             intake.frame(_CONNECTION, payload, ingest)
         running = asyncio.create_task(runner.run())
-        config = ApiConfig()
+        config = ApiConfig(max_clients=load.clients + load.stalled)
         app = create_app(backend, static_dir=None, config=config)
         server = uvicorn.Server(server_config(app, host="127.0.0.1", port=0, config=config))
         serving = asyncio.create_task(server.serve())
@@ -187,14 +202,19 @@ async def measure(path: Path, load: Load) -> list[Result]:
         feeding = asyncio.create_task(feed(intake, frames, load.rate, clock))
         port = server.servers[0].sockets[0].getsockname()[1]
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+            used_s = -time.process_time()
             received = await asyncio.get_running_loop().run_in_executor(pool, clients, port, load, clock)
+            used_s += time.process_time()
         feeding.cancel()
         server.should_exit = True
         await serving
         intake.close()
         await running
         watching.cancel()
-    return report(received, published, load)
+    return [
+        *report(received, published, load),
+        Result("CPU time of the server", used_s, "s", f"{len(received.commits):,} messages with trades measured"),
+    ]
 
 
 async def watch(bus: Bus, published: dict[int, int], clock: ShiftedClock) -> None:
@@ -208,8 +228,8 @@ def report(received: Received, published: dict[int, int], load: Load) -> list[Re
     numbers = np.unique(received.commits)
     fan_out = received.arrivals - np.array([published[number] for number in received.commits.tolist()])
     note = (
-        f"{load.rate:,} trades/s, {load.clients} clients, {len(numbers) / load.seconds:.0f} commits/s, "
-        f"{len(received.latencies):,} trades received"
+        f"{load.rate:,} trades/s, {load.clients} clients, {load.stalled} stalled, "
+        f"{len(numbers) / load.seconds:.0f} commits/s, {len(received.latencies):,} trades received"
     )
     return [
         Result(f"{name}, {label}", float(np.percentile(values, percent)) / 1e6, "ms", note if percent == 50 else "")
@@ -229,5 +249,6 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=int, default=10_000)
     parser.add_argument("--clients", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--stalled", type=int, default=0)
     chosen = parser.parse_args()
-    print_table("fan-out", run(Load(chosen.rate, chosen.clients, chosen.seconds)))
+    print_table("fan-out", run(Load(chosen.rate, chosen.clients, chosen.seconds, chosen.stalled)))
