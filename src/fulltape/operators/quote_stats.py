@@ -69,7 +69,7 @@ class QuoteStats:
         self._config = config or QuoteStatConfig()
         self._held: dict[int, _Held] = {}
         self._products: dict[str, set[int]] = {}
-        self._due: set[int] = set()
+        self._due: dict[int, set[int]] = {}
         self._unsaved: set[int] = set()
 
     def apply(self, step: Step) -> list[Batch]:
@@ -94,14 +94,16 @@ class QuoteStats:
     def forget(self, instruments: Iterable[int]) -> None:
         """Drop the quotes of instruments: they are compared no more."""
         for code in instruments:
-            if self._held.pop(code, None) is not None:
+            if code in self._held:
                 self._products[self._product_of(code)].discard(code)
-            self._due.discard(code)
-            self._unsaved.discard(code)
+                self._due.get(self._held.pop(code).second, set()).discard(code)
+                self._unsaved.discard(code)
 
     def _take(self, code: int, held: _Held) -> None:
         before = self._held.get(code)
         if before is None or (before.event_time, before.ingest_time) <= (held.event_time, held.ingest_time):
+            if before is not None:
+                self._due.get(before.second, set()).discard(code)
             self._hold(code, held)
             self._unsaved.add(code)
 
@@ -109,22 +111,19 @@ class QuoteStats:
         self._held[code] = held
         self._products.setdefault(self._product_of(code), set()).add(code)
         if held.is_due:
-            self._due.add(code)
+            self._due.setdefault(held.second, set()).add(code)
 
     def _settle(self, until: int, rows: list[_Row]) -> None:
         """Tell of what is due in seconds before ``until``, second by second."""
-        due = sorted((self._held[code].second, code) for code in self._due)
-        known: dict[tuple[int, str], Across] = {}
-        for second, code in due:
-            if second >= until:
-                return
-            held, place = self._held[code], (second, self._product_of(code))
-            if place not in known:
-                known[place] = self._across(place[1], (second + 1) * SECOND_NS)
-            rows.append(_Row(code, held, known[place]))
-            self._held[code] = msgspec.structs.replace(held, is_due=False)
-            self._due.discard(code)
-            self._unsaved.add(code)
+        for second in sorted(second for second in self._due if second < until):
+            known: dict[str, Across] = {}
+            for code in sorted(self._due.pop(second)):
+                held, product = self._held[code], self._product_of(code)
+                if product not in known:
+                    known[product] = self._across(product, (second + 1) * SECOND_NS)
+                rows.append(_Row(code, held, known[product]))
+                self._held[code] = msgspec.structs.replace(held, is_due=False)
+                self._unsaved.add(code)
 
     def _across(self, product: str, end: int) -> Across:
         since = end - round(self._config.age_s * SECOND_NS)
