@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 import pytest
 
 from fulltape.errors import ConfigError, MalformedFrame
-from fulltape.venues.base import Channel, Parsed, RestRequest, Subscription, answer_frame
-from fulltape.venues.feed import Confirmed, RowsDecoder, check_subscription, decode_frame, ignore, split_answer
+from fulltape.records import Array
+from fulltape.venues.base import Channel, Parsed, Reject, RestRequest, Subscription, answer_frame
+from fulltape.venues.feed import (
+    Confirmed,
+    FeedParser,
+    RowsDecoder,
+    check_subscription,
+    decode_frame,
+    ignore,
+    split_answer,
+    spread,
+)
 from fulltape.venues.registry import venue
 
 
@@ -73,3 +85,54 @@ def test_what_a_venue_has_not_is_refused_before_connecting() -> None:
         check_subscription(spec, Subscription((Channel.TRADES,), ()))
     with pytest.raises(ConfigError, match="OKX has no channel rfq"):
         check_subscription(spec, Subscription((Channel.RFQ,), ("BTC-USDT",)))
+
+
+class One(msgspec.Struct, tag="one"):
+    number: int
+
+
+class Two(msgspec.Struct, tag="two"):
+    number: int
+
+
+class Feed(FeedParser):
+    """Takes the numbers of frames apart by type; one that is odd is read with care."""
+
+    def __init__(self) -> None:
+        self.taken: list[tuple[str, list[int], list[int], list[int]]] = []
+        takers = (((One,), partial(self._take, "one")), ((Two,), partial(self._take, "two")))
+        super().__init__(msgspec.json.Decoder(One | Two).decode, takers)
+
+    def read(self, frame: int, payload: bytes, parsed: Parsed) -> One | None:
+        if payload == b"odd":
+            return One(-frame)
+        if payload == b"nothing":
+            return None
+        raise MalformedFrame("bad_field", payload.decode())
+
+    def _take(self, kind: str, messages: list[One | Two], frames: Array, received: Array, parsed: Parsed) -> None:
+        self.taken.append((kind, [message.number for message in messages], frames.tolist(), received.tolist()))
+
+
+def test_a_frame_that_is_odd_stays_in_its_place() -> None:
+    one, two = b'{"type":"one","number":7}', b'{"type":"two","number":8}'
+    feed = Feed()
+    parsed = feed.parse([b"odd", one, b"bad", b"nothing", two, one, b"odd"], list(range(10, 17)))
+    assert feed.taken == [("one", [0, 7, 7, -6], [0, 1, 5, 6], [10, 11, 15, 16]), ("two", [8], [4], [14])]
+    assert parsed.rejects == [Reject(2, "bad_field", "bad")]
+
+
+def test_frames_of_one_kind_are_taken_together() -> None:
+    feed = Feed()
+    feed.parse([b'{"type":"two","number":1}', b'{"type":"two","number":2}'], [5, 6])
+    feed.parse([], [])
+    assert feed.taken == [("two", [1, 2], [0, 1], [5, 6])]
+
+
+@pytest.mark.parametrize(
+    ("lists", "rows", "owners"),
+    [([], [], []), ([[1], [2]], [1, 2], [0, 1]), ([[], [1, 2]], [1, 2], [1, 1]), ([[1, 2], []], [1, 2], [0, 0])],
+)
+def test_rows_know_their_message(lists: list[list[int]], rows: list[int], owners: list[int]) -> None:
+    spread_out, places = spread(lists)
+    assert (spread_out, places.tolist()) == (rows, owners)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fulltape.records.book import CLEAR, LAST, SNAPSHOT
 from fulltape.venues.base import Parsed, Reject
-from fulltape.venues.levels import ASK, BID, BookMessages, Level, add_book
+from fulltape.venues.levels import ASK, BID, BookMessages, Level, add_book, levels_of
 
 NUMBERS = st.sampled_from([0.0, 1.0, 2.5, -1.0, math.nan, math.inf])
 LEVELS = st.lists(st.tuples(st.sampled_from([BID, ASK]), NUMBERS, NUMBERS), max_size=4)
@@ -26,7 +26,7 @@ def deltas_of(*messages: tuple[bool, list[Level]]) -> tuple[list[tuple[int, floa
         event_times=np.arange(count),
         received=np.arange(count),
         is_snapshot=np.array([snapshot for snapshot, _ in messages], np.bool_),
-        levels=[levels for _, levels in messages],
+        levels=levels_of([levels for _, levels in messages]),
     )
     parsed = Parsed()
     add_book(book, parsed)

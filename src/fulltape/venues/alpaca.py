@@ -19,6 +19,7 @@ from fulltape.records.frames import Connection
 from fulltape.records.instrument import is_instrument_id
 from fulltape.venues.alpaca_feed import (
     CHANNEL_NAMES,
+    FIGURES,
     KEY_VARIABLES,
     NAME,
     TAKER,
@@ -26,7 +27,7 @@ from fulltape.venues.alpaca_feed import (
     AlpacaParser,
     Count,
     LevelRow,
-    levels_of,
+    Time,
     put_bars,
     times_of,
 )
@@ -43,6 +44,7 @@ from fulltape.venues.base import (
     VenueSpec,
 )
 from fulltape.venues.feed import check_subscription
+from fulltape.venues.levels import levels_of_sides
 from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows
 
 T = TypeVar("T")
@@ -89,7 +91,7 @@ SPEC: Final = VenueSpec(
 class _Trade(msgspec.Struct, frozen=True, gc=False):
     p: float
     s: float
-    t: msgspec.Raw
+    t: Time
     i: Count
     tks: str = "-"
 
@@ -100,7 +102,7 @@ class _Bar(msgspec.Struct, frozen=True, gc=False):
     l: float  # noqa: E741 - the venue's own name
     c: float
     v: float
-    t: msgspec.Raw
+    t: Time
     n: Count
     vw: float | None = None
 
@@ -116,7 +118,7 @@ class _Bars(msgspec.Struct, frozen=True):
 
 
 class _Book(msgspec.Struct, frozen=True):
-    t: msgspec.Raw
+    t: Time
     b: list[LevelRow]
     a: list[LevelRow]
 
@@ -242,7 +244,7 @@ class Alpaca:
         book = _only(decode_page(body, _Books).orderbooks, None)
         if book is None:
             raise MalformedFrame("malformed_body", "no book")
-        return book_page(code, times_of([book.t])[0], ingest_time, levels_of(book.b, book.a))
+        return book_page(code, times_of([book.t])[0], ingest_time, levels_of_sides([book.b], [book.a], FIGURES))
 
 
 def _frame(action: str, subscription: Subscription) -> bytes:

@@ -7,7 +7,8 @@ JSON text or as msgpack. Prices and sizes are numbers; times are RFC 3339 text, 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -19,8 +20,8 @@ from fulltape.records import BARS, QUOTES, TRADES, AggressorSide, Array, Origin,
 from fulltape.records.columns import NULL_INT
 from fulltape.records.frames import Connection
 from fulltape.venues.base import Acknowledged, Channel, Invited, Parsed, Refused, Reject, Symbols
-from fulltape.venues.feed import UNDECODABLE, FeedParser, Taker, ignore
-from fulltape.venues.levels import BookMessage, Level, add_book_messages, both_sides
+from fulltape.venues.feed import UNDECODABLE, FeedParser, Takers, deal, ignore, spread
+from fulltape.venues.levels import BookMessage, add_book_messages
 from fulltape.venues.rows import Codes, Rows, excerpt
 from fulltape.venues.times import parse_times
 
@@ -49,6 +50,11 @@ _TOO_MANY_CONNECTIONS: Final = 406
 _LONG_S: Final = 60.0
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Time = str | msgspec.msgpack.Ext | None
+"""RFC 3339 text in JSON, a timestamp in msgpack; null does not spoil a book.
+
+Not left to msgspec, whose own timestamps have microseconds.
+"""
 
 
 class _Message(msgspec.Struct, frozen=True, gc=False, tag_field="T"):
@@ -65,7 +71,7 @@ class TradeRow(_Message, frozen=True, gc=False, tag="t"):
     S: str
     p: float
     s: float
-    t: msgspec.Raw
+    t: Time
     i: Count
     tks: str = "-"
 
@@ -78,7 +84,7 @@ class QuoteRow(_Message, frozen=True, gc=False, tag="q"):
     bs: float
     ap: float
     a_s: float = msgspec.field(name="as")
-    t: msgspec.Raw
+    t: Time
 
 
 class BarRow(_Message, frozen=True, gc=False, tag="b"):
@@ -93,7 +99,7 @@ class BarRow(_Message, frozen=True, gc=False, tag="b"):
     l: float  # noqa: E741 - the venue's own name
     c: float
     v: float
-    t: msgspec.Raw
+    t: Time
     n: Count
     vw: float | None = None
 
@@ -113,11 +119,15 @@ class LevelRow(msgspec.Struct, frozen=True, gc=False):
     s: float
 
 
-class BookRow(_Message, frozen=True, tag="o"):
+FIGURES: Final = (attrgetter("p"), attrgetter("s"))
+"""Take price and size out of a level."""
+
+
+class BookRow(_Message, frozen=True, gc=False, tag="o"):
     """Levels of a book; with ``r`` the whole of it: ``{"T":"o","S":"BTC/USD","t":"…","b":[…],"a":[…],"r":true}``."""
 
     S: str
-    t: msgspec.Raw
+    t: Time
     b: list[LevelRow]
     a: list[LevelRow]
     r: bool = False
@@ -162,7 +172,7 @@ class _Codec:
 _JSON: Final = _Codec("json", msgspec.json.Decoder)
 _MSGPACK: Final = _Codec("msgpack", msgspec.msgpack.Decoder)
 _TYPES: Final = frozenset({"t", "q", "b", "u", "d", "o", "success", "error", "subscription"})
-_ARRAYS: Final = frozenset({*range(0x90, 0xA0), 0xDC, 0xDD})
+_ARRAYS: Final = frozenset(bytes((first,)) for first in (*range(0x90, 0xA0), 0xDC, 0xDD))
 """First bytes of msgpack arrays; none of them begins a JSON text."""
 
 
@@ -172,45 +182,24 @@ class AlpacaParser(FeedParser):
     def __init__(self, symbols: Symbols, connection: Connection) -> None:
         self._codes = Codes(symbols)
         self._origin = int(Origin.REPLAY if connection.replay else Origin.LIVE)
-        self._by_type: tuple[tuple[tuple[type, ...], Taker], ...] = (
+        self._by_type: Takers = (
             ((TradeRow,), self._take_trades),
             ((QuoteRow,), self._take_quotes),
             ((BarRow, UpdatedBarRow, DailyBarRow), self._take_bars),
             ((BookRow,), self._take_books),
+            ((_Success, _Error, _Subscribed), _take_controls),
         )
-        self._takers: Mapping[str, Taker] = {"messages": self._take}
+        super().__init__(_decode_frame, (((list,), self._take),))
 
-    @property
-    def takers(self) -> Mapping[str, Taker]:
-        """Who takes messages: a frame holds several types."""
-        return self._takers
+    def read(self, frame: int, payload: bytes, parsed: Parsed) -> list[Any] | None:
+        """Return a frame's messages that can be used, None if there is none."""
+        codec = _MSGPACK if payload[:1] in _ARRAYS else _JSON
+        return _good_rows(codec, frame, payload, parsed) or None
 
-    def read(self, frame: int, payload: bytes, parsed: Parsed) -> tuple[str, Sequence[Any]] | None:
-        """Return a frame's messages that are data."""
-        codec = _MSGPACK if payload and payload[0] in _ARRAYS else _JSON
-        try:
-            rows = codec.frame(payload)
-        except UNDECODABLE:
-            rows = _good_rows(codec, frame, payload, parsed)
-        else:
-            ignore("empty", parsed, not rows)
-        data = []
-        for row in rows:
-            if isinstance(row, _Success):
-                _read_success(frame, row, parsed)
-            elif isinstance(row, _Subscribed):
-                parsed.controls.append((frame, _confirmed(row)))
-            elif isinstance(row, _Error):
-                _read_error(frame, row, parsed)
-            else:
-                data.append(row)
-        return "messages", data
-
-    def _take(self, rows: list[Any], frames: Array, received: Array, parsed: Parsed) -> None:
-        for kinds, take in self._by_type:
-            places = [place for place, row in enumerate(rows) if isinstance(row, kinds)]
-            if places:
-                take([rows[place] for place in places], frames[places], received[places], parsed)
+    def _take(self, messages: list[list[Any]], frames: Array, received: Array, parsed: Parsed) -> None:
+        ignore("empty", parsed, messages.count([]))
+        rows, owners = spread(messages)
+        deal(self._by_type, rows, frames[owners], received[owners], parsed)
 
     def _take_trades(self, trades: list[TradeRow], frames: Array, received: Array, parsed: Parsed) -> None:
         rows = Rows(TRADES, frames, received)
@@ -243,10 +232,10 @@ class AlpacaParser(FeedParser):
 
     def _take_books(self, books: list[BookRow], frames: Array, received: Array, parsed: Parsed) -> None:
         messages = [
-            BookMessage(book.S, book.r, time, levels_of(book.b, book.a))
+            BookMessage(book.S, book.r, time, book.b, book.a)
             for book, time in zip(books, times_of([book.t for book in books]), strict=True)
         ]
-        add_book_messages(messages, self._codes, frames, received, parsed)
+        add_book_messages(messages, self._codes, frames, received, parsed, FIGURES)
 
 
 def put_bars(rows: Rows, bars: Sequence[Any]) -> None:
@@ -259,38 +248,39 @@ def put_bars(rows: Rows, bars: Sequence[Any]) -> None:
     rows.put("trades", [bar.n for bar in bars])
 
 
-def levels_of(bids: Sequence[LevelRow], asks: Sequence[LevelRow]) -> list[Level]:
-    """Return all levels, bids first."""
-    return both_sides([(level.p, level.s) for level in bids], [(level.p, level.s) for level in asks])
-
-
-def times_of(raws: Sequence[msgspec.Raw]) -> list[int]:
-    """Return the nanoseconds of times as they came, JSON text or msgpack timestamps; NULL_INT for what is none.
-
-    Not left to msgspec, whose timestamps have microseconds.
-    """
-    values = [bytes(raw) for raw in raws]
-    texts = [value[1:-1].decode("ascii", "replace") if value[:1] == b'"' else "" for value in values]
+def times_of(times: Sequence[Time]) -> list[int]:
+    """Return the nanoseconds of times as they came; NULL_INT for what is none."""
+    texts = [time if isinstance(time, str) else "" for time in times]
     read: list[int] = parse_times(texts).tolist()
-    return [time if value[:1] == b'"' else _timestamp(value) for value, time in zip(values, read, strict=True)]
+    if all(texts):
+        return read
+    return [
+        _timestamp(time) if isinstance(time, msgspec.msgpack.Ext) else one
+        for time, one in zip(times, read, strict=True)
+    ]
 
 
-def _timestamp(value: bytes) -> int:
+def _timestamp(time: msgspec.msgpack.Ext) -> int:
     """Return the nanoseconds of a msgpack timestamp (extension type -1) in any of its three lengths.
 
     https://github.com/msgpack/msgpack/blob/master/spec.md#timestamp-extension-type
     """
-    match value[:2], len(value):
-        case b"\xd6\xff", 6:
-            seconds, nanoseconds = struct.unpack(">I", value[2:])[0], 0
-        case b"\xd7\xff", 10:
-            both = struct.unpack(">Q", value[2:])[0]
+    data = bytes(time.data)
+    match time.code, len(data):
+        case -1, 4:
+            seconds, nanoseconds = struct.unpack(">I", data)[0], 0
+        case -1, 8:
+            both = struct.unpack(">Q", data)[0]
             nanoseconds, seconds = both >> 34, both & (1 << 34) - 1
-        case b"\xc7\x0c", 15 if value[2] == 0xFF:
-            nanoseconds, seconds = struct.unpack(">Iq", value[3:])
+        case -1, 12:
+            nanoseconds, seconds = struct.unpack(">Iq", data)
         case _:
             return NULL_INT
     return int(seconds * SECOND_NS + nanoseconds)
+
+
+def _decode_frame(payload: bytes) -> list[Any]:
+    return (_MSGPACK if payload[:1] in _ARRAYS else _JSON).frame(payload)
 
 
 def _good_rows(codec: _Codec, frame: int, payload: bytes, parsed: Parsed) -> list[Any]:
@@ -314,6 +304,16 @@ def _has_unknown_type(codec: _Codec, raw: msgspec.Raw) -> bool:
         return codec.typed(raw).T not in _TYPES
     except UNDECODABLE:
         return False
+
+
+def _take_controls(rows: list[Any], frames: Array, received: Array, parsed: Parsed) -> None:
+    for frame, row in zip(frames.tolist(), rows, strict=True):
+        if isinstance(row, _Success):
+            _read_success(frame, row, parsed)
+        elif isinstance(row, _Subscribed):
+            parsed.controls.append((frame, _confirmed(row)))
+        else:
+            _read_error(frame, row, parsed)
 
 
 def _read_success(frame: int, success: _Success, parsed: Parsed) -> None:

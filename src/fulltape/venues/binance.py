@@ -45,7 +45,7 @@ from fulltape.venues.binance_wire import (
     to_ns,
 )
 from fulltape.venues.feed import check_subscription
-from fulltape.venues.levels import both_sides
+from fulltape.venues.levels import levels_of_sides
 from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows
 from fulltape.venues.pairs import split_pair
 
@@ -231,7 +231,7 @@ class Binance:
     def parse_book(self, body: bytes, code: int, ingest_time: int) -> Batch:
         """Parse a book into deltas that begin with a snapshot flag; it has no time, so ours it is."""
         book = decode_depth(body)
-        return book_page(code, NULL_INT, ingest_time, both_sides(book.bids, book.asks), book.last_update_id)
+        return book_page(code, NULL_INT, ingest_time, levels_of_sides([book.bids], [book.asks]), book.last_update_id)
 
 
 def _streams(subscription: Subscription) -> list[str]:

@@ -37,6 +37,7 @@ from fulltape.venues.rows import Codes, Rows
 # Streams that fulltape never asks for. `aggTrade` merges what `trade` tells one by one: never take both.
 _UNUSED: Final = ("aggTrade", "blockTrade", "avgPrice", "miniTicker", "depth", "kline", "ticker", "referencePrice")
 _LEAD: Final = b'{"stream":"'
+_NAME_AT: Final = len(_LEAD)
 _LONGEST_NAME: Final = 80
 
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
@@ -166,8 +167,8 @@ def _channel_of(payload: bytes) -> Channel | None:
     """
     if not payload.startswith(_LEAD):
         return None
-    at = payload.find(b"@", len(_LEAD), _LONGEST_NAME)
-    return CHANNEL_OF_BYTES.get(payload[at + 1 : payload.find(b'"', len(_LEAD), _LONGEST_NAME)])
+    end = payload.find(b'"', _NAME_AT, _NAME_AT + _LONGEST_NAME)
+    return CHANNEL_OF_BYTES.get(payload[payload.find(b"@", _NAME_AT, end) + 1 : end])
 
 
 def _decode_all(

@@ -16,7 +16,7 @@ from fulltape.records import AggressorSide
 from fulltape.records.columns import NULL_INT
 from fulltape.venues.base import Acknowledged, Channel, Refused
 from fulltape.venues.feed import UNDECODABLE
-from fulltape.venues.levels import BookMessage, both_sides
+from fulltape.venues.levels import BookMessage
 
 NAME: Final = "BINANCE"
 BAR_INTERVALS: Final = {
@@ -204,8 +204,7 @@ class DepthMessage(
 
     def message(self) -> BookMessage:
         """Return it in fulltape's terms: it applies to a book that has reached ``U - 1`` and has not reached ``u``."""
-        levels = both_sides(self.bids, self.asks)
-        return BookMessage(self.symbol, False, to_ns(self.time), levels, self.last, self.first - 1)
+        return BookMessage(self.symbol, False, to_ns(self.time), self.bids, self.asks, self.last, self.first - 1)
 
 
 class Depth(msgspec.Struct, frozen=True, rename="camel"):
@@ -272,7 +271,7 @@ def decode_answer(payload: bytes) -> BookMessage:
     if url.path != DEPTH_PATH:
         raise MalformedFrame("unknown_type", url.path[:100])
     book = decode_depth(body)
-    return BookMessage(symbol, True, NULL_INT, both_sides(book.bids, book.asks), book.last_update_id)
+    return BookMessage(symbol, True, NULL_INT, book.bids, book.asks, book.last_update_id)
 
 
 def decode_depth(body: bytes) -> Depth:

@@ -39,7 +39,7 @@ from fulltape.venues.bitmex_wire import (
     instrument_of_symbol,
 )
 from fulltape.venues.feed import check_subscription
-from fulltape.venues.levels import ASK, BID
+from fulltape.venues.levels import ASK, BID, levels_of
 from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows
 from fulltape.venues.times import parse_times
 
@@ -164,7 +164,7 @@ class Bitmex:
             for row in rows
         ]
         times = parse_times([row.timestamp for row in rows]).tolist()
-        return book_page(code, max(times, default=0), ingest_time, levels)
+        return book_page(code, max(times, default=0), ingest_time, levels_of([levels]))
 
 
 def _frames(operation: str, subscription: Subscription) -> list[bytes]:

@@ -5,9 +5,8 @@ https://www.bitmex.com/app/wsAPI. A table begins with a ``partial``; rows are th
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -17,7 +16,7 @@ from fulltape.errors import MalformedFrame
 from fulltape.records import BARS, QUOTES, TRADES, AggressorSide, Array, Instrument, Origin, QuoteSource
 from fulltape.records.columns import NULL_INT
 from fulltape.records.frames import Connection
-from fulltape.venues.base import Parsed, Refused, Symbols
+from fulltape.venues.base import Parsed, Refused, Reject, Symbols
 from fulltape.venues.bitmex_wire import (
     CHANNEL_NAMES,
     TAKER,
@@ -28,9 +27,9 @@ from fulltape.venues.bitmex_wire import (
     QuoteRow,
     TradeRow,
 )
-from fulltape.venues.feed import Confirmed, FeedParser, RowsDecoder, Taker, decode_frame, ignore
-from fulltape.venues.levels import ASK, BID, BookMessage, Level, add_book_messages
-from fulltape.venues.rows import Codes, Rows
+from fulltape.venues.feed import Confirmed, FeedParser, RowsDecoder, Takers, decode_frame, ignore, spread
+from fulltape.venues.levels import ASK, BID, BookMessages, Level, add_book, followed_codes, levels_of
+from fulltape.venues.rows import Codes, Rows, is_plausible
 from fulltape.venues.times import parse_times
 
 _CHANNELS: Final = {name: channel for channel, name in CHANNEL_NAMES.items()}
@@ -39,7 +38,12 @@ _BOOK_SIDE: Final = {"Buy": BID, "Sell": ASK}
 _BIN_S: Final = 60
 
 
-class _Filter(msgspec.Struct, frozen=True):
+Action = Literal["partial", "insert", "update", "delete"]
+
+
+class Filter(msgspec.Struct, frozen=True, gc=False):
+    """What a partial is of: ``{"symbol":"XBTUSD"}``."""
+
     symbol: str = ""
 
 
@@ -47,7 +51,7 @@ class _Frame(msgspec.Struct, frozen=True):
     table: str = ""
     action: Literal["", "partial", "insert", "update", "delete"] = ""
     data: msgspec.Raw = msgspec.Raw()
-    filter: _Filter = _Filter()
+    filter: Filter = Filter()
     subscribe: str = ""
     unsubscribe: str = ""
     error: str = ""
@@ -55,15 +59,67 @@ class _Frame(msgspec.Struct, frozen=True):
     info: str = ""
 
 
+class _Data(msgspec.Struct, frozen=True, gc=False, tag_field="table"):
+    """Rows of a table, decoded at once."""
+
+    action: Action
+
+
+class Trades(_Data, frozen=True, gc=False, tag="trade"):
+    """Trades, of a partial those before the subscription."""
+
+    data: list[TradeRow]
+
+
+class Quotes(_Data, frozen=True, gc=False, tag="quote"):
+    """Quotes."""
+
+    data: list[QuoteRow]
+
+
+class Levels(_Data, frozen=True, gc=False, tag="orderBookL2"):
+    """Levels of books; a partial names its symbol, as the book can be empty."""
+
+    data: list[BookRow]
+    filter: Filter = Filter()
+
+
+class Bins(_Data, frozen=True, gc=False, tag="tradeBin1m"):
+    """Bars."""
+
+    data: list[BinRow]
+
+
+class Instruments(_Data, frozen=True, gc=False, tag="instrument"):
+    """Instruments, whole or the figures that changed: which of them, the action tells."""
+
+    data: msgspec.Raw
+
+
+Message = Trades | Quotes | Levels | Bins | Instruments
+
+_decode: Final = msgspec.json.Decoder(Message, strict=False).decode
 _decode_frame = msgspec.json.Decoder(_Frame).decode
-_ROWS: Final[Mapping[str, RowsDecoder]] = {
-    "trade": RowsDecoder(TradeRow),
-    "quote": RowsDecoder(QuoteRow),
-    "orderBookL2": RowsDecoder(BookRow),
-    "tradeBin1m": RowsDecoder(BinRow),
+_CAREFULLY: Final[Mapping[str, tuple[type[Any], RowsDecoder]]] = {
+    "trade": (Trades, RowsDecoder(TradeRow)),
+    "quote": (Quotes, RowsDecoder(QuoteRow)),
+    "tradeBin1m": (Bins, RowsDecoder(BinRow)),
 }
+_LEVELS: Final = RowsDecoder(BookRow)
 _INSTRUMENTS: Final = RowsDecoder(InstrumentRow)
 _INSTRUMENT_UPDATES: Final = RowsDecoder(InstrumentUpdate)
+
+
+class _Change(NamedTuple):
+    """What a message of the venue, at ``place`` in the call, changes in one book; ``text`` is its time."""
+
+    place: int
+    symbol: str
+    levels: list[Level]
+    number: int
+    previous: int
+    is_snapshot: bool
+    text: str
 
 
 class _Book:
@@ -80,18 +136,19 @@ class _Book:
         self._prices.clear()
         self._number += 1
 
-    def take(self, symbol: str, action: str, rows: Sequence[BookRow]) -> BookMessage:
-        """Return the message of ``rows``, its time still missing.
+    def take(self, place: int, action: str, rows: Sequence[BookRow], symbol: str) -> _Change:
+        """Return the message of ``rows``.
 
         The venue numbers nothing, so we do. A row whose id nobody knows means that the book is no longer the venue's:
         the message then follows a number that never was, which shows as a hole.
         """
         levels = [self._level(action, row) for row in rows]
+        text = rows[-1].timestamp if rows else ""
         if action == "partial":
-            return BookMessage(symbol, True, 0, levels, self._number)
-        previous = self._number + any(math.isnan(price) for _, price, _ in levels)
+            return _Change(place, symbol, levels, self._number, NULL_INT, is_snapshot=True, text=text)
+        previous = self._number + any(price != price for _, price, _ in levels)  # noqa: PLR0124 - NaN
         self._number = previous + 1
-        return BookMessage(symbol, False, 0, levels, self._number, previous)
+        return _Change(place, symbol, levels, self._number, previous, is_snapshot=False, text=text)
 
     def _level(self, action: str, row: BookRow) -> Level:
         key = (row.id, row.side)
@@ -115,35 +172,35 @@ class BitmexParser(FeedParser):
         self._confirmed = Confirmed()
         self._books: dict[str, _Book] = {}
         self._instruments: dict[str, Instrument] = {}
-        self._takers: Mapping[str, Taker] = {
-            "trade": self._take_trades,
-            "quote": self._take_quotes,
-            "orderBookL2": self._take_books,
-            "tradeBin1m": self._take_bins,
-        }
+        takers: Takers = (
+            ((Trades,), self._take_trades),
+            ((Quotes,), self._take_quotes),
+            ((Levels,), self._take_levels),
+            ((Bins,), self._take_bins),
+            ((Instruments,), self._take_instruments),
+        )
+        super().__init__(_decode, takers)
 
-    @property
-    def takers(self) -> Mapping[str, Taker]:
-        """Who takes which table."""
-        return self._takers
-
-    def read(self, frame: int, payload: bytes, parsed: Parsed) -> tuple[str, Sequence[Any]] | None:
-        """Return a frame's table and its rows."""
+    def read(self, frame: int, payload: bytes, parsed: Parsed) -> Message | None:
+        """Return the good rows of a frame, or take what is no data."""
         if payload == b"pong":
             ignore("pong", parsed)
             return None
         message = decode_frame(_decode_frame, payload)
         if not message.table:
             self._read_control(frame, message, payload, parsed)
-        elif not message.action:
+            return None
+        if not message.action:
             raise MalformedFrame("bad_field", f"a row of {message.table[:50]} without an action")
-        elif message.table == "instrument":
-            self._read_instruments(frame, message, parsed)
-        elif message.table in _ROWS:
-            return message.table, self._rows(frame, message, parsed)
-        else:
+        if message.table == "instrument":
+            return Instruments(message.action, message.data)
+        if message.table == "orderBookL2":
+            return Levels(message.action, _LEVELS.decode(message.data, frame, parsed), message.filter)
+        if message.table not in _CAREFULLY:
             raise MalformedFrame("unknown_type", message.table[:100])
-        return None
+        kind, rows = _CAREFULLY[message.table]
+        found: Message = kind(message.action, rows.decode(message.data, frame, parsed))
+        return found
 
     def _read_control(self, frame: int, message: _Frame, payload: bytes, parsed: Parsed) -> None:
         if message.error:
@@ -160,41 +217,14 @@ class BitmexParser(FeedParser):
         else:
             raise MalformedFrame("unknown_type", payload[:100].decode(errors="replace"))
 
-    def _rows(self, frame: int, message: _Frame, parsed: Parsed) -> Sequence[Any]:
-        rows = _ROWS[message.table].decode(message.data, frame, parsed)
-        if message.table == "orderBookL2":
-            return self._book_rows(message, rows, parsed)
-        if message.table == "trade":
-            origin = int(Origin.SNAPSHOT) if message.action == "partial" else self._live
-            traded = [(row, origin) for row in rows if row.size != 0]
-            ignore("index", parsed, len(rows) - len(traded))
-            return traded
-        if message.table == "tradeBin1m":
-            priced = [row for row in rows if row.close is not None]
-            ignore("empty_bar", parsed, len(rows) - len(priced))
-            return priced
-        return rows
+    def _take_instruments(self, messages: list[Instruments], frames: Array, received: Array, parsed: Parsed) -> None:
+        for frame, message in zip(frames.tolist(), messages, strict=True):
+            try:
+                self._read_instruments(frame, message, parsed)
+            except MalformedFrame as error:
+                parsed.rejects.append(Reject(frame, error.reason, error.detail))
 
-    def _book_rows(self, message: _Frame, rows: list[BookRow], parsed: Parsed) -> list[tuple[BookMessage, str]]:
-        """Return a message for each symbol in the frame, with the text of its time."""
-        own: dict[str, list[BookRow]] = {}
-        if message.action == "partial":
-            if message.filter.symbol:
-                own[message.filter.symbol] = []
-            for symbol in dict.fromkeys((*own, *(row.symbol for row in rows))):
-                self._books.setdefault(symbol, _Book()).begin()
-        for row in rows:
-            own.setdefault(row.symbol, []).append(row)
-        messages = []
-        for symbol, part in own.items():
-            if symbol in self._books:
-                book = self._books[symbol].take(symbol, message.action, part)
-                messages.append((book, part[-1].timestamp if part else ""))
-            else:
-                ignore("before_partial", parsed)
-        return messages
-
-    def _read_instruments(self, frame: int, message: _Frame, parsed: Parsed) -> None:
+    def _read_instruments(self, frame: int, message: Instruments, parsed: Parsed) -> None:
         """Instruments come whole at first; of the many sparse updates only a new state matters."""
         if message.action in ("partial", "insert"):
             found = [row.instrument() for row in _INSTRUMENTS.decode(message.data, frame, parsed)]
@@ -212,15 +242,22 @@ class BitmexParser(FeedParser):
                 self._instruments[instrument.venue_symbol] = instrument
                 parsed.instruments.append(instrument)
 
-    def _take_trades(self, pairs: list[tuple[TradeRow, int]], frames: Array, received: Array, parsed: Parsed) -> None:
-        rows = Rows(TRADES, frames, received)
-        rows.instruments(self._codes, [trade.symbol for trade, _ in pairs])
-        put_trades(rows, [trade for trade, _ in pairs])
-        rows.put("origin", [origin for _, origin in pairs])
+    def _take_trades(self, messages: list[Trades], frames: Array, received: Array, parsed: Parsed) -> None:
+        shown, owners = spread([message.data for message in messages])
+        trades = [row for row in shown if row.size != 0]
+        if len(trades) < len(shown):
+            ignore("index", parsed, len(shown) - len(trades))
+            owners = owners[[row.size != 0 for row in shown]]
+        origins = [int(Origin.SNAPSHOT) if message.action == "partial" else self._live for message in messages]
+        rows = Rows(TRADES, frames[owners], received[owners])
+        rows.instruments(self._codes, [trade.symbol for trade in trades])
+        put_trades(rows, trades)
+        rows.put("origin", np.array(origins, np.uint8)[owners])
         rows.finish(parsed)
 
-    def _take_quotes(self, quotes: list[QuoteRow], frames: Array, received: Array, parsed: Parsed) -> None:
-        rows = Rows(QUOTES, frames, received)
+    def _take_quotes(self, messages: list[Quotes], frames: Array, received: Array, parsed: Parsed) -> None:
+        quotes, owners = spread([message.data for message in messages])
+        rows = Rows(QUOTES, frames[owners], received[owners])
         rows.instruments(self._codes, [quote.symbol for quote in quotes])
         rows.figures("bid", [quote.bid_price for quote in quotes], zero_is_null=True)
         rows.figures("bid_size", [quote.bid_size for quote in quotes])
@@ -230,13 +267,49 @@ class BitmexParser(FeedParser):
         rows.put("source", np.full(len(quotes), int(QuoteSource.QUOTE)))
         rows.finish(parsed)
 
-    def _take_books(self, pairs: list[tuple[BookMessage, str]], frames: Array, received: Array, parsed: Parsed) -> None:
-        times = parse_times([text for _, text in pairs]).tolist()
-        messages = [message._replace(event_time=time) for (message, _), time in zip(pairs, times, strict=True)]
-        add_book_messages(messages, self._codes, frames, received, parsed)
+    def _take_levels(self, messages: list[Levels], frames: Array, received: Array, parsed: Parsed) -> None:
+        changes = [change for place, message in enumerate(messages) for change in self._changes(place, message, parsed)]
+        places = np.array([change.place for change in changes], np.int64)
+        frames, received = frames[places], received[places]
+        kept, codes = followed_codes([change.symbol for change in changes], self._codes, frames, parsed)
+        if not len(kept):
+            return
+        followed, received = [changes[place] for place in kept.tolist()], received[kept]
+        times = parse_times([change.text for change in followed])
+        book = BookMessages(
+            frames=frames[kept],
+            codes=codes,
+            event_times=np.where(is_plausible(times, received), times, received),
+            received=received,
+            is_snapshot=np.array([change.is_snapshot for change in followed], np.bool_),
+            levels=levels_of([change.levels for change in followed]),
+            sequence=np.array([change.number for change in followed], np.int64),
+            previous=np.array([change.previous for change in followed], np.int64),
+        )
+        add_book(book, parsed)
 
-    def _take_bins(self, bins: list[BinRow], frames: Array, received: Array, parsed: Parsed) -> None:
-        rows = Rows(BARS, frames, received)
+    def _changes(self, place: int, message: Levels, parsed: Parsed) -> Iterator[_Change]:
+        """Give the change of each symbol's book in a message."""
+        own: dict[str, list[BookRow]] = {}
+        if message.action == "partial":
+            if message.filter.symbol:
+                own[message.filter.symbol] = []
+            for symbol in dict.fromkeys((*own, *(row.symbol for row in message.data))):
+                self._books.setdefault(symbol, _Book()).begin()
+        for row in message.data:
+            own.setdefault(row.symbol, []).append(row)
+        for symbol, rows in own.items():
+            if symbol in self._books:
+                yield self._books[symbol].take(place, message.action, rows, symbol)
+            else:
+                ignore("before_partial", parsed)
+
+    def _take_bins(self, messages: list[Bins], frames: Array, received: Array, parsed: Parsed) -> None:
+        shown, owners = spread([message.data for message in messages])
+        bins = [row for row in shown if row.close is not None]
+        ignore("empty_bar", parsed, len(shown) - len(bins))
+        owners = owners[[row.close is not None for row in shown]]
+        rows = Rows(BARS, frames[owners], received[owners])
         rows.instruments(self._codes, [one.symbol for one in bins])
         put_bins(rows, bins, _BIN_S)
         rows.finish(parsed)

@@ -5,22 +5,24 @@ https://www.bitstamp.net/websocket/v2/. A channel is a kind and a pair: ``live_t
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
+import numpy as np
 
 from fulltape.errors import MalformedFrame
 from fulltape.records import TRADES, AggressorSide, Array, Origin
 from fulltape.records.frames import Connection
 from fulltape.venues.base import Channel, Parsed, Refused, Symbols
-from fulltape.venues.feed import UNDECODABLE, Confirmed, FeedParser, Taker, decode_frame, ignore, split_answer
-from fulltape.venues.levels import ASK, BID, BookMessage, Level, add_book_messages, price_and_size
+from fulltape.venues.feed import UNDECODABLE, Confirmed, FeedParser, Takers, decode_frame, ignore, split_answer
+from fulltape.venues.levels import BookMessage, add_book_messages, price_and_size
 from fulltape.venues.rows import Codes, Rows
 
 NAME: Final = "BITSTAMP"
 CHANNEL_NAMES: Final = {Channel.TRADES: "live_trades", Channel.BOOK: "diff_order_book"}
 """The venue's names of channels, to which it adds an underscore and the pair."""
+_TRADES: Final = f"{CHANNEL_NAMES[Channel.TRADES]}_"
+_BOOK: Final = f"{CHANNEL_NAMES[Channel.BOOK]}_"
 BOOK_PATH: Final = "/api/v2/order_book/"
 
 US_NS: Final = 1_000
@@ -45,16 +47,12 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     microtimestamp: Us
 
 
-class Book(msgspec.Struct, frozen=True):
+class Book(msgspec.Struct, frozen=True, gc=False):
     """New sizes of levels, or over REST all of them: ``{"microtimestamp":"1641343691244908","bids":[…],…}``."""
 
     microtimestamp: Us
     bids: list[tuple[float, float]]
     asks: list[tuple[float, float]]
-
-    def levels(self) -> list[Level]:
-        """Return all levels, bids first."""
-        return [(BID, *level) for level in self.bids] + [(ASK, *level) for level in self.asks]
 
 
 class _LooseBook(msgspec.Struct, frozen=True):
@@ -73,6 +71,23 @@ class _Problem(msgspec.Struct, frozen=True):
     message: str = ""
 
 
+class _Data(msgspec.Struct, frozen=True, gc=False, tag_field="event"):
+    channel: str
+
+
+class TradeMessage(_Data, frozen=True, gc=False, tag="trade"):
+    """A trade of the pair that the channel's name ends with."""
+
+    data: Trade
+
+
+class BookChange(_Data, frozen=True, gc=False, tag="data"):
+    """Changes of a book."""
+
+    data: Book
+
+
+_decode: Final = msgspec.json.Decoder(TradeMessage | BookChange, strict=False).decode
 _decode_frame = msgspec.json.Decoder(_Frame).decode
 _decode_trade = msgspec.json.Decoder(Trade, strict=False).decode
 _decode_book = msgspec.json.Decoder(Book, strict=False).decode
@@ -87,27 +102,23 @@ class BitstampParser(FeedParser):
         self._codes = Codes(symbols)
         self._origin = int(Origin.REPLAY if connection.replay else Origin.LIVE)
         self._confirmed = Confirmed()
-        self._takers: Mapping[str, Taker] = {"trades": self._take_trades, "books": self._take_books}
+        takers: Takers = (
+            ((TradeMessage,), self._take_trades),
+            ((BookMessage,), self._take_books),
+        )
+        super().__init__(_decode_data, takers)
 
-    @property
-    def takers(self) -> Mapping[str, Taker]:
-        """Who takes which kind of row."""
-        return self._takers
-
-    def read(self, frame: int, payload: bytes, parsed: Parsed) -> tuple[str, Sequence[Any]] | None:
-        """Return a frame's kind and its row; a book asked for over REST is a book as well."""
+    def read(self, frame: int, payload: bytes, parsed: Parsed) -> TradeMessage | BookMessage | None:
+        """Return the message of a frame, or take what is no data; a book asked for over REST is a book as well."""
         if payload.startswith(b"GET "):
-            return "books", [_answer(payload)]
+            return _answer(payload)
         message = decode_frame(_decode_frame, payload)
         kind, symbol = _parts(message.channel)
         match message.event, kind:
             case "trade", Channel.TRADES:
-                return "trades", [(symbol, decode_frame(_decode_trade, bytes(message.data)))]
+                return TradeMessage(message.channel, decode_frame(_decode_trade, bytes(message.data)))
             case "data", Channel.BOOK:
-                # A message names no other that it follows: it applies unless the book is newer.
-                book = _book(bytes(message.data))
-                time = book.microtimestamp
-                return "books", [BookMessage(symbol, False, time * US_NS, book.levels(), time, 0)]
+                return _change(symbol, _book(bytes(message.data)))
             case (("trade" | "data"), _):
                 raise MalformedFrame("unknown_type", message.channel[:100])
             case event, _:
@@ -131,19 +142,31 @@ class BitstampParser(FeedParser):
             case _:
                 raise MalformedFrame("unknown_type", event[:100])
 
-    def _take_trades(self, pairs: list[tuple[str, Trade]], frames: Array, received: Array, parsed: Parsed) -> None:
+    def _take_trades(self, messages: list[TradeMessage], frames: Array, received: Array, parsed: Parsed) -> None:
+        trades = [message.data for message in messages]
         rows = Rows(TRADES, frames, received)
-        rows.instruments(self._codes, [symbol for symbol, _ in pairs])
-        rows.ids("trade_id", [trade.id for _, trade in pairs])
-        rows.positive("price", [trade.price_str for _, trade in pairs])
-        rows.positive("size", [trade.amount_str for _, trade in pairs])
-        rows.put("aggressor_side", [TAKER[trade.type] for _, trade in pairs])
-        rows.counted_times([trade.microtimestamp for _, trade in pairs], US_NS)
-        rows.put("origin", [self._origin] * len(pairs))
+        rows.instruments(self._codes, [message.channel.removeprefix(_TRADES) for message in messages])
+        rows.ids("trade_id", [trade.id for trade in trades])
+        rows.positive("price", [trade.price_str for trade in trades])
+        rows.positive("size", [trade.amount_str for trade in trades])
+        rows.put("aggressor_side", [TAKER[trade.type] for trade in trades])
+        rows.counted_times([trade.microtimestamp for trade in trades], US_NS)
+        rows.put("origin", np.full(len(trades), self._origin))
         rows.finish(parsed)
 
     def _take_books(self, messages: list[BookMessage], frames: Array, received: Array, parsed: Parsed) -> None:
         add_book_messages(messages, self._codes, frames, received, parsed)
+
+
+def _decode_data(payload: bytes) -> TradeMessage | BookMessage:
+    """Return the message in a frame of data. Raises one of UNDECODABLE for any other."""
+    message = _decode(payload)
+    if isinstance(message, TradeMessage):
+        if message.channel.startswith(_TRADES):
+            return message
+    elif message.channel.startswith(_BOOK):
+        return _change(message.channel.removeprefix(_BOOK), message.data)
+    raise ValueError("data of another channel than its event says")
 
 
 def _parts(channel: str) -> tuple[Channel | None, str]:
@@ -154,6 +177,12 @@ def _parts(channel: str) -> tuple[Channel | None, str]:
     return None, ""
 
 
+def _change(symbol: str, book: Book) -> BookMessage:
+    """Return changes of a book. They name no others that they follow: they apply unless the book is newer."""
+    time = book.microtimestamp
+    return BookMessage(symbol, False, time * US_NS, book.bids, book.asks, time, 0)
+
+
 def _answer(payload: bytes) -> BookMessage:
     """Return the book in a REST answer. Raises MalformedFrame."""
     target, body = split_answer(payload)
@@ -162,7 +191,7 @@ def _answer(payload: bytes) -> BookMessage:
         raise MalformedFrame("unknown_type", target[:100])
     book = _book(body)
     symbol, time = path.removeprefix(BOOK_PATH).strip("/"), book.microtimestamp
-    return BookMessage(symbol, True, time * US_NS, book.levels(), time)
+    return BookMessage(symbol, True, time * US_NS, book.bids, book.asks, time)
 
 
 def _book(raw: bytes) -> Book:

@@ -33,7 +33,7 @@ from fulltape.venues.base import (
 from fulltape.venues.bybit_feed import BybitParser
 from fulltape.venues.bybit_wire import BAR_INTERVALS, MILLISECOND_NS, TAKER, TOPICS, Levels, Millis, Side
 from fulltape.venues.feed import check_subscription
-from fulltape.venues.levels import both_sides
+from fulltape.venues.levels import levels_of_sides
 from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows
 from fulltape.venues.pairs import split_pair
 
@@ -254,7 +254,7 @@ class Bybit:
         """Parse a book into deltas; its number is that of another depth of the feed, so it is left out."""
         book = _decode(body, _Book)
         time = (book.cts or book.ts) * MILLISECOND_NS
-        return book_page(code, time, ingest_time, both_sides(book.b, book.a))
+        return book_page(code, time, ingest_time, levels_of_sides([book.b], [book.a]))
 
     def _request(self, what: str, **query: str) -> RestRequest:
         return RestRequest(f"/v5/market/{what}", {"category": self._category, **query})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 import msgspec
 import numpy as np
@@ -12,29 +12,47 @@ from fulltape.errors import MalformedFrame
 from fulltape.records import BARS, QUOTES, RFQ_MATCHES, TICKERS, TRADES, AggressorSide, Array, Origin, QuoteSource
 from fulltape.records.columns import NULL_INT
 from fulltape.records.frames import Connection
-from fulltape.venues.base import Channel, Parsed, Refused, Symbols
+from fulltape.venues.base import Channel, Parsed, Refused, Reject, Symbols
 from fulltape.venues.bybit_wire import (
     CHANNELS,
     MILLISECOND_NS,
     TAKER,
+    TOPICS,
+    Book,
     BookData,
     Frame,
     KlineRow,
+    Klines,
+    Quote,
+    Ticker,
     TickerData,
     TradeRow,
+    Trades,
 )
-from fulltape.venues.feed import UNDECODABLE, Confirmed, FeedParser, RowsDecoder, Taker, ignore
-from fulltape.venues.levels import BookMessage, add_book_messages, both_sides
+from fulltape.venues.feed import UNDECODABLE, Confirmed, FeedParser, RowsDecoder, Takers, ignore, spread
+from fulltape.venues.levels import BookMessage, add_book_messages
 from fulltape.venues.rows import UNKNOWN_CODE, Codes, Rows, excerpt
 
 T = TypeVar("T")
-_Top = tuple[float, float] | tuple[None, None]
 
 # Topics that fulltape never asks for.
 _UNUSED: Final = ("orderbook.", "kline.", "allLiquidation", "liquidation", "insurance", "priceLimit", "adlAlert")
-_BOOK: Final = "book"
 _BAR_SECONDS: Final = 60
 _PASSING_REFUSALS: Final = ("too many", "rate limit", "timeout", "internal")
+
+_TOPIC: Final = b'{"topic":"'
+_KINDS: Final[Mapping[Channel, type[Any]]] = {
+    Channel.TRADES: Trades,
+    Channel.QUOTES: Quote,
+    Channel.TICKERS: Ticker,
+    Channel.BOOK: Book,
+    Channel.BOOK_FULL: Book,
+    Channel.BARS: Klines,
+}
+_BY_LEAD: Final = {
+    _TOPIC + TOPICS[channel].encode(): msgspec.json.Decoder(kind, strict=False).decode
+    for channel, kind in _KINDS.items()
+}
 
 _decode_frame = msgspec.json.Decoder(Frame, strict=False).decode
 _decode_book = msgspec.json.Decoder(BookData, strict=False).decode
@@ -42,23 +60,7 @@ _decode_ticker = msgspec.json.Decoder(TickerData, strict=False).decode
 _TRADES: Final = RowsDecoder(TradeRow)
 _KLINES: Final = RowsDecoder(KlineRow)
 
-
-class _Ticker(NamedTuple):
-    data: TickerData
-    time: int
-    sequence: int
-
-
-class _Quote(NamedTuple):
-    symbol: str
-    bid: _Top
-    ask: _Top
-    time: int
-
-
-class _Bar(NamedTuple):
-    symbol: str
-    row: KlineRow
+Message = Trades | Book | Quote | Ticker | Klines
 
 
 class BybitParser(FeedParser):
@@ -72,29 +74,17 @@ class BybitParser(FeedParser):
         self._origin = int(Origin.REPLAY if connection.replay else Origin.LIVE)
         self._confirmed = Confirmed()
         self._tickers: dict[str, TickerData] = {}
-        self._readers: Mapping[Channel, _Reader] = {
-            Channel.TRADES: _read_trades,
-            Channel.QUOTES: _read_quote,
-            Channel.TICKERS: self._read_ticker,
-            Channel.BOOK: _read_book,
-            Channel.BOOK_FULL: _read_book,
-            Channel.BARS: _read_bars,
-        }
-        self._takers: Mapping[str, Taker] = {
-            Channel.TRADES: self._take_trades,
-            Channel.QUOTES: self._take_quotes,
-            Channel.TICKERS: self._take_tickers,
-            _BOOK: self._take_book,
-            Channel.BARS: self._take_bars,
-        }
+        takers: Takers = (
+            ((Trades,), self._take_trades),
+            ((Quote,), self._take_quotes),
+            ((Ticker,), self._take_tickers),
+            ((Book,), self._take_books),
+            ((Klines,), self._take_bars),
+        )
+        super().__init__(_decode_data, takers)
 
-    @property
-    def takers(self) -> Mapping[str, Taker]:
-        """Who takes the rows of which kind."""
-        return self._takers
-
-    def read(self, frame: int, payload: bytes, parsed: Parsed) -> tuple[str, Sequence[Any]] | None:
-        """Return the rows of a frame; see `fulltape.venues.feed.FeedParser`."""
+    def read(self, frame: int, payload: bytes, parsed: Parsed) -> Message | None:
+        """Return the good rows of a frame, or take what is no data."""
         try:
             message = _decode_frame(payload)
         except UNDECODABLE as error:
@@ -102,10 +92,10 @@ class BybitParser(FeedParser):
         if not message.topic:
             self._read_answer(frame, message, parsed)
             return None
-        name, _, symbol = message.topic.rpartition(".")
+        name, _, _ = message.topic.rpartition(".")
         channel = CHANNELS.get(name)
         if channel is not None:
-            return self._readers[channel](message, symbol, frame, parsed)
+            return _read_data(channel, message, frame, parsed)
         if not message.topic.startswith(_UNUSED):
             raise MalformedFrame("unknown_type", message.topic[:100])
         ignore(name[:40], parsed)
@@ -129,8 +119,9 @@ class BybitParser(FeedParser):
             change = self._confirmed.add if message.op == "subscribe" else self._confirmed.remove
             parsed.controls.append((frame, change(channel, [symbol])))
 
-    def _read_ticker(self, message: Frame, symbol: str, frame: int, parsed: Parsed) -> _Read:
-        data = _decode(_decode_ticker, message.data)
+    def _whole_ticker(self, message: Ticker) -> TickerData:
+        """Return all figures of a ticker, remembered for what changes later. Raises MalformedFrame."""
+        data = message.data
         if self._codes[data.symbol] == UNKNOWN_CODE:
             raise MalformedFrame("unknown_instrument", excerpt(data.symbol))
         if message.type == "delta":
@@ -141,10 +132,11 @@ class BybitParser(FeedParser):
         if data.price is None:
             raise MalformedFrame("bad_field", "a ticker without a price")
         self._tickers[data.symbol] = data
-        sequence = NULL_INT if message.cs is None else message.cs
-        return Channel.TICKERS, (_Ticker(data, message.ts, sequence),)
+        return data
 
-    def _take_trades(self, trades: list[TradeRow], frames: Array, received: Array, parsed: Parsed) -> None:
+    def _take_trades(self, messages: list[Trades], frames: Array, received: Array, parsed: Parsed) -> None:
+        trades, owners = spread([message.data for message in messages])
+        frames, received = frames[owners], received[owners]
         is_block = np.array([trade.is_block for trade in trades], np.bool_)
         if is_block.any():
             blocks = [trade for trade in trades if trade.is_block]
@@ -166,87 +158,105 @@ class BybitParser(FeedParser):
         rows.counted_times([trade.time for trade in trades], MILLISECOND_NS)
         rows.finish(parsed)
 
-    def _take_quotes(self, quotes: list[_Quote], frames: Array, received: Array, parsed: Parsed) -> None:
+    def _take_quotes(self, quotes: list[Quote], frames: Array, received: Array, parsed: Parsed) -> None:
         rows = Rows(QUOTES, frames, received)
-        rows.instruments(self._codes, [quote.symbol for quote in quotes])
-        rows.figures("bid", [quote.bid[0] for quote in quotes], zero_is_null=True)
-        rows.figures("bid_size", [quote.bid[1] for quote in quotes])
-        rows.figures("ask", [quote.ask[0] for quote in quotes], zero_is_null=True)
-        rows.figures("ask_size", [quote.ask[1] for quote in quotes])
-        rows.counted_times([quote.time for quote in quotes], MILLISECOND_NS)
+        rows.instruments(self._codes, [quote.data.symbol for quote in quotes])
+        bids = [quote.data.bids[0] if quote.data.bids else _NO_TOP for quote in quotes]
+        asks = [quote.data.asks[0] if quote.data.asks else _NO_TOP for quote in quotes]
+        for name, tops in (("bid", bids), ("ask", asks)):
+            rows.figures(name, [top[0] for top in tops], zero_is_null=True)
+            rows.figures(f"{name}_size", [top[1] for top in tops])
+        rows.counted_times([quote.cts or quote.ts for quote in quotes], MILLISECOND_NS)
         rows.put("source", np.full(len(quotes), QuoteSource.QUOTE))
         rows.finish(parsed)
 
-    def _take_tickers(self, tickers: list[_Ticker], frames: Array, received: Array, parsed: Parsed) -> None:
-        rows = Rows(TICKERS, frames, received)
-        rows.instruments(self._codes, [ticker.data.symbol for ticker in tickers])
-        rows.put("sequence", [ticker.sequence for ticker in tickers])
+    def _take_tickers(self, messages: list[Ticker], frames: Array, received: Array, parsed: Parsed) -> None:
+        tickers: list[TickerData] = []
+        good: list[int] = []
+        for place, message in enumerate(messages):
+            try:
+                tickers.append(self._whole_ticker(message))
+                good.append(place)
+            except MalformedFrame as error:
+                parsed.rejects.append(Reject(int(frames[place]), error.reason, error.detail))
+        if not tickers:
+            return
+        messages = [messages[place] for place in good]
+        rows = Rows(TICKERS, frames[good], received[good])
+        rows.instruments(self._codes, [ticker.symbol for ticker in tickers])
+        rows.put("sequence", [NULL_INT if message.cs is None else message.cs for message in messages])
         # The venue does not say which trade was the last.
         rows.ids("trade_id", [0] * len(tickers))
         rows.put("size", np.full(len(tickers), np.nan))
         rows.put("aggressor_side", np.full(len(tickers), AggressorSide.UNKNOWN))
         for name in ("price", "bid", "ask", "open_24h", "high_24h", "low_24h"):
-            rows.figures(name, [getattr(ticker.data, name) for ticker in tickers], zero_is_null=True)
+            rows.figures(name, [getattr(ticker, name) for ticker in tickers], zero_is_null=True)
         for name in ("bid_size", "ask_size", "volume_24h"):
-            rows.figures(name, [getattr(ticker.data, name) for ticker in tickers])
+            rows.figures(name, [getattr(ticker, name) for ticker in tickers])
         rows.put("volume_30d", np.full(len(tickers), np.nan))
-        rows.counted_times([ticker.time for ticker in tickers], MILLISECOND_NS)
+        rows.counted_times([message.ts for message in messages], MILLISECOND_NS)
         rows.finish(parsed)
 
-    def _take_book(self, messages: list[BookMessage], frames: Array, received: Array, parsed: Parsed) -> None:
-        add_book_messages(messages, self._codes, frames, received, parsed)
+    def _take_books(self, books: list[Book], frames: Array, received: Array, parsed: Parsed) -> None:
+        add_book_messages([_book_message(book) for book in books], self._codes, frames, received, parsed)
 
-    def _take_bars(self, bars: list[_Bar], frames: Array, received: Array, parsed: Parsed) -> None:
-        rows = Rows(BARS, frames, received)
-        rows.instruments(self._codes, [bar.symbol for bar in bars])
+    def _take_bars(self, messages: list[Klines], frames: Array, received: Array, parsed: Parsed) -> None:
+        """Take the bars that are final; of others only the frames are counted."""
+        shown, owners = spread([message.data for message in messages])
+        owners_of_bars = [owner for owner, bar in zip(owners.tolist(), shown, strict=True) if bar.confirm]
+        unfinished = {owner for owner, bar in zip(owners.tolist(), shown, strict=True) if not bar.confirm}
+        ignore("kline", parsed, len(unfinished))
+        bars = [bar for bar in shown if bar.confirm]
+        if not bars:
+            return
+        rows = Rows(BARS, frames[owners_of_bars], received[owners_of_bars])
+        rows.instruments(self._codes, [messages[owner].topic.rpartition(".")[2] for owner in owners_of_bars])
         rows.put("interval", np.full(len(bars), _BAR_SECONDS))
         for name in ("open", "high", "low", "close"):
-            rows.positive(name, [getattr(bar.row, name) for bar in bars])
-        rows.volumes("volume", [bar.row.volume for bar in bars])
-        rows.figures(
-            "vwap", [bar.row.turnover / bar.row.volume if bar.row.volume else None for bar in bars], zero_is_null=True
-        )
+            rows.positive(name, [getattr(bar, name) for bar in bars])
+        rows.volumes("volume", [bar.volume for bar in bars])
+        rows.figures("vwap", [bar.turnover / bar.volume if bar.volume else None for bar in bars], zero_is_null=True)
         rows.put("trades", np.full(len(bars), NULL_INT))
-        rows.counted_times([bar.row.start for bar in bars], MILLISECOND_NS, "start")
+        rows.counted_times([bar.start for bar in bars], MILLISECOND_NS, "start")
         rows.finish(parsed)
 
 
-_Read = tuple[str, Sequence[Any]]
-_Reader = Callable[[Frame, str, int, Parsed], _Read]
-_EMPTY: Final = (None, None)
+_NO_TOP: Final = (None, None)
 
 
-def _read_trades(message: Frame, symbol: str, frame: int, parsed: Parsed) -> _Read:
-    return Channel.TRADES, _TRADES.decode(message.data, frame, parsed)
+def _decode_data(payload: bytes) -> Message:
+    """Return the message in a frame of data. Raises one of UNDECODABLE for any other."""
+    # Data begins with its topic, so that it can be decoded whole at once.
+    decode = _BY_LEAD.get(payload[: payload.rfind(b".", 0, payload.find(b'"', len(_TOPIC)))])
+    if decode is None:
+        raise ValueError("no data of a topic")
+    message: Message = decode(payload)
+    return message
 
 
-def _read_quote(message: Frame, symbol: str, frame: int, parsed: Parsed) -> _Read:
-    """Read a book of depth 1, which always comes whole."""
-    book = _decode(_decode_book, message.data)
-    bid, ask = (side[0] if side else _EMPTY for side in (book.bids, book.asks))
-    return Channel.QUOTES, (_Quote(book.symbol, bid, ask, message.cts or message.ts),)
+def _read_data(channel: Channel, message: Frame, frame: int, parsed: Parsed) -> Message:
+    """Return the good rows of a frame. Raises MalformedFrame."""
+    if channel is Channel.TRADES:
+        return Trades(_TRADES.decode(message.data, frame, parsed))
+    if channel is Channel.BARS:
+        return Klines(message.topic, _KLINES.decode(message.data, frame, parsed))
+    if channel is Channel.TICKERS:
+        return Ticker(_decode(_decode_ticker, message.data), message.type, message.ts, message.cs)
+    kind = Quote if channel is Channel.QUOTES else Book
+    return kind(message.topic, _decode(_decode_book, message.data), message.type, message.ts, message.cts)
 
 
-def _read_book(message: Frame, symbol: str, frame: int, parsed: Parsed) -> _Read:
-    """Read a book or changes of one, which count by one.
+def _book_message(message: Book) -> BookMessage:
+    """Return a book or changes of one, which count by one.
 
     "Occasionally, you'll receive "u"=1, which is a snapshot data due to the restart of the service":
     https://bybit-exchange.github.io/docs/v5/websocket/public/orderbook
     """
-    book = _decode(_decode_book, message.data)
+    book = message.data
     is_snapshot = message.type == "snapshot" or book.update == 1
     time = (message.cts or message.ts) * MILLISECOND_NS
-    levels = both_sides(book.bids, book.asks)
     previous = None if is_snapshot else book.update - 1
-    return _BOOK, (BookMessage(book.symbol, is_snapshot, time, levels, book.update, previous),)
-
-
-def _read_bars(message: Frame, symbol: str, frame: int, parsed: Parsed) -> _Read:
-    """Read bars that are final; others are only counted."""
-    rows = _KLINES.decode(message.data, frame, parsed)
-    if not all(row.confirm for row in rows):
-        ignore("kline", parsed)
-    return Channel.BARS, [_Bar(symbol, row) for row in rows if row.confirm]
+    return BookMessage(book.symbol, is_snapshot, time, book.bids, book.asks, book.update, previous)
 
 
 def _decode(decode: Callable[[msgspec.Raw], T], raw: msgspec.Raw) -> T:

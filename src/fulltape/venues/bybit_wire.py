@@ -85,7 +85,7 @@ class TradeRow(
     is_block: bool = False
 
 
-class BookData(msgspec.Struct, frozen=True, rename={"symbol": "s", "bids": "b", "asks": "a", "update": "u"}):
+class BookData(msgspec.Struct, frozen=True, gc=False, rename={"symbol": "s", "bids": "b", "asks": "a", "update": "u"}):
     """A book, or changes of one; sizes are new totals, 0 removes.
 
     ``{"s":"BTCUSDT","b":[["16493.50","0.006"]],"a":[["16611.00","0"]],"u":18521288,"seq":7961638724}``
@@ -151,3 +151,39 @@ class KlineRow(msgspec.Struct, frozen=True, gc=False):
     volume: float
     turnover: float
     confirm: bool
+
+
+class Trades(msgspec.Struct, frozen=True, gc=False):
+    """Trades of a topic."""
+
+    data: list[TradeRow]
+
+
+class Book(msgspec.Struct, frozen=True, gc=False):
+    """A book, or changes of one; ``cts`` is when the matching engine made it."""
+
+    topic: str
+    data: BookData
+    type: str = ""
+    ts: Millis = 0
+    cts: Millis | None = None
+
+
+class Quote(Book, frozen=True, gc=False):
+    """A book of depth 1, which always comes whole."""
+
+
+class Ticker(msgspec.Struct, frozen=True, gc=False):
+    """A ticker, or the figures of one that changed."""
+
+    data: TickerData
+    type: str = ""
+    ts: Millis = 0
+    cs: Id | None = None
+
+
+class Klines(msgspec.Struct, frozen=True, gc=False):
+    """Bars of a topic, most of them not final."""
+
+    topic: str
+    data: list[KlineRow]

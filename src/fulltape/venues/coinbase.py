@@ -39,7 +39,7 @@ from fulltape.venues.base import (
 )
 from fulltape.venues.coinbase_feed import CoinbaseParser
 from fulltape.venues.coinbase_wire import CHANNEL_NAMES, NAME, TAKER_OF_MAKER, Id, Product, Side
-from fulltape.venues.levels import ASK, BID, BookMessages, add_book
+from fulltape.venues.levels import BookMessages, add_book, levels_of_sides
 from fulltape.venues.rows import Rows, is_plausible
 from fulltape.venues.times import parse_times
 
@@ -214,7 +214,7 @@ class Coinbase:
             event_times=np.where(is_plausible(times, received), times, received),
             received=received,
             is_snapshot=np.ones(1, np.bool_),
-            levels=[[(side, *level[:2]) for side, one in ((BID, book.bids), (ASK, book.asks)) for level in one]],
+            levels=levels_of_sides([book.bids], [book.asks]),
         )
         parsed = Parsed()
         add_book(messages, parsed)

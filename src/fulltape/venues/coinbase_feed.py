@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
-
 import numpy as np
 
-from fulltape.errors import MalformedFrame
 from fulltape.records import AUCTIONS, HEARTBEATS, RFQ_MATCHES, TICKERS, TRADES, Array, Origin
 from fulltape.records.columns import NULL_INT
 from fulltape.records.frames import Connection
-from fulltape.venues.base import Parsed, Reject, Symbols
+from fulltape.venues.base import Parsed, Symbols
 from fulltape.venues.coinbase_wire import (
     TAKER,
     TAKER_OF_MAKER,
-    UNDECODABLE,
     AuctionMessage,
     BookMessage,
     ErrorMessage,
@@ -33,12 +28,13 @@ from fulltape.venues.coinbase_wire import (
     decode,
     decode_carefully,
 )
-from fulltape.venues.levels import BookMessages, add_book
-from fulltape.venues.rows import UNKNOWN_CODE, Codes, Rows, excerpt, is_plausible
+from fulltape.venues.feed import FeedParser, Takers, ignore
+from fulltape.venues.levels import BookMessages, add_book, followed_codes, levels_of
+from fulltape.venues.rows import Codes, Rows, is_plausible
 from fulltape.venues.times import parse_times
 
 
-class CoinbaseParser:
+class CoinbaseParser(FeedParser):
     """Turns the frames of one connection into columns. Remembers the last good book time of each product."""
 
     def __init__(self, symbols: Symbols, connection: Connection) -> None:
@@ -48,7 +44,7 @@ class CoinbaseParser:
             LastMatch: int(Origin.SNAPSHOT),
         }
         self._book_times: dict[int, int] = {}
-        self._takers: tuple[tuple[tuple[type, ...], _Taker], ...] = (
+        takers: Takers = (
             ((Match, LastMatch), self._take_trades),
             ((UpdateMessage, SnapshotMessage), self._take_book),
             ((TickerMessage,), self._take_tickers),
@@ -58,27 +54,15 @@ class CoinbaseParser:
             ((StatusMessage,), _take_status),
             ((SubscriptionsMessage, ErrorMessage), _take_controls),
         )
+        super().__init__(decode, takers)
 
-    def parse(self, payloads: Sequence[bytes], ingest_times: Sequence[int]) -> Parsed:
-        """Turn frames into columns; see `fulltape.venues.base.Parser`."""
-        parsed = Parsed()
-        # One decode per frame is as fast as one for all of them, and a bad frame cannot spoil its neighbours.
-        try:
-            messages: list[Any] = list(map(decode, payloads))
-        except UNDECODABLE:
-            messages = [_decode_or_reject(frame, payload, parsed) for frame, payload in enumerate(payloads)]
-        received = np.array(ingest_times, np.int64)
-        present = set(map(type, messages))
-        for types, take in self._takers:
-            if present.isdisjoint(types):
-                continue
-            if present.issubset(types):
-                take(messages, np.arange(len(messages)), received, parsed)
-            else:
-                frames = [frame for frame, message in enumerate(messages) if type(message) in types]
-                take([messages[frame] for frame in frames], np.array(frames), received[frames], parsed)
-        parsed.rejects.sort(key=lambda reject: reject.frame)
-        return parsed
+    def read(self, frame: int, payload: bytes, parsed: Parsed) -> Message | None:
+        """Return the message of a frame, of a book one without its bad levels."""
+        message = decode_carefully(payload)
+        if isinstance(message, Unused):
+            ignore(message.type, parsed)
+            return None
+        return message
 
     def _take_trades(self, messages: list[Match], frames: Array, received: Array, parsed: Parsed) -> None:
         rows = Rows(TRADES, frames, received)
@@ -148,23 +132,20 @@ class CoinbaseParser:
         rows.finish(parsed)
 
     def _take_book(self, messages: list[BookMessage], frames: Array, received: Array, parsed: Parsed) -> None:
-        codes = self._codes.column([m.product_id for m in messages])
-        if (known := codes != UNKNOWN_CODE).all():
-            book = BookMessages(
-                frames=frames,
-                codes=codes,
-                event_times=self._book_event_times(codes, [m.time for m in messages], received),
-                received=received,
-                is_snapshot=np.array([type(m) is SnapshotMessage for m in messages], np.bool_),
-                levels=[m.levels() for m in messages],
-            )
-            add_book(book, parsed)
+        kept, codes = followed_codes([m.product_id for m in messages], self._codes, frames, parsed)
+        if not len(kept):
             return
-        for row in np.flatnonzero(~known).tolist():
-            parsed.rejects.append(Reject(int(frames[row]), "unknown_instrument", excerpt(messages[row].product_id)))
-        if known.any():
-            followed = [messages[row] for row in np.flatnonzero(known).tolist()]
-            self._take_book(followed, frames[known], received[known], parsed)
+        followed = messages if len(kept) == len(messages) else [messages[place] for place in kept.tolist()]
+        received = received[kept]
+        book = BookMessages(
+            frames=frames[kept],
+            codes=codes,
+            event_times=self._book_event_times(codes, [m.time for m in followed], received),
+            received=received,
+            is_snapshot=np.array([type(m) is SnapshotMessage for m in followed], np.bool_),
+            levels=levels_of([m.levels() for m in followed]),
+        )
+        add_book(book, parsed)
 
     def _book_event_times(self, codes: Array, texts: list[str], received: Array) -> Array:
         """Return the times of book messages, none of which is given up for its time: its levels are true all the same.
@@ -186,9 +167,6 @@ class CoinbaseParser:
         return times
 
 
-_Taker = Callable[[list[Any], Array, Array, Parsed], None]
-
-
 def _take_status(messages: list[StatusMessage], frames: Array, received: Array, parsed: Parsed) -> None:
     for message in messages:
         parsed.instruments.extend(product.instrument() for product in message.products)
@@ -198,15 +176,3 @@ def _take_controls(
     messages: list[SubscriptionsMessage | ErrorMessage], frames: Array, received: Array, parsed: Parsed
 ) -> None:
     parsed.controls.extend(zip(frames.tolist(), (message.control() for message in messages), strict=True))
-
-
-def _decode_or_reject(frame: int, payload: bytes, parsed: Parsed) -> Message | None:
-    try:
-        message = decode_carefully(payload)
-    except MalformedFrame as error:
-        parsed.rejects.append(Reject(frame, error.reason, error.detail))
-        return None
-    if isinstance(message, Unused):
-        parsed.ignored[message.type] = parsed.ignored.get(message.type, 0) + 1
-        return None
-    return message

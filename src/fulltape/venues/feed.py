@@ -1,10 +1,11 @@
-"""What parsers of feeds share whose frames hold rows: reading frame by frame, taking all rows of a kind at once."""
+"""What parsers of feeds share: decoding frame by frame, then taking all messages of a kind at once."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Collection, Sequence
+from itertools import chain
+from typing import Any, Final, NoReturn, TypeVar
 
 import msgspec
 import numpy as np
@@ -17,7 +18,10 @@ from fulltape.venues.rows import excerpt
 T = TypeVar("T")
 
 Taker = Callable[[list[Any], Array, Array, Parsed], None]
-"""Puts rows of one kind into a `Parsed`, given for each row its frame and when that was received (ns)."""
+"""Puts messages of one kind into a `Parsed`, given for each its frame and when that was received (ns)."""
+
+Takers = Sequence[tuple[tuple[type, ...], Taker]]
+"""Who takes messages of which types; no two fill the same kind of record."""
 
 UNDECODABLE: Final = (msgspec.DecodeError, ValueError, RecursionError)
 """What msgspec raises: ValueError for bad UTF-8 and endless digits, RecursionError for endless nesting."""
@@ -26,42 +30,71 @@ _decode_raws = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class FeedParser(ABC):
-    """A `Parser` by the rows in its frames. A venue says how to read a frame, and who takes which kind of row."""
+    """A `Parser` by the messages in frames: decoded at once where they are as they should be, else read with care."""
 
-    @property
+    def __init__(self, decode: Callable[[bytes], Any], takers: Takers) -> None:
+        """Take the fast way to the message in a frame of data; ``decode`` raises one of UNDECODABLE for any other.
+
+        It is called for the frames in order, each that it refuses is read before the next.
+        """
+        self._decode = decode
+        self._takers = takers
+
     @abstractmethod
-    def takers(self) -> Mapping[str, Taker]:
-        """Who takes the rows of which kind; no two fill the same kind of record."""
+    def read(self, frame: int, payload: bytes, parsed: Parsed) -> Any:
+        """Return the message in a frame that could not be decoded at once, None if it has none to be taken.
 
-    @abstractmethod
-    def read(self, frame: int, payload: bytes, parsed: Parsed) -> tuple[str, Sequence[Any]] | None:
-        """Return the kind of a frame and its rows, or None if it has none to be taken.
-
-        What it says besides rows goes into ``parsed``. Raises MalformedFrame: the frame is then rejected.
+        What it says besides data goes into ``parsed``. Raises MalformedFrame: the frame is then rejected.
         """
 
     def parse(self, payloads: Sequence[bytes], ingest_times: Sequence[int]) -> Parsed:
         """Turn frames into columns; see `fulltape.venues.base.Parser`."""
         parsed = Parsed()
-        groups: dict[str, tuple[list[Any], list[int]]] = {kind: ([], []) for kind in self.takers}
-        for frame, payload in enumerate(payloads):
+        messages: list[Any] = []
+        left = iter(payloads)
+        while len(messages) < len(payloads):
+            # A list keeps what it was extended by before an error, and the iterator stands behind the frame in error.
             try:
-                read = self.read(frame, payload, parsed)
-            except MalformedFrame as error:
-                parsed.rejects.append(Reject(frame, error.reason, error.detail))
-                continue
-            if read is not None:
-                rows, frames = groups[read[0]]
-                rows.extend(read[1])
-                frames.extend([frame] * len(read[1]))
+                messages.extend(map(self._decode, left))
+            except UNDECODABLE:
+                messages.append(self._read_or_reject(len(messages), payloads[len(messages)], parsed))
         received = np.array(ingest_times, np.int64)
-        for kind, take in self.takers.items():
-            rows, places = groups[kind]
-            if rows:
-                index = np.array(places)
-                take(rows, index, received[index], parsed)
+        deal(self._takers, messages, np.arange(len(messages)), received, parsed)
         parsed.rejects.sort(key=lambda reject: reject.frame)
         return parsed
+
+    def _read_or_reject(self, frame: int, payload: bytes, parsed: Parsed) -> Any:
+        try:
+            return self.read(frame, payload, parsed)
+        except MalformedFrame as error:
+            parsed.rejects.append(Reject(frame, error.reason, error.detail))
+            return None
+
+
+def read_each(payload: bytes) -> NoReturn:
+    """Decode nothing at once: every frame of the feed is read with care."""
+    raise ValueError("to be read with care")
+
+
+def deal(takers: Takers, messages: list[Any], frames: Array, received: Array, parsed: Parsed) -> None:
+    """Give each taker the messages of its types, in order."""
+    present = set(map(type, messages))
+    for types, take in takers:
+        if present.isdisjoint(types):
+            continue
+        if present.issubset(types):
+            take(messages, frames, received, parsed)
+        else:
+            places = [place for place, message in enumerate(messages) if type(message) in types]
+            take([messages[place] for place in places], frames[places], received[places], parsed)
+
+
+def spread(lists: Sequence[Sequence[T]]) -> tuple[list[T], Array]:
+    """Return the rows of several messages as one list, and for each row the place of its message."""
+    rows = list(chain.from_iterable(lists))
+    if len(rows) == len(lists) and all(lists):
+        return rows, np.arange(len(rows))
+    return rows, np.repeat(np.arange(len(lists)), list(map(len, lists)))
 
 
 class Confirmed:

@@ -35,7 +35,7 @@ from fulltape.venues.base import (
 )
 from fulltape.venues.feed import check_subscription
 from fulltape.venues.kraken_feed import CHANNEL_NAMES, NAME, TAKER, Id, KrakenParser
-from fulltape.venues.levels import ASK, BID
+from fulltape.venues.levels import levels_of_sides
 from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows
 
 T = TypeVar("T")
@@ -197,7 +197,7 @@ class Kraken:
     def parse_book(self, body: bytes, code: int, ingest_time: int) -> Batch:
         """Parse a book; its time is that of its newest level."""
         book = _only(body, _Book)
-        levels = [(side, *level[:2]) for side, own in ((BID, book.bids), (ASK, book.asks)) for level in own]
+        levels = levels_of_sides([book.bids], [book.asks])
         newest = max((level[2] for level in (*book.bids, *book.asks)), default=0)
         return book_page(code, min(max(newest, 0), 2**33) * SECOND_NS, ingest_time, levels)
 

@@ -5,8 +5,9 @@ https://docs.kraken.com/api/docs/websocket-v2/trade. Prices and sizes are number
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Generic, Literal, TypeVar
+from collections.abc import Mapping
+from operator import attrgetter
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import numpy as np
@@ -17,12 +18,10 @@ from fulltape.records.columns import NULL_INT
 from fulltape.records.frames import Connection
 from fulltape.records.instrument import is_instrument_id
 from fulltape.venues.base import Channel, Parsed, Refused, Symbols
-from fulltape.venues.feed import UNDECODABLE, Confirmed, FeedParser, RowsDecoder, Taker, decode_frame, ignore
-from fulltape.venues.levels import ASK, BID, BookMessage, Level, add_book_messages
+from fulltape.venues.feed import Confirmed, FeedParser, RowsDecoder, Takers, decode_frame, ignore, spread
+from fulltape.venues.levels import BookMessage, add_book_messages
 from fulltape.venues.rows import Codes, Rows
 from fulltape.venues.times import parse_times
-
-Row = TypeVar("Row")
 
 NAME: Final = "KRAKEN"
 CHANNEL_NAMES: Final = {
@@ -80,7 +79,7 @@ class LevelRow(msgspec.Struct, frozen=True, gc=False):
     qty: float
 
 
-class BookRow(msgspec.Struct, frozen=True):
+class BookRow(msgspec.Struct, frozen=True, gc=False):
     """Levels of a book, and the CRC32 over the best ten of each side after them.
 
     ``{"symbol":"MATIC/USD","bids":[{"price":0.5666,"qty":4831.75}],"asks":[],"checksum":2439117997,"timestamp":"…"}``
@@ -91,11 +90,6 @@ class BookRow(msgspec.Struct, frozen=True):
     asks: list[LevelRow]
     checksum: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
     timestamp: str = ""
-
-    def levels(self) -> list[Level]:
-        """Return all levels, bids first."""
-        bids = [(BID, level.price, level.qty) for level in self.bids]
-        return bids + [(ASK, level.price, level.qty) for level in self.asks]
 
 
 class BarRow(msgspec.Struct, frozen=True, gc=False):
@@ -168,22 +162,42 @@ _decode_frame = msgspec.json.Decoder(_Frame).decode
 _decode_pairs = msgspec.json.Decoder(_Pairs).decode
 
 
-class _Whole(msgspec.Struct, Generic[Row], frozen=True):
-    channel: str
+class _Data(msgspec.Struct, frozen=True, gc=False, tag_field="channel"):
+    """Rows of a channel, decoded at once."""
+
     type: Literal["snapshot", "update"]
-    data: list[Row]
 
 
-_TYPED: Final[Mapping[bytes, msgspec.json.Decoder[Any]]] = {
-    b'{"channel":"trade"': msgspec.json.Decoder(_Whole[TradeRow]),
-    b'{"channel":"book"': msgspec.json.Decoder(_Whole[BookRow]),
-    b'{"channel":"ticker"': msgspec.json.Decoder(_Whole[TickerRow]),
-}
-_ROWS: Final[Mapping[str, RowsDecoder]] = {
-    "trade": RowsDecoder(TradeRow),
-    "ticker": RowsDecoder(TickerRow),
-    "book": RowsDecoder(BookRow),
-    "ohlc": RowsDecoder(BarRow),
+class Trades(_Data, frozen=True, gc=False, tag="trade"):
+    """Trades, of the snapshot those before the subscription."""
+
+    data: list[TradeRow]
+
+
+class Tickers(_Data, frozen=True, gc=False, tag="ticker"):
+    """Tickers."""
+
+    data: list[TickerRow]
+
+
+class Books(_Data, frozen=True, gc=False, tag="book"):
+    """Books, or changes of some."""
+
+    data: list[BookRow]
+
+
+class Bars(_Data, frozen=True, gc=False, tag="ohlc"):
+    """Bars that are being made."""
+
+    data: list[BarRow]
+
+
+_decode: Final = msgspec.json.Decoder(Trades | Tickers | Books | Bars, strict=False).decode
+_CAREFULLY: Final[Mapping[str, tuple[type[Any], RowsDecoder]]] = {
+    "trade": (Trades, RowsDecoder(TradeRow)),
+    "ticker": (Tickers, RowsDecoder(TickerRow)),
+    "book": (Books, RowsDecoder(BookRow)),
+    "ohlc": (Bars, RowsDecoder(BarRow)),
 }
 
 
@@ -192,32 +206,20 @@ class KrakenParser(FeedParser):
 
     def __init__(self, symbols: Symbols, connection: Connection) -> None:
         self._codes = Codes(symbols)
-        self._live = int(Origin.REPLAY if connection.replay else Origin.LIVE)
+        live = Origin.REPLAY if connection.replay else Origin.LIVE
+        self._origins = {"snapshot": int(Origin.SNAPSHOT), "update": int(live)}
         self._confirmed = Confirmed()
         self._bars: dict[str, BarRow] = {}
-        self._takers: Mapping[str, Taker] = {
-            "trade": self._take_trades,
-            "ticker": self._take_tickers,
-            "book": self._take_books,
-            "ohlc": self._take_bars,
-        }
+        takers: Takers = (
+            ((Trades,), self._take_trades),
+            ((Tickers,), self._take_tickers),
+            ((Books,), self._take_books),
+            ((Bars,), self._take_bars),
+        )
+        super().__init__(_decode, takers)
 
-    @property
-    def takers(self) -> Mapping[str, Taker]:
-        """Who takes which channel."""
-        return self._takers
-
-    def read(self, frame: int, payload: bytes, parsed: Parsed) -> tuple[str, Sequence[Any]] | None:
-        """Return a frame's channel and its rows."""
-        # The common frames begin with their channel, so they can be decoded whole at once.
-        typed = _TYPED.get(payload[: payload.find(b",")])
-        if typed is not None:
-            try:
-                whole = typed.decode(payload)
-            except UNDECODABLE:
-                pass
-            else:
-                return whole.channel, self._rows(whole.channel, whole.type == "snapshot", whole.data, parsed)
+    def read(self, frame: int, payload: bytes, parsed: Parsed) -> Trades | Tickers | Books | Bars | None:
+        """Return the good rows of a frame, or take what is no data."""
         message = decode_frame(_decode_frame, payload)
         if message.method or message.error:
             self._read_answer(frame, message, parsed)
@@ -225,13 +227,14 @@ class KrakenParser(FeedParser):
             ignore(message.channel, parsed)
         elif message.channel == "instrument":
             _read_pairs(message, parsed)
-        elif message.channel not in _ROWS:
+        elif message.channel not in _CAREFULLY:
             raise MalformedFrame("unknown_type", (message.channel or payload[:100].decode(errors="replace"))[:100])
         elif not message.type:
             raise MalformedFrame("bad_field", f"rows of {message.channel} of no type")
         else:
-            rows = _ROWS[message.channel].decode(message.data, frame, parsed)
-            return message.channel, self._rows(message.channel, message.type == "snapshot", rows, parsed)
+            kind, rows = _CAREFULLY[message.channel]
+            found: Trades | Tickers | Books | Bars = kind(message.type, rows.decode(message.data, frame, parsed))
+            return found
         return None
 
     def _read_answer(self, frame: int, message: _Frame, parsed: Parsed) -> None:
@@ -249,18 +252,6 @@ class KrakenParser(FeedParser):
             change = self._confirmed.add if message.method == "subscribe" else self._confirmed.remove
             parsed.controls.append((frame, change(channel, [symbol] if symbol else [])))
 
-    def _rows(self, channel: str, is_snapshot: bool, rows: list[Any], parsed: Parsed) -> Sequence[Any]:
-        if channel == "trade":
-            origin = int(Origin.SNAPSHOT) if is_snapshot else self._live
-            return [(row, origin) for row in rows]
-        if channel == "book":
-            return [(row, is_snapshot) for row in rows]
-        if channel == "ohlc":
-            finished = [held for row in rows if (held := self._finished_by(row)) is not None]
-            ignore("unfinished_bar", parsed, len(rows) - len(finished))
-            return finished
-        return rows
-
     def _finished_by(self, row: BarRow) -> BarRow | None:
         """Return the bar that ``row`` shows to be finished: the venue repeats a bar until the next one begins."""
         held = self._bars.get(row.symbol)
@@ -268,19 +259,22 @@ class KrakenParser(FeedParser):
             self._bars[row.symbol] = row
         return held if held is not None and row.interval_begin > held.interval_begin else None
 
-    def _take_trades(self, pairs: list[tuple[TradeRow, int]], frames: Array, received: Array, parsed: Parsed) -> None:
-        trades = [trade for trade, _ in pairs]
-        rows = Rows(TRADES, frames, received)
+    def _take_trades(self, messages: list[Trades], frames: Array, received: Array, parsed: Parsed) -> None:
+        trades, owners = spread([message.data for message in messages])
+        origins = np.array([self._origins[message.type] for message in messages], np.uint8)
+        rows = Rows(TRADES, frames[owners], received[owners])
         rows.instruments(self._codes, [trade.symbol for trade in trades])
         rows.ids("trade_id", [trade.trade_id for trade in trades])
         rows.positive("price", [trade.price for trade in trades])
         rows.positive("size", [trade.qty for trade in trades])
         rows.put("aggressor_side", [TAKER[trade.side] for trade in trades])
         rows.times([trade.timestamp for trade in trades])
-        rows.put("origin", [origin for _, origin in pairs])
+        rows.put("origin", origins[owners])
         rows.finish(parsed)
 
-    def _take_tickers(self, tickers: list[TickerRow], frames: Array, received: Array, parsed: Parsed) -> None:
+    def _take_tickers(self, messages: list[Tickers], frames: Array, received: Array, parsed: Parsed) -> None:
+        tickers, owners = spread([message.data for message in messages])
+        frames, received = frames[owners], received[owners]
         nothing = np.full(len(tickers), np.nan).tolist()
         rows = Rows(TICKERS, frames, received)
         rows.instruments(self._codes, [ticker.symbol for ticker in tickers])
@@ -303,16 +297,24 @@ class KrakenParser(FeedParser):
         rows.counted_times(times.tolist(), 1)
         rows.finish(parsed)
 
-    def _take_books(self, pairs: list[tuple[BookRow, bool]], frames: Array, received: Array, parsed: Parsed) -> None:
-        times = parse_times([book.timestamp for book, _ in pairs]).tolist()
-        messages = [
-            BookMessage(book.symbol, is_snapshot, time, book.levels(), checksum=book.checksum)
-            for (book, is_snapshot), time in zip(pairs, times, strict=True)
+    def _take_books(self, messages: list[Books], frames: Array, received: Array, parsed: Parsed) -> None:
+        books, owners = spread([message.data for message in messages])
+        is_snapshot = [messages[owner].type == "snapshot" for owner in owners.tolist()]
+        times = parse_times([book.timestamp for book in books]).tolist()
+        own = [
+            BookMessage(book.symbol, whole, time, book.bids, book.asks, None, None, book.checksum)
+            for book, whole, time in zip(books, is_snapshot, times, strict=True)
         ]
-        add_book_messages(messages, self._codes, frames, received, parsed)
+        figures = (attrgetter("price"), attrgetter("qty"))
+        add_book_messages(own, self._codes, frames[owners], received[owners], parsed, figures)
 
-    def _take_bars(self, bars: list[BarRow], frames: Array, received: Array, parsed: Parsed) -> None:
-        rows = Rows(BARS, frames, received)
+    def _take_bars(self, messages: list[Bars], frames: Array, received: Array, parsed: Parsed) -> None:
+        shown, owners = spread([message.data for message in messages])
+        found = [self._finished_by(row) for row in shown]
+        bars = [bar for bar in found if bar is not None]
+        ignore("unfinished_bar", parsed, len(shown) - len(bars))
+        owners = owners[[bar is not None for bar in found]]
+        rows = Rows(BARS, frames[owners], received[owners])
         rows.instruments(self._codes, [bar.symbol for bar in bars])
         rows.put("interval", np.full(len(bars), _BAR_S))
         rows.times([bar.interval_begin for bar in bars], "start")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Final, NamedTuple
+from operator import itemgetter
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -23,7 +24,15 @@ ASK: Final = int(BookSide.ASK)
 Level = tuple[int, float, float]
 """Side, price, and the new size at that price: 0 removes."""
 
-_NO_LEVEL: Final[Level] = (BID, 0.0, 0.0)
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """The levels of several messages, one after another; ``counts`` says how many each message has."""
+
+    counts: Array
+    sides: Array
+    prices: Array
+    sizes: Array
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,51 +47,94 @@ class BookMessages:
     event_times: Array
     received: Array
     is_snapshot: Array
-    levels: Sequence[list[Level]]
+    levels: Levels
     sequence: Array | None = None
     previous: Array | None = None
     checksum: Array | None = None
 
 
-def both_sides(bids: Sequence[tuple[float, float]], asks: Sequence[tuple[float, float]]) -> list[Level]:
-    """Return the levels of two lists of price and size, bids first."""
-    return [(BID, *level) for level in bids] + [(ASK, *level) for level in asks]
-
-
-class BookMessage(NamedTuple):
-    """One message of one instrument: ``event_time`` in ns, the rest as in `BookMessages`."""
+class BookMessage(msgspec.Struct, frozen=True, gc=False):
+    """One message of one instrument: ``event_time`` in ns, the levels as they came, the rest as in `BookMessages`."""
 
     venue_symbol: str
     is_snapshot: bool
     event_time: int
-    levels: list[Level]
+    bids: Sequence[Any]
+    asks: Sequence[Any]
     sequence: int | None = None
     previous: int | None = None
     checksum: int | None = None
 
 
+Figures = tuple[Callable[[Any], float], Callable[[Any], float]]
+"""Take the price and the size out of a level as it came."""
+FIRST_TWO: Final[Figures] = (itemgetter(0), itemgetter(1))
+
+
+def levels_of(messages: Sequence[Sequence[Level]]) -> Levels:
+    """Return the levels of messages that name the side of each."""
+    flat = list(chain.from_iterable(messages))
+    return Levels(
+        counts=np.array(list(map(len, messages)), np.int64),
+        sides=np.array([level[0] for level in flat], np.uint8),
+        prices=np.array([level[1] for level in flat], np.float64),
+        sizes=np.array([level[2] for level in flat], np.float64),
+    )
+
+
+def levels_of_sides(
+    bids: Sequence[Sequence[Any]],
+    asks: Sequence[Sequence[Any]],
+    figures: Figures = FIRST_TWO,
+) -> Levels:
+    """Return the levels of messages that have two lists each: of every message bids come first."""
+    lists = list(chain.from_iterable(zip(bids, asks, strict=True)))
+    counts = np.array(list(map(len, lists)), np.int64)
+    price, size = figures
+    flat = list(chain.from_iterable(lists))
+    return Levels(
+        counts=counts.reshape(-1, 2).sum(axis=1),
+        sides=np.repeat(np.tile(np.array([BID, ASK], np.uint8), len(bids)), counts),
+        prices=np.fromiter(map(price, flat), np.float64, len(flat)),
+        sizes=np.fromiter(map(size, flat), np.float64, len(flat)),
+    )
+
+
+def followed_codes(venue_symbols: Sequence[str], codes: Codes, frames: Array, parsed: Parsed) -> tuple[Array, Array]:
+    """Return the places of messages of followed instruments, and their codes; each other message is rejected."""
+    known = codes.column(venue_symbols)
+    kept = np.flatnonzero(known != UNKNOWN_CODE)
+    if len(kept) < len(known):
+        for place in np.flatnonzero(known == UNKNOWN_CODE).tolist():
+            parsed.rejects.append(Reject(int(frames[place]), "unknown_instrument", excerpt(venue_symbols[place])))
+    return kept, known[kept]
+
+
 def add_book_messages(
-    messages: Sequence[BookMessage], codes: Codes, frames: Array, received: Array, parsed: Parsed
+    messages: Sequence[BookMessage],
+    codes: Codes,
+    frames: Array,
+    received: Array,
+    parsed: Parsed,
+    figures: Figures = FIRST_TWO,
 ) -> None:
     """Put messages into ``parsed`` as book deltas, those of unknown instruments as rejects.
 
     A message is never given up for its time, its levels are true all the same: an impossible one becomes ours.
     """
-    known = codes.column([message.venue_symbol for message in messages])
-    for row in np.flatnonzero(known == UNKNOWN_CODE).tolist():
-        parsed.rejects.append(Reject(int(frames[row]), "unknown_instrument", excerpt(messages[row].venue_symbol)))
-    kept = np.flatnonzero(known != UNKNOWN_CODE)
+    kept, known = followed_codes([message.venue_symbol for message in messages], codes, frames, parsed)
     if not len(kept):
         return
-    frames, received, followed = frames[kept], received[kept], [messages[row] for row in kept.tolist()]
+    received = received[kept]
+    followed = messages if len(kept) == len(messages) else [messages[place] for place in kept.tolist()]
     times = np.array([message.event_time for message in followed], np.int64)
     columns = BookMessages(
-        frames=frames,
-        codes=known[kept],
+        frames=frames[kept],
+        codes=known,
         event_times=np.where(is_plausible(times, received), times, received),
         received=received,
         is_snapshot=np.array([message.is_snapshot for message in followed], np.bool_),
-        levels=[message.levels for message in followed],
+        levels=levels_of_sides([message.bids for message in followed], [m.asks for m in followed], figures),
         sequence=_nullable([message.sequence for message in followed]),
         previous=_nullable([message.previous for message in followed]),
         checksum=_nullable([message.checksum for message in followed]),
@@ -104,36 +156,31 @@ def add_book(messages: BookMessages, parsed: Parsed) -> None:
 
     Of a frame with several bad levels there is one `Reject`. A snapshot without a good level becomes a CLEAR row.
     """
-    # A snapshot starts with a row that stands for "no levels" and goes as soon as there is one.
-    levels = [
-        [_NO_LEVEL, *own] if snapshot else own
-        for own, snapshot in zip(messages.levels, messages.is_snapshot.tolist(), strict=True)
-    ]
-    counts = [len(own) for own in levels]
-    owners = np.repeat(np.arange(len(levels)), counts)
-    flat = list(chain.from_iterable(levels))
-    sides = np.array([level[0] for level in flat], np.uint8)
-    prices = np.array([level[1] for level in flat], np.float64)
-    sizes = np.array([level[2] for level in flat], np.float64)
+    levels, is_snapshot = messages.levels, messages.is_snapshot
+    owners = np.repeat(np.arange(len(levels.counts)), levels.counts)
+    is_good = (levels.prices > 0) & (levels.prices < np.inf) & (levels.sizes >= 0) & (levels.sizes < np.inf)
+    sides, prices, sizes = levels.sides, levels.prices, levels.sizes
+    if not is_good.all():
+        _reject_levels(messages, owners[~is_good], parsed)
+        owners, sides, prices, sizes = owners[is_good], sides[is_good], prices[is_good], sizes[is_good]
+    flags = np.zeros(len(owners), np.int64)
 
-    is_first = np.diff(owners, prepend=-1) != 0
-    stands_for_none = is_first & messages.is_snapshot[owners]
-    kept = (prices > 0) & (prices < np.inf) & (sizes >= 0) & (sizes < np.inf)
-    _reject_levels(messages, owners, ~kept & ~stands_for_none, parsed)
-    kept |= stands_for_none & (np.bincount(owners[kept], minlength=len(levels)) == 0)[owners]
-    if not kept.any():
+    empty = np.flatnonzero(is_snapshot & (np.bincount(owners, minlength=len(is_snapshot)) == 0))
+    if len(empty):
+        places = np.searchsorted(owners, empty)
+        owners, sides = np.insert(owners, places, empty), np.insert(sides, places, BID)
+        prices, sizes = np.insert(prices, places, 0.0), np.insert(sizes, places, 0.0)
+        flags = np.insert(flags, places, CLEAR)
+    if not len(owners):
         return
-
-    owners = owners[kept]
-    flags = np.where(stands_for_none[kept], CLEAR, 0)
-    flags |= np.where((np.diff(owners, prepend=-1) != 0) & messages.is_snapshot[owners], SNAPSHOT, 0)
-    flags |= np.where(np.diff(owners, append=-1) != 0, LAST, 0)
+    flags[(np.diff(owners, prepend=-1) != 0) & is_snapshot[owners]] |= SNAPSHOT
+    flags[np.diff(owners, append=-1) != 0] |= LAST
     columns = {
         "instrument": messages.codes[owners],
-        "side": sides[kept],
-        "price": prices[kept],
-        "size": sizes[kept],
-        "flags": flags.astype(np.int64),
+        "side": sides,
+        "price": prices,
+        "size": sizes,
+        "flags": flags,
         **{name: _proof(getattr(messages, name), owners) for name in ("sequence", "previous", "checksum")},
         "event_time": messages.event_times[owners],
         "ingest_time": messages.received[owners],
@@ -150,10 +197,8 @@ def _proof(values: Array | None, owners: Array) -> Array:
     return np.full(len(owners), NULL_INT, np.int64) if values is None else values[owners]
 
 
-def _reject_levels(messages: BookMessages, owners: Array, is_bad: Array, parsed: Parsed) -> None:
-    if not is_bad.any():
-        return
-    counts = np.bincount(owners[is_bad], minlength=len(messages.levels))
-    for owner in np.flatnonzero(counts).tolist():
-        detail = f"{counts[owner]} of {len(messages.levels[owner])} levels"
+def _reject_levels(messages: BookMessages, owners: Array, parsed: Parsed) -> None:
+    """Reject the messages that own a bad level; ``owners`` has an entry for each."""
+    for owner, count in zip(*(column.tolist() for column in np.unique(owners, return_counts=True)), strict=True):
+        detail = f"{count} of {messages.levels.counts[owner]} levels"
         parsed.rejects.append(Reject(int(messages.frames[owner]), "bad_level", detail))

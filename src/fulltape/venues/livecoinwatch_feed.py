@@ -5,8 +5,8 @@ https://livecoinwatch.github.io/lcw-api-docs/. Every figure is a number or null;
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final
+from collections.abc import Sequence
+from typing import Annotated, Final
 
 import msgspec
 import numpy as np
@@ -16,7 +16,7 @@ from fulltape.records import COINS, Array, Origin
 from fulltape.records.columns import NULL_INT
 from fulltape.records.frames import Connection
 from fulltape.venues.base import Channel, Parsed, Refused, Symbols
-from fulltape.venues.feed import Confirmed, FeedParser, RowsDecoder, Taker, decode_frame, split_answer
+from fulltape.venues.feed import Confirmed, FeedParser, RowsDecoder, decode_frame, read_each, split_answer, spread
 from fulltape.venues.rows import Codes, Rows, excerpt
 
 NAME: Final = "LIVECOINWATCH"
@@ -93,14 +93,9 @@ class LiveCoinWatchParser(FeedParser):
         self._origin = int(Origin.REPLAY if connection.replay else Origin.LIVE)
         self._confirmed = Confirmed()
         self._seen: set[str] = set()
-        self._takers: Mapping[str, Taker] = {"coins": self._take_coins}
+        super().__init__(read_each, (((list,), self._take_coins),))
 
-    @property
-    def takers(self) -> Mapping[str, Taker]:
-        """Who takes coins."""
-        return self._takers
-
-    def read(self, frame: int, payload: bytes, parsed: Parsed) -> tuple[str, Sequence[Any]] | None:
+    def read(self, frame: int, payload: bytes, parsed: Parsed) -> list[tuple[str, CoinRow]] | None:
         """Return the coins of an answer, each with its symbol."""
         asked, body = split_answer(payload)
         path, _, question = asked.partition(" ")
@@ -119,9 +114,13 @@ class LiveCoinWatchParser(FeedParser):
         if new:
             self._seen.update(new)
             parsed.controls.append((frame, self._confirmed.add(Channel.COINS, new)))
-        return "coins", rows
+        return rows
 
-    def _take_coins(self, pairs: list[tuple[str, CoinRow]], frames: Array, received: Array, parsed: Parsed) -> None:
+    def _take_coins(
+        self, messages: list[list[tuple[str, CoinRow]]], frames: Array, received: Array, parsed: Parsed
+    ) -> None:
+        pairs, owners = spread(messages)
+        frames, received = frames[owners], received[owners]
         coins = [coin for _, coin in pairs]
         rows = Rows(COINS, frames, received)
         rows.instruments(self._codes, [symbol for symbol, _ in pairs])

@@ -29,6 +29,7 @@ from fulltape.venues.base import (
     VenueSpec,
 )
 from fulltape.venues.feed import check_subscription
+from fulltape.venues.levels import levels_of_sides
 from fulltape.venues.okx_feed import (
     CHANNEL_NAMES,
     MS_NS,
@@ -185,7 +186,9 @@ class Okx:
         books = _rows(body, list[BookRow])
         if len(books) != 1:
             raise MalformedFrame("malformed_body", f"{len(books)} books instead of 1")
-        return book_page(code, books[0].ts * MS_NS, ingest_time, books[0].levels(), books[0].seq_id)
+        return book_page(
+            code, books[0].ts * MS_NS, ingest_time, levels_of_sides([books[0].bids], [books[0].asks]), books[0].seq_id
+        )
 
 
 def _frames(operation: str, subscription: Subscription) -> list[bytes]:

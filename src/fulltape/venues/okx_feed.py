@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, cast
 
 import msgspec
 import numpy as np
@@ -18,8 +18,17 @@ from fulltape.records.columns import NULL_INT
 from fulltape.records.frames import Connection
 from fulltape.records.instrument import INVERSE, LINEAR, instrument_id, is_instrument_id
 from fulltape.venues.base import Channel, Control, Parsed, Refused, Symbols
-from fulltape.venues.feed import UNDECODABLE, Confirmed, FeedParser, RowsDecoder, Taker, decode_frame, ignore
-from fulltape.venues.levels import ASK, BID, BookMessage, Level, add_book_messages, price_and_size
+from fulltape.venues.feed import (
+    UNDECODABLE,
+    Confirmed,
+    FeedParser,
+    RowsDecoder,
+    Takers,
+    decode_frame,
+    ignore,
+    spread,
+)
+from fulltape.venues.levels import BookMessage, add_book_messages, price_and_size
 from fulltape.venues.rows import Codes, Rows
 
 NAME: Final = "OKX"
@@ -43,6 +52,7 @@ _PASSING_CODES: Final = frozenset(("50001", "50004", "50011", "50026", "60014", 
 
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Ms = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+Action = Literal["snapshot", "update"]
 RawLevel = tuple[float, float, str, str]
 """Price, size, a field out of use, number of orders."""
 Candle = tuple[Ms, float, float, float, float, float, float, float, Literal["0", "1"]]
@@ -91,7 +101,7 @@ class TickerRow(msgspec.Struct, frozen=True, gc=False, rename="camel"):
         return self.vol_ccy24h if is_contract(self.inst_id) else self.vol24h
 
 
-class BookRow(msgspec.Struct, frozen=True, rename="camel"):
+class BookRow(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Levels of ``books`` and ``bbo-tbt``: ``{"asks":[["8476.98","415","0","13"]],"bids":[…],"ts":"1597026383085",…}``.
 
     An update follows the message whose ``seqId`` is its ``prevSeqId``. The checksum is always 0 by now.
@@ -102,10 +112,6 @@ class BookRow(msgspec.Struct, frozen=True, rename="camel"):
     asks: list[RawLevel]
     seq_id: Id | None = None
     prev_seq_id: Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)] | None = None
-
-    def levels(self) -> list[Level]:
-        """Return all levels, bids first."""
-        return [(BID, *level[:2]) for level in self.bids] + [(ASK, *level[:2]) for level in self.asks]
 
 
 class InstrumentRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -147,13 +153,63 @@ class InstrumentRow(msgspec.Struct, frozen=True, rename="camel"):
         return self.lot_sz * contract_size if contract == LINEAR else self.lot_sz
 
 
-class _Arg(msgspec.Struct, frozen=True, rename="camel"):
+class Arg(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """What was subscribed to: ``{"channel":"trades","instId":"BTC-USDT"}``."""
+
     channel: str
     inst_id: str = ""
 
 
+class _Data(msgspec.Struct, frozen=True, gc=False):
+    arg: Arg
+
+
+class Trades(_Data, frozen=True, gc=False):
+    """Trades that are made now."""
+
+    data: list[TradeRow]
+
+
+class FirstTrades(Trades, frozen=True, gc=False):
+    """The first push after a confirmation, which is the newest trade before it; it comes like any other."""
+
+
+class Books(_Data, frozen=True, gc=False):
+    """A book, or changes of one."""
+
+    action: Action
+    data: list[BookRow]
+
+
+class Quotes(_Data, frozen=True, gc=False):
+    """Books of a level a side, which always come whole."""
+
+    data: list[BookRow]
+
+
+class Tickers(_Data, frozen=True, gc=False):
+    """Tickers."""
+
+    data: list[TickerRow]
+
+
+class Bars(_Data, frozen=True, gc=False):
+    """Bars, most of them still being made."""
+
+    data: list[Candle]
+
+
+class Instruments(_Data, frozen=True, gc=False):
+    """Instruments, all of them or those that changed."""
+
+    data: list[InstrumentRow]
+
+
+Message = Trades | Books | Quotes | Tickers | Bars | Instruments
+
+
 class _Frame(msgspec.Struct, frozen=True):
-    arg: _Arg | None = None
+    arg: Arg | None = None
     event: str = ""
     action: str = ""
     code: str = ""
@@ -172,12 +228,19 @@ class _LooseBook(msgspec.Struct, frozen=True, rename="camel"):
 _decode_frame = msgspec.json.Decoder(_Frame).decode
 _decode_books = msgspec.json.Decoder(list[BookRow], strict=False).decode
 _decode_loose_books = msgspec.json.Decoder(list[_LooseBook], strict=False).decode
-_ROWS: Final[Mapping[str, RowsDecoder]] = {
-    "trades": RowsDecoder(TradeRow),
-    "trades-all": RowsDecoder(TradeRow),
-    "tickers": RowsDecoder(TickerRow),
-    "candle1m": RowsDecoder(Candle),
-    "instruments": RowsDecoder(InstrumentRow),
+_KINDS: Final[Mapping[str, tuple[type[Any], Any]]] = {
+    "trades": (Trades, TradeRow),
+    "trades-all": (Trades, TradeRow),
+    "tickers": (Tickers, TickerRow),
+    "candle1m": (Bars, Candle),
+    "instruments": (Instruments, InstrumentRow),
+    "books": (Books, BookRow),
+    "bbo-tbt": (Quotes, BookRow),
+}
+_ROWS: Final = {channel: (kind, RowsDecoder(row)) for channel, (kind, row) in _KINDS.items() if row is not BookRow}
+_BY_LEAD: Final = {
+    f'{{"arg":{{"channel":"{channel}"'.encode(): msgspec.json.Decoder(kind, strict=False).decode
+    for channel, (kind, _) in _KINDS.items()
 }
 
 
@@ -213,26 +276,37 @@ class OkxParser(FeedParser):
 
     def __init__(self, symbols: Symbols, connection: Connection) -> None:
         self._codes = Codes(symbols)
-        self._live = int(Origin.REPLAY if connection.replay else Origin.LIVE)
+        live = Origin.REPLAY if connection.replay else Origin.LIVE
+        self._origins = {Trades: int(live), FirstTrades: int(Origin.SNAPSHOT)}
         self._confirmed = Confirmed()
-        self._fresh: set[tuple[str, str]] = set()
+        self._fresh: set[Arg] = set()
         self._set_back: dict[str, int] = {}
-        self._takers: Mapping[str, Taker] = {
-            "trades": self._take_trades,
-            "tickers": self._take_tickers,
-            "bbo-tbt": self._take_quotes,
-            "books": self._take_books,
-            "candle1m": self._take_bars,
-            "instruments": _take_instruments,
-        }
+        takers: Takers = (
+            ((Trades, FirstTrades), self._take_trades),
+            ((Tickers,), self._take_tickers),
+            ((Quotes,), self._take_quotes),
+            ((Books,), self._take_books),
+            ((Bars,), self._take_bars),
+            ((Instruments,), _take_instruments),
+        )
+        super().__init__(self._decode_data, takers)
 
-    @property
-    def takers(self) -> Mapping[str, Taker]:
-        """Who takes which channel."""
-        return self._takers
+    def _decode_data(self, payload: bytes) -> Message:
+        # Data begins with its channel, so that it can be decoded whole at once.
+        decode = _BY_LEAD.get(payload[: payload.find(b",")])
+        if decode is None:
+            raise ValueError("no data of a channel")
+        message: Message = decode(payload)
+        return self._first(message) if self._fresh else message
 
-    def read(self, frame: int, payload: bytes, parsed: Parsed) -> tuple[str, Sequence[Any]] | None:
-        """Return a frame's channel and its rows; the two channels of trades are one."""
+    def _first(self, message: Message) -> Message:
+        if isinstance(message, Trades) and message.arg in self._fresh:
+            self._fresh.discard(message.arg)
+            return FirstTrades(message.arg, message.data)
+        return message
+
+    def read(self, frame: int, payload: bytes, parsed: Parsed) -> Message | None:
+        """Return the good rows of a frame, or take what is no data."""
         if payload == b"pong":
             ignore("pong", parsed)
             return None
@@ -242,7 +316,7 @@ class OkxParser(FeedParser):
             return None
         if message.arg is None:
             raise MalformedFrame("unknown_type", payload[:100].decode(errors="replace"))
-        return self._read_data(frame, message.arg, message, parsed)
+        return self._first(_read_data(frame, message.arg, message, parsed))
 
     def _read_event(self, frame: int, message: _Frame, parsed: Parsed) -> None:
         channel = None if message.arg is None else _CHANNELS.get(message.arg.channel)
@@ -262,35 +336,8 @@ class OkxParser(FeedParser):
             is_on = message.event == "subscribe"
             control = self._confirmed.add(channel, symbols) if is_on else self._confirmed.remove(channel, symbols)
             if is_on:
-                self._fresh.add((message.arg.channel, message.arg.inst_id))
+                self._fresh.add(message.arg)
         parsed.controls.append((frame, control))
-
-    def _read_data(self, frame: int, arg: _Arg, message: _Frame, parsed: Parsed) -> tuple[str, Sequence[Any]]:
-        channel = arg.channel
-        if channel in ("books", "bbo-tbt"):
-            books = _books(message.data)
-            if channel == "bbo-tbt":
-                return channel, [(arg.inst_id, book) for book in books]
-            if message.action not in ("snapshot", "update"):
-                raise MalformedFrame("bad_field", f"action {message.action[:50]!r}")
-            return channel, [self._book_message(arg.inst_id, message.action == "snapshot", book) for book in books]
-        if channel not in _ROWS:
-            raise MalformedFrame("unknown_type", channel[:100])
-        rows = _ROWS[channel].decode(message.data, frame, parsed)
-        if channel in ("trades", "trades-all"):
-            return "trades", [(row, self._origin(arg)) for row in rows]
-        if channel == "candle1m":
-            finished = [(arg.inst_id, row) for row in rows if row[8] == "1"]
-            ignore("unfinished_bar", parsed, len(rows) - len(finished))
-            return channel, finished
-        return channel, rows
-
-    def _origin(self, arg: _Arg) -> int:
-        # The first push after a confirmation is the newest trade before it.
-        if (arg.channel, arg.inst_id) in self._fresh:
-            self._fresh.discard((arg.channel, arg.inst_id))
-            return int(Origin.SNAPSHOT)
-        return self._live
 
     def _book_message(self, inst_id: str, is_snapshot: bool, book: BookRow) -> BookMessage:
         """Return a message with numbers that only grow.
@@ -298,33 +345,35 @@ class OkxParser(FeedParser):
         "If seqId is smaller than prevSeqId, the sequence was reset by maintenance; the message is to be applied":
         from then on we add what was lost, until a snapshot starts anew.
         """
-        time, levels = book.ts * MS_NS, book.levels()
+        time, bids, asks = book.ts * MS_NS, book.bids, book.asks
         if is_snapshot:
             self._set_back.pop(inst_id, None)
-            return BookMessage(inst_id, True, time, levels, book.seq_id)
+            return BookMessage(inst_id, True, time, bids, asks, book.seq_id)
         if book.seq_id is None or book.prev_seq_id is None:
-            return BookMessage(inst_id, False, time, levels)
+            return BookMessage(inst_id, False, time, bids, asks)
         lost = self._set_back.get(inst_id, 0)
         previous = book.prev_seq_id + lost
         if book.seq_id < book.prev_seq_id:
             lost += book.prev_seq_id - book.seq_id + 1
             self._set_back[inst_id] = lost
-        return BookMessage(inst_id, False, time, levels, book.seq_id + lost, previous)
+        return BookMessage(inst_id, False, time, bids, asks, book.seq_id + lost, previous)
 
-    def _take_trades(self, pairs: list[tuple[TradeRow, int]], frames: Array, received: Array, parsed: Parsed) -> None:
-        trades = [trade for trade, _ in pairs]
-        rows = Rows(TRADES, frames, received)
+    def _take_trades(self, messages: list[Trades], frames: Array, received: Array, parsed: Parsed) -> None:
+        trades, owners = spread([message.data for message in messages])
+        origins = np.array([self._origins[type(message)] for message in messages], np.uint8)
+        rows = Rows(TRADES, frames[owners], received[owners])
         rows.instruments(self._codes, [trade.inst_id for trade in trades])
         rows.ids("trade_id", [trade.trade_id for trade in trades])
         rows.positive("price", [trade.px for trade in trades])
         rows.positive("size", [trade.sz for trade in trades])
         rows.put("aggressor_side", [TAKER[trade.side] for trade in trades])
         rows.counted_times([trade.ts for trade in trades], MS_NS)
-        rows.put("origin", [origin for _, origin in pairs])
+        rows.put("origin", origins[owners])
         rows.finish(parsed)
 
-    def _take_tickers(self, tickers: list[TickerRow], frames: Array, received: Array, parsed: Parsed) -> None:
-        rows = Rows(TICKERS, frames, received)
+    def _take_tickers(self, messages: list[Tickers], frames: Array, received: Array, parsed: Parsed) -> None:
+        tickers, owners = spread([message.data for message in messages])
+        rows = Rows(TICKERS, frames[owners], received[owners])
         rows.instruments(self._codes, [ticker.inst_id for ticker in tickers])
         rows.put("sequence", np.full(len(tickers), NULL_INT))
         rows.ids("trade_id", [0] * len(tickers))
@@ -343,26 +392,39 @@ class OkxParser(FeedParser):
         rows.counted_times([ticker.ts for ticker in tickers], MS_NS)
         rows.finish(parsed)
 
-    def _take_quotes(self, pairs: list[tuple[str, BookRow]], frames: Array, received: Array, parsed: Parsed) -> None:
-        bids = [book.bids[0] if book.bids else None for _, book in pairs]
-        asks = [book.asks[0] if book.asks else None for _, book in pairs]
-        rows = Rows(QUOTES, frames, received)
-        rows.instruments(self._codes, [inst_id for inst_id, _ in pairs])
+    def _take_quotes(self, messages: list[Quotes], frames: Array, received: Array, parsed: Parsed) -> None:
+        books, owners = spread([message.data for message in messages])
+        bids = [book.bids[0] if book.bids else None for book in books]
+        asks = [book.asks[0] if book.asks else None for book in books]
+        rows = Rows(QUOTES, frames[owners], received[owners])
+        rows.instruments(self._codes, [messages[owner].arg.inst_id for owner in owners.tolist()])
         for name, levels in (("bid", bids), ("ask", asks)):
             rows.figures(name, [None if level is None else level[0] for level in levels], zero_is_null=True)
             rows.figures(f"{name}_size", [None if level is None else level[1] for level in levels])
-        rows.counted_times([book.ts for _, book in pairs], MS_NS)
-        rows.put("source", np.full(len(pairs), int(QuoteSource.QUOTE)))
+        rows.counted_times([book.ts for book in books], MS_NS)
+        rows.put("source", np.full(len(books), int(QuoteSource.QUOTE)))
         rows.finish(parsed)
 
-    def _take_books(self, messages: list[BookMessage], frames: Array, received: Array, parsed: Parsed) -> None:
-        add_book_messages(messages, self._codes, frames, received, parsed)
+    def _take_books(self, messages: list[Books], frames: Array, received: Array, parsed: Parsed) -> None:
+        own = [
+            self._book_message(message.arg.inst_id, message.action == "snapshot", book)
+            for message in messages
+            for book in message.data
+        ]
+        owners = np.repeat(np.arange(len(messages)), [len(message.data) for message in messages])
+        add_book_messages(own, self._codes, frames[owners], received[owners], parsed)
 
-    def _take_bars(self, pairs: list[tuple[str, Candle]], frames: Array, received: Array, parsed: Parsed) -> None:
-        rows = Rows(BARS, frames, received)
-        rows.instruments(self._codes, [inst_id for inst_id, _ in pairs])
-        put_bars(rows, [bar for _, bar in pairs], 60)
-        rows.volumes("volume", [bar[6] if is_contract(inst_id) else bar[5] for inst_id, bar in pairs])
+    def _take_bars(self, messages: list[Bars], frames: Array, received: Array, parsed: Parsed) -> None:
+        shown, owners = spread([message.data for message in messages])
+        bars = [bar for bar in shown if bar[8] == "1"]
+        ignore("unfinished_bar", parsed, len(shown) - len(bars))
+        owners = owners[[bar[8] == "1" for bar in shown]]
+        symbols = [messages[owner].arg.inst_id for owner in owners.tolist()]
+        rows = Rows(BARS, frames[owners], received[owners])
+        rows.instruments(self._codes, symbols)
+        put_bars(rows, bars, 60)
+        volumes = [bar[6] if is_contract(symbol) else bar[5] for symbol, bar in zip(symbols, bars, strict=True)]
+        rows.volumes("volume", volumes)
         rows.finish(parsed)
 
 
@@ -376,8 +438,23 @@ def put_bars(rows: Rows, bars: Sequence[Candle], interval_s: int) -> None:
     rows.put("trades", np.full(len(bars), NULL_INT))
 
 
-def _take_instruments(instruments: list[InstrumentRow], frames: Array, received: Array, parsed: Parsed) -> None:
-    for one in instruments:
+def _read_data(frame: int, arg: Arg, message: _Frame, parsed: Parsed) -> Message:
+    """Return the good rows of a frame. Raises MalformedFrame."""
+    if arg.channel == "bbo-tbt":
+        return Quotes(arg, _books(message.data))
+    if arg.channel == "books":
+        if message.action not in ("snapshot", "update"):
+            raise MalformedFrame("bad_field", f"action {message.action[:50]!r}")
+        return Books(arg, cast("Action", message.action), _books(message.data))
+    if arg.channel not in _ROWS:
+        raise MalformedFrame("unknown_type", arg.channel[:100])
+    kind, rows = _ROWS[arg.channel]
+    found: Message = kind(arg, rows.decode(message.data, frame, parsed))
+    return found
+
+
+def _take_instruments(messages: list[Instruments], frames: Array, received: Array, parsed: Parsed) -> None:
+    for one in spread([message.data for message in messages])[0]:
         instrument = one.instrument()
         if instrument is not None and is_instrument_id(instrument.id):
             parsed.instruments.append(instrument)

@@ -13,7 +13,7 @@ from fulltape.errors import ConfigError, MalformedFrame
 from fulltape.records import BOOK_DELTAS, Batch, Schema
 from fulltape.records.columns import NULL_INT
 from fulltape.venues.base import Parsed, columns_of
-from fulltape.venues.levels import BookMessages, Level, add_book
+from fulltape.venues.levels import BookMessages, Levels, add_book
 from fulltape.venues.rows import Rows, is_plausible
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ def finish_page(rows: Rows) -> Batch:
     return columns_of(rows.schema, parsed)
 
 
-def book_page(code: int, event_time: int, ingest_time: int, levels: list[Level], sequence: int | None = None) -> Batch:
+def book_page(code: int, event_time: int, ingest_time: int, levels: Levels, sequence: int | None = None) -> Batch:
     """Return a whole book as deltas. An impossible time becomes ours; a bad level refuses the book (MalformedFrame)."""
     received = np.array([ingest_time], np.int64)
     times = np.array([event_time], np.int64)
@@ -52,7 +52,7 @@ def book_page(code: int, event_time: int, ingest_time: int, levels: list[Level],
         event_times=np.where(is_plausible(times, received), times, received),
         received=received,
         is_snapshot=np.ones(1, np.bool_),
-        levels=[levels],
+        levels=levels,
         sequence=np.array([NULL_INT if sequence is None else sequence], np.int64),
     )
     parsed = Parsed()

@@ -10,7 +10,7 @@ import numpy as np
 from fulltape.clock import SECOND_NS
 from fulltape.records import Array, Batch, Schema
 from fulltape.records.batch import split_id
-from fulltape.records.columns import NULL_INT, high
+from fulltape.records.columns import high
 from fulltape.venues.base import Parsed, Reject, Symbols
 from fulltape.venues.times import parse_times
 from fulltape.venues.uuids import split_uuids
@@ -98,9 +98,12 @@ class Rows:
 
         A count that int64 nanoseconds cannot hold is bad as well.
         """
-        latest = np.iinfo(np.int64).max // unit_ns
-        times = [count * unit_ns if 0 <= count <= latest else NULL_INT for count in counts]
-        self._take_times(name, np.array(times, np.int64), counts)
+        try:
+            counted = np.array(counts, np.int64)
+        except OverflowError:
+            counted = np.array([count if 0 <= count <= _INT64_MAX else 0 for count in counts], np.int64)
+        is_held = (counted >= 0) & (counted <= _INT64_MAX // unit_ns)
+        self._take_times(name, np.where(is_held, counted, 0) * unit_ns, counts)
 
     def positive(self, name: str, values: Sequence[float]) -> None:
         """Add a column of prices or sizes; whatever is not finite and above zero is bad."""
@@ -145,7 +148,8 @@ class Rows:
 
 def _decimal_numbers(texts: Sequence[str]) -> list[int] | None:
     """Return ids that are all decimal digits below 2^63, None if one is not."""
-    if not all(len(text) <= _DIGITS and text.isascii() and text.isdecimal() for text in texts):
+    together, lengths = "".join(texts), set(map(len, texts))
+    if texts and not (together.isascii() and together.isdecimal() and min(lengths) > 0 and max(lengths) <= _DIGITS):
         return None
     numbers = list(map(int, texts))
     return numbers if max(numbers, default=0) <= _INT64_MAX else None

@@ -26,7 +26,7 @@ def parse_times(texts: Sequence[str]) -> Array:
     characters = np.frombuffer("".join(texts).encode("ascii", "replace"), np.uint8)
     if _parse_utc(characters, ends, times) < len(texts):
         for row in np.flatnonzero(times == NULL_INT).tolist():
-            times[row] = _parse_one(texts[row])
+            times[row] = _parse_one(texts[row]) if texts[row] else NULL_INT
     return times
 
 
