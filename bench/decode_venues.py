@@ -1,4 +1,6 @@
-"""Every venue's frames to columns on one core, 1,000 a call; beside cryptofeed and ccxt where they have the venue.
+"""Every venue's trades and changes of books to columns, on one core, 1,000 frames a call.
+
+Trades are measured beside cryptofeed and ccxt where they have the venue.
 
 The peers get the same trades: ccxt the very frames after `json.loads`, cryptofeed these or, where it speaks an older
 protocol (Coinbase, Kraken) or reads merged trades (Binance), the same trades in that form. ccxt cannot parse a row of
@@ -17,13 +19,15 @@ from typing import Any, Final
 from bench.report import Result, median_rate, print_table
 from bench.venue_frames import VENUES, Words, prints
 
+from fulltape.engine.interpreter import tuned
 from fulltape.records.frames import Connection
 from fulltape.venues.registry import venue
 
 _COUNT: Final = 40_000
 _PEER_COUNT: Final = 10_000
 _BATCH: Final = 1_000
-_REPEATS: Final = 3
+_LEVELS: Final = 10
+_REPEATS: Final = 5
 
 
 class _OneSymbol:
@@ -33,15 +37,15 @@ class _OneSymbol:
         return 0
 
 
-def fulltape(words: Words, frames: Sequence[bytes]) -> Callable[[], int]:
-    """Return the work of a venue's parser over frames of one record each."""
+def fulltape(words: Words, frames: Sequence[bytes], rows_each: int = 1) -> Callable[[], int]:
+    """Return the work of a venue's parser over frames of so many rows each."""
     times = [one.ms * 1_000_000 for one in prints(len(frames))]
     calls = [(frames[i : i + _BATCH], times[i : i + _BATCH]) for i in range(0, len(frames), _BATCH)]
 
     def work() -> int:
         parser = venue(words.venue).parser(_OneSymbol(), Connection("BENCH-1", words.venue))
         rows = sum(len(batch) for call in calls for batch in parser.parse(*call).batches.values())
-        if rows != len(frames):
+        if rows != len(frames) * rows_each:
             raise RuntimeError(f"{words.venue}: {rows} rows from {len(frames)} frames")
         return rows
 
@@ -104,6 +108,10 @@ def ccxt(words: Words) -> Callable[[], int]:
     return work
 
 
+def _book_rate(words: Words, count: int, levels: int) -> float:
+    return median_rate(fulltape(words, words.books(count, levels), levels), _REPEATS)
+
+
 def _measure(words: Words) -> Iterator[Result]:
     name = f"decode {words.venue.lower()}"
     peers = [
@@ -114,14 +122,15 @@ def _measure(words: Words) -> Iterator[Result]:
     against = peers[0].name if peers else ""
     trades = median_rate(fulltape(words, words.trades(_COUNT)), _REPEATS)
     yield Result(f"{name}: trade", trades, "frames/s", "trade columns", against)
-    changes = median_rate(fulltape(words, words.changes(_COUNT)), _REPEATS)
-    yield Result(f"{name}: book change", changes, "frames/s", "a level each")
+    yield Result(f"{name}: book", _book_rate(words, _COUNT, 1), "levels/s", "a level in each message")
+    yield Result(f"{name}: deep book", _book_rate(words, _COUNT // _LEVELS, _LEVELS), "levels/s", f"{_LEVELS} in each")
     yield from peers
 
 
 def run() -> Sequence[Result]:
     """Measure; peers that are not installed are left out."""
-    return [result for words in VENUES for result in _measure(words)]
+    with tuned():  # as in `fulltape up`
+        return [result for words in VENUES for result in _measure(words)]
 
 
 def main() -> None:

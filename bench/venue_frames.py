@@ -1,9 +1,9 @@
-"""Frames of every venue: the same seeded trades in each one's own words, and a book change for every trade."""
+"""Frames of every venue: the same seeded trades in each one's own words, and a changed level for every trade."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Final, NamedTuple
@@ -49,7 +49,7 @@ class Words:
     venue: str
     symbol: str
     trade: Callable[[Print], Any]
-    book: Callable[[Print, bool], Any]
+    book: Callable[[Sequence[Print]], Any]
     row: Callable[[Any], Any]
     ccxt: str = ""
     cryptofeed: str = ""
@@ -64,9 +64,10 @@ class Words:
         """Return them as cryptofeed reads them."""
         return [_encode((self.old or self.trade)(one)) for one in prints(count)]
 
-    def changes(self, count: int) -> list[bytes]:
-        """Return a snapshot and ``count`` - 1 changes of a level each."""
-        return [_encode(self.book(one, one.number == 1)) for one in prints(count)]
+    def books(self, count: int, levels: int) -> list[bytes]:
+        """Return ``count`` messages of so many levels each: a snapshot and changes that follow each other."""
+        made = prints(count * levels)
+        return [_encode(self.book(made[i : i + levels])) for i in range(0, len(made), levels)]
 
 
 def prints(count: int) -> list[Print]:
@@ -84,6 +85,18 @@ def prints(count: int) -> list[Print]:
     ]
 
 
+def _pairs(levels: Sequence[Print], is_bid: bool) -> list[list[str]]:
+    return [[p.price, p.size] for p in levels if p.is_buy is is_bid]
+
+
+def _named(levels: Sequence[Print], is_bid: bool, price: str, size: str) -> list[dict[str, float]]:
+    return [{price: float(p.price), size: float(p.size)} for p in levels if p.is_buy is is_bid]
+
+
+def _is_first(levels: Sequence[Print]) -> bool:
+    return levels[0].number == 1
+
+
 def _encode(message: Any) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode()
 
@@ -98,9 +111,11 @@ def _binance_merged(p: Print) -> Any:
     return {"stream": "btcusdt@aggTrade", "data": {**trade, "T": p.ms, "m": not p.is_buy, "M": True}}
 
 
-def _binance_book(p: Print, is_first: bool) -> Any:
-    change = {"e": "depthUpdate", "E": p.ms, "s": "BTCUSDT", "U": p.number, "u": p.number}
-    return {"stream": "btcusdt@depth@100ms", "data": {**change, "b": [[p.price, p.size]], "a": []}}
+def _binance_book(levels: Sequence[Print]) -> Any:
+    last = levels[-1]
+    change = {"e": "depthUpdate", "E": last.ms, "s": "BTCUSDT", "U": levels[0].number, "u": last.number}
+    sides = {"b": _pairs(levels, True), "a": _pairs(levels, False)}
+    return {"stream": "btcusdt@depth@100ms", "data": change | sides}
 
 
 def _bitmex_trade(p: Print) -> Any:
@@ -110,9 +125,13 @@ def _bitmex_trade(p: Print) -> Any:
     return {"table": "trade", "action": "insert", "data": [row | notional]}
 
 
-def _bitmex_book(p: Print, is_first: bool) -> Any:
-    row = {"symbol": "XBTUSD", "id": 10**10 - p.number, "side": "Buy", "size": 100, "price": float(p.price)}
-    return {"table": "orderBookL2", "action": "partial" if is_first else "insert", "data": [row]}
+def _bitmex_book(levels: Sequence[Print]) -> Any:
+    rows = [
+        {"symbol": "XBTUSD", "id": 10**10 - p.number, "side": p.side("Buy", "Sell"), "size": 100}
+        | {"price": float(p.price), "timestamp": p.time}
+        for p in levels
+    ]
+    return {"table": "orderBookL2", "action": "partial" if _is_first(levels) else "insert", "data": rows}
 
 
 def _bitstamp_trade(p: Print) -> Any:
@@ -123,9 +142,10 @@ def _bitstamp_trade(p: Print) -> Any:
     return {"data": trade | orders, "channel": "live_trades_btcusd", "event": "trade"}
 
 
-def _bitstamp_book(p: Print, is_first: bool) -> Any:
-    micro = str(p.ms * 1_000)
-    data = {"timestamp": micro[:10], "microtimestamp": micro, "bids": [[p.price, p.size]], "asks": []}
+def _bitstamp_book(levels: Sequence[Print]) -> Any:
+    micro = str(levels[-1].ms * 1_000)
+    sides = {"bids": _pairs(levels, True), "asks": _pairs(levels, False)}
+    data = {"timestamp": micro[:10], "microtimestamp": micro, **sides}
     return {"data": data, "channel": "diff_order_book_btcusd", "event": "data"}
 
 
@@ -135,10 +155,12 @@ def _bybit_trade(p: Print) -> Any:
     return {"topic": "publicTrade.BTCUSDT", "ts": p.ms, "type": "snapshot", "data": [row]}
 
 
-def _bybit_book(p: Print, is_first: bool) -> Any:
-    data = {"s": "BTCUSDT", "b": [[p.price, p.size]], "a": [], "u": p.number + 1, "seq": p.number}
-    kind = "snapshot" if is_first else "delta"
-    return {"topic": "orderbook.50.BTCUSDT", "ts": p.ms, "type": kind, "data": data, "cts": p.ms}
+def _bybit_book(levels: Sequence[Print]) -> Any:
+    last = levels[-1]
+    sides = {"b": _pairs(levels, True), "a": _pairs(levels, False)}
+    data = {"s": "BTCUSDT", **sides, "u": last.number // len(levels) + 1, "seq": last.number}
+    kind = "snapshot" if _is_first(levels) else "delta"
+    return {"topic": "orderbook.50.BTCUSDT", "ts": last.ms, "type": kind, "data": data, "cts": last.ms}
 
 
 def _coinbase_trade(p: Print) -> Any:
@@ -153,8 +175,9 @@ def _coinbase_advanced(p: Print) -> Any:
     return {"channel": "market_trades", "timestamp": p.time, "sequence_num": p.number, "events": events}
 
 
-def _coinbase_book(p: Print, is_first: bool) -> Any:
-    return {"type": "l2update", "product_id": "BTC-USD", "changes": [["buy", p.price, p.size]], "time": p.time}
+def _coinbase_book(levels: Sequence[Print]) -> Any:
+    changes = [[p.side("buy", "sell"), p.price, p.size] for p in levels]
+    return {"type": "l2update", "product_id": "BTC-USD", "changes": changes, "time": levels[-1].time}
 
 
 def _kraken_trade(p: Print) -> Any:
@@ -167,10 +190,10 @@ def _kraken_v1(p: Print) -> Any:
     return [337, [[p.price, p.size, f"{p.ms / 1e3:.6f}", p.side("b", "s"), "m", ""]], "trade", "XBT/USD"]
 
 
-def _kraken_book(p: Print, is_first: bool) -> Any:
-    row = {"symbol": "BTC/USD", "bids": [{"price": float(p.price), "qty": float(p.size)}], "asks": []}
-    data = [row | {"checksum": 2439117997, "timestamp": p.time}]
-    return {"channel": "book", "type": "snapshot" if is_first else "update", "data": data}
+def _kraken_book(levels: Sequence[Print]) -> Any:
+    sides = {"bids": _named(levels, True, "price", "qty"), "asks": _named(levels, False, "price", "qty")}
+    row = {"symbol": "BTC/USD", **sides, "checksum": 2439117997, "timestamp": levels[-1].time}
+    return {"channel": "book", "type": "snapshot" if _is_first(levels) else "update", "data": [row]}
 
 
 def _okx_trade(p: Print) -> Any:
@@ -178,11 +201,13 @@ def _okx_trade(p: Print) -> Any:
     return {"arg": {"channel": "trades", "instId": "BTC-USDT"}, "data": [row | {"ts": str(p.ms), "count": "1"}]}
 
 
-def _okx_book(p: Print, is_first: bool) -> Any:
-    row = {"asks": [], "bids": [[p.price, p.size, "0", "1"]], "ts": str(p.ms), "checksum": 0, "seqId": p.number}
-    data = [row | {"prevSeqId": -1 if is_first else p.number - 1}]
+def _okx_book(levels: Sequence[Print]) -> Any:
+    last, previous = levels[-1], levels[0].number - 1
+    asks, bids = ([[*pair, "0", "1"] for pair in _pairs(levels, side)] for side in (False, True))
+    row = {"asks": asks, "bids": bids, "ts": str(last.ms), "checksum": 0, "seqId": last.number}
+    data = [row | {"prevSeqId": previous or -1}]
     arg = {"channel": "books", "instId": "BTC-USDT"}
-    return {"arg": arg, "action": "snapshot" if is_first else "update", "data": data}
+    return {"arg": arg, "action": "snapshot" if _is_first(levels) else "update", "data": data}
 
 
 def _alpaca_trade(p: Print) -> Any:
@@ -190,9 +215,9 @@ def _alpaca_trade(p: Print) -> Any:
     return [{"T": "t", "S": "BTC/USD", **figures, "tks": p.side("B", "S")}]
 
 
-def _alpaca_book(p: Print, is_first: bool) -> Any:
-    levels = [{"p": float(p.price), "s": float(p.size)}]
-    return [{"T": "o", "S": "BTC/USD", "t": p.time, "b": levels, "a": [], **({"r": True} if is_first else {})}]
+def _alpaca_book(levels: Sequence[Print]) -> Any:
+    sides = {"b": _named(levels, True, "p", "s"), "a": _named(levels, False, "p", "s")}
+    return [{"T": "o", "S": "BTC/USD", "t": levels[-1].time, **sides, **({"r": True} if _is_first(levels) else {})}]
 
 
 VENUES: Final = (
