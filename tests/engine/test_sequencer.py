@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.sequences import SECOND, START, Item, batches, of_instrument, plain, run, sequences
 
-from fulltape.engine.sequencer import GRACE_NS, Sequenced, Sequencer
+from fulltape.engine.sequencer import GRACE_NS, RESET_NS, Sequenced, Sequencer
 from fulltape.records.events import Hole, Unbroken
 
 LYING = 9 * 10**18
@@ -134,6 +134,15 @@ def test_ids_that_begin_anew_are_no_duplicates() -> None:
     assert (ids(result), result.resets, result.duplicates) == ([1, 2, 5], 1, 1)
     assert holes(result) == [(1_000_001, 1_000_001, 1), (3, 4, 2)]
     assert sequencer.open_holes() == (1, 2)
+
+
+def test_an_old_id_in_history_is_no_reset_whatever_its_time() -> None:
+    sequencer = Sequencer()
+    apply(sequencer, *trades(98, 99, 100))
+    old, *_ = batches(trades(40, at=RESET_NS + SECOND))
+    assert sequencer.refill(old, START + 2 * RESET_NS).events == []
+    result = apply(sequencer, *trades(101, at=2 * RESET_NS), clock=3 * RESET_NS)
+    assert (ids(result), result.events, result.resets) == ([101], [], 0)
 
 
 def test_a_lying_id_drops_none_of_the_true_ones() -> None:

@@ -42,11 +42,13 @@ LEFT: Final = 2  # whatever lies before the next trade was not wanted
 
 
 @kernel
-def scan(instrument: Array, ids: Array, time: Array, marks: Array, odd: Array, first: int, stop: int) -> int:
+def scan(  # noqa: PLR0913, PLR0917 - kernels take arrays one by one
+    instrument: Array, ids: Array, time: Array, marks: Array, odd: Array, first: int, stop: int, may_reset: bool
+) -> int:
     """Advance the marks over trades whose id follows; the others are odd.
 
     ``odd`` rows are (position, last id, its time, resuming). A jump forward moves the mark too, and so does a reset:
-    its row is odd, the rows after it are not. Returns how many are odd.
+    its row is odd, the rows after it are not. ``may_reset``: older ids may be a reset. Returns how many are odd.
     """
     count = 0
     for i in range(first, stop):
@@ -58,7 +60,7 @@ def scan(instrument: Array, ids: Array, time: Array, marks: Array, odd: Array, f
             odd[count, 2] = marks[y, LAST_TIME]
             odd[count, 3] = marks[y, RESUMING]
             count += 1
-        if ids[i] >= last or time[i] > marks[y, LAST_TIME] + RESET_NS:
+        if ids[i] >= last or (may_reset and time[i] > marks[y, LAST_TIME] + RESET_NS):
             marks[y, LAST_ID] = ids[i]
             marks[y, LAST_TIME] = max(marks[y, LAST_TIME], time[i])
             marks[y, RESUMING] = 0
@@ -225,7 +227,8 @@ class Sequencer:
 
     def _scan(self, run: _Run, first: int, stop: int) -> None:
         c = run.trades.columns
-        count = scan(c["instrument"], c["trade_id"], c["event_time"], self._marks, run.odd, first, stop)
+        columns = (c["instrument"], c["trade_id"], c["event_time"])
+        count = scan(*columns, self._marks, run.odd, first, stop, not run.is_history)
         for position, last_id, last_time, resuming in run.odd[:count].tolist():
             self._odd(run, position, (last_id, last_time), resuming)
 
