@@ -18,7 +18,7 @@ from tests.operators.tick_tapes import items, random_trades
 from fulltape.errors import ConfigError
 from fulltape.operators.base import Operator, Step
 from fulltape.operators.windows import Windows
-from fulltape.records import TRADES, WINDOWS, AggressorSide, Batch
+from fulltape.records import TRADES, WINDOWS, AggressorSide, Batch, Origin
 
 HALF = MINUTE // 2
 SIDES = (AggressorSide.BUY, AggressorSide.SELL)
@@ -146,6 +146,14 @@ def test_the_clock_closes_windows_of_a_quiet_market() -> None:
     (second,) = windows.apply(Step({}, NOON + MINUTE + 8 * SECOND))
     assert (first["start"].tolist(), second["start"].tolist()) == ([NOON - HALF], [NOON])
     assert windows.apply(Step({}, NOON + 9 * MINUTE)) == []
+
+
+def test_what_is_brought_says_nothing_of_the_venues_clock() -> None:
+    windows, day = Windows(), 86_400 * SECOND
+    rows = [T(NOON + SECOND, 1), T(NOON - 300 * day, 2, ingest=NOON + 2 * SECOND, origin=Origin.IMPORT)]
+    windows.apply(Step({TRADES.name: trades(rows)}, NOON + 2 * SECOND))
+    (made,) = windows.apply(Step({}, NOON + 3 * MINUTE))
+    assert made["start"].tolist() == [NOON - HALF, NOON]
 
 
 def test_a_late_trade_waits_for_its_windows_to_be_final() -> None:

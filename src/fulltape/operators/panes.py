@@ -20,6 +20,7 @@ from fulltape.operators.cascade import (
     BOUGHT,
     CLOCKED,
     HEAD,
+    IMPORT,
     LATENESS,
     LIMIT,
     MARKS,
@@ -252,7 +253,7 @@ def run(plan: Array, state: Any, changed: Array, trades: Any, clock: int, o: Arr
             newest, held = lasts[y, s, TIME], lasts[y, s, ORDER]
             if time > newest or (time == newest and order >= held):
                 lasts[y, s, TIME], lasts[y, s, ORDER], prices[y, s] = time, order, price[t]
-        if origin[t] != SNAPSHOT and origin[t] != REFILL:
+        if origin[t] != SNAPSHOT and origin[t] != REFILL and origin[t] != IMPORT:
             follow_clock(marks, y, ingest - time)
     for y in range(len(marks)):
         if marks[y, PHASE] == CLOCKED and marks[y, CLOSED] <= marks[y, HEAD] // HOP_NS + 1:
