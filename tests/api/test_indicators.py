@@ -13,6 +13,7 @@ import pytest
 import talib
 from tests.api.scene import BTC, ETH, Api, FakeBackend, candle, minute
 
+from fulltape.api import warm
 from fulltape.records import Candle, EmptyReason
 
 COUNT = 900
@@ -68,6 +69,19 @@ async def test_what_counts_from_the_beginning_reads_all(backend: FakeBackend, ap
     await backend.commit(*candles())
     (newest,) = (await ask(api, name="OBV", limit=1, order="desc"))["indicators"]
     assert newest["obv"] == pytest.approx(talib.OBV(WALK, np.full(COUNT, 10.0))[-1])
+
+
+async def test_more_history_than_can_be_read_is_refused(
+    backend: FakeBackend, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await backend.commit(*candles())
+    monkeypatch.setattr(warm, "MAX_LIMIT", 200)
+    monkeypatch.setattr(warm, "MOST_ROWS", 300)
+    query = {"instrument": BTC, "interval": "1m", "order": "desc", "limit": 1}
+    answer = await api.get("/api/v1/indicators", **query, name="OBV")
+    assert answer.status_code == 400
+    assert "OBV needs more than 300 candles before: ask for a longer interval" in answer.json()["detail"]
+    assert (await api.get("/api/v1/indicators", **query, name="RSI", period=2)).status_code == 200
 
 
 async def test_other_forms(backend: FakeBackend, api: Api) -> None:

@@ -51,7 +51,6 @@ def _before(reader: Reader, code: int, interval_s: int, start: int, indicator: I
         if after is None:
             break
         if read > MOST_ROWS:
-            raise bad_request(
-                f"interval: {indicator.name} needs more than {MOST_ROWS:,} candles before: ask for longer"
-            )
+            many = f"{indicator.name} needs more than {MOST_ROWS:,} candles before"
+            raise bad_request(f"interval: {many}: ask for a longer interval")
     return parts[::-1]
