@@ -95,6 +95,7 @@ def test_a_database_with_fewer_kinds_gets_the_others(made: Path, read_only: bool
     with duckdb.connect(str(made)) as older:
         older.execute("DROP VIEW coins")
         older.execute("DROP TABLE _tape.coins")
+        older.execute("DROP TABLE _tape.views")
     with DuckDbStore.open(made, simulated=None, read_only=read_only) as store:
         sizes = store.reader().table_sizes()
         assert (sizes["trades"], sizes["coins"]) == (1, 0)
@@ -107,6 +108,15 @@ def test_what_was_written_by_a_newer_one_gets_nothing(made: Path) -> None:
     assert "has format 3" in refusal(made, read_only=True)
     with duckdb.connect(str(made)) as newer:
         assert newer.execute("SELECT count(*) FROM duckdb_views() WHERE view_name = 'coins'").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_views_of_an_older_fulltape_are_made_anew(made: Path, read_only: bool) -> None:
+    with duckdb.connect(str(made)) as older:
+        older.execute("CREATE OR REPLACE VIEW trades AS SELECT 1 AS gone")
+        older.execute("UPDATE _tape.views SET digest = 'another'")
+    with DuckDbStore.open(made, simulated=None, read_only=read_only) as store:
+        assert "price" in store.reader().sql("FROM trades").column_names
 
 
 def test_a_folder_is_refused(tmp_path: Path) -> None:

@@ -223,6 +223,7 @@ def test_an_older_database_gets_the_views(database: Path, read_only: bool) -> No
     with duckdb.connect(str(database)) as older:
         for name in OLDER_SYSTEMS:
             older.execute(f"DROP VIEW {name}")
+        older.execute("DROP TABLE _tape.views")
     with DuckDbStore.open(database, simulated=None, read_only=read_only) as store:
         assert len(rows(store, "FROM historical_trades")) == 1
         assert rows(store, "FROM winners_losers") == []

@@ -13,7 +13,14 @@ import duckdb
 
 from fulltape.errors import ConfigError
 from fulltape.stores.base import StoreIdentity
-from fulltape.stores.schema import COMMIT, FORMAT_VERSION, SCHEMA, completing_statements, create_statements
+from fulltape.stores.schema import (
+    COMMIT,
+    FORMAT_VERSION,
+    SCHEMA,
+    VIEWS_TABLE,
+    completing_statements,
+    create_statements,
+)
 
 _META: Final = f"{SCHEMA}.meta"
 _PID: Final = re.compile(r"PID (\d+)")
@@ -102,7 +109,7 @@ def identify(
 
 
 def complete(path: Path) -> None:
-    """Make the tables that a database of an older fulltape lacks, before it is opened to be read only.
+    """Make the tables and views that a database of an older fulltape lacks, before it is opened to be read only.
 
     Raises ConfigError or duckdb.Error when it lacks some and cannot be written.
     """
@@ -127,7 +134,8 @@ def _lacking(connection: duckdb.DuckDBPyConnection) -> list[str]:
     tables = _tables(connection)
     if _META not in tables or connection.execute("SELECT version FROM _tape.meta").fetchone() != (FORMAT_VERSION,):
         return []
-    return list(completing_statements({name.removeprefix(f"{SCHEMA}.") for name in tables}))
+    views = connection.execute(f"SELECT digest FROM {VIEWS_TABLE}").fetchone() if VIEWS_TABLE in tables else None
+    return list(completing_statements({name.removeprefix(f"{SCHEMA}.") for name in tables}, views[0] if views else ""))
 
 
 def _execute(connection: duckdb.DuckDBPyConnection, statements: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ readable values. A new kind in `fulltape.records.STORED` gets its table and its 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterator
 from typing import Final
 
@@ -25,6 +26,9 @@ SCHEMA: Final = "_tape"
 
 COMMIT: Final = "commit"
 """The column of every table that holds the number of the commit that wrote the row."""
+
+VIEWS_TABLE: Final = "_tape.views"
+"""Holds the digest of the views that a database has."""
 
 OPEN_CANDLES: Final = "candles_open"
 """Candles that are not final: few rows that every commit replaces, kept apart from the millions that rest."""
@@ -99,18 +103,18 @@ def create_statements() -> Iterator[str]:
     columns = ", ".join(f"{quoted(field.name)} {_INSTRUMENT_TYPES[field.type]}" for field in fields)
     yield f"CREATE TABLE _tape.instruments(code INTEGER, {columns})"
     yield _ID_TEXT
-    yield f"CREATE VIEW instruments AS SELECT {', '.join(quoted(f.name) for f in fields)} FROM _tape.instruments"
-    yield from completing_statements(())
+    yield from completing_statements((), "")
 
 
-def completing_statements(tables: Collection[str]) -> Iterator[str]:
-    """Yield what makes the kinds that a database with these ``tables`` and views lacks: an older fulltape had fewer."""
+def completing_statements(tables: Collection[str], views: str) -> Iterator[str]:
+    """Yield what a database with these ``tables``, and views of the digest ``views``, lacks if it is an older one's."""
     for schema in STORED:
         if schema.name not in tables:
             for name in tables_of(schema):
                 yield _create_table(schema, name)
-            yield _create_view(schema)
-    yield from (statement for name, statement in (VIEWS | OLDER_SYSTEMS).items() if f"main.{name}" not in tables)
+    if views != VIEWS_DIGEST:
+        yield from _VIEWS
+        yield f"CREATE OR REPLACE TABLE {VIEWS_TABLE} AS SELECT '{VIEWS_DIGEST}' AS digest"
 
 
 def _create_table(schema: Schema, name: str) -> str:
@@ -127,7 +131,7 @@ def _create_view(schema: Schema) -> str:
             joins += f" JOIN _tape.instruments AS instruments ON t.{quoted(column.name)} = instruments.code"
         elif column.physical is Physical.INTERVAL:
             joins += f" JOIN _tape.intervals AS intervals ON t.{quoted(column.name)} = intervals.seconds"
-    return f"CREATE VIEW {quoted(schema.name)} AS SELECT {columns} FROM {rows_of(schema)} AS t{joins}"
+    return f"CREATE OR REPLACE VIEW {quoted(schema.name)} AS SELECT {columns} FROM {rows_of(schema)} AS t{joins}"
 
 
 def _readable(schema: Schema, column: Column) -> str:
@@ -147,3 +151,16 @@ def _readable(schema: Schema, column: Column) -> str:
         # A stretch that goes on has been listened to up to the last commit.
         return f"coalesce({stored}, (SELECT clock FROM _tape.meta))"
     return stored
+
+
+def _create_views() -> Iterator[str]:
+    fields = ", ".join(quoted(field.name) for field in msgspec.structs.fields(Instrument))
+    yield f"CREATE OR REPLACE VIEW instruments AS SELECT {fields} FROM _tape.instruments"
+    yield from map(_create_view, STORED)
+    for statement in (VIEWS | OLDER_SYSTEMS).values():
+        yield statement.replace("CREATE VIEW", "CREATE OR REPLACE VIEW", 1)
+
+
+_VIEWS: Final = tuple(_create_views())
+VIEWS_DIGEST: Final = hashlib.blake2b("".join(_VIEWS).encode(), digest_size=16).hexdigest()
+"""Tells whether a database has today's views."""
