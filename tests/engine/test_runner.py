@@ -16,10 +16,11 @@ from fulltape.clock import ManualClock
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Outcome, Pipeline
 from fulltape.engine.runner import Items, LiveClock, RecordedClock, Runner, RunnerConfig
-from fulltape.errors import ConfigError, FatalError
+from fulltape.errors import ConfigError, FatalError, TransientError
 from fulltape.operators.candles import CandleConfig
 from fulltape.records import CANDLES, COVERAGE, TRADES, Candle, Commit, Trade
 from fulltape.records.frames import Chunk, SessionEvent
+from fulltape.records.page import Unfillable
 from fulltape.stores.base import Reader, Retention, Selection, Store
 from fulltape.stores.duckdb import DuckDbStore
 
@@ -157,6 +158,19 @@ async def test_a_full_disk_stops_the_run_with_its_reason_and_nothing_more_is_wri
     assert full.asked == [1, 2]
     assert [commit.number async for commit in run.published] == [1]
     assert store.restore().commit == 1
+
+
+async def test_whoever_waits_for_a_commit_is_told_that_it_will_not_come(store: DuckDbStore) -> None:
+    run = Run(FullDisk(store, 1))  # type: ignore[arg-type]
+    await run.runner.restore()
+    running = asyncio.create_task(run.runner.run())
+    told = Unfillable(0, NOON, NOON + 1, NOON, "no history")
+    with pytest.raises(TransientError, match="has stopped"):
+        await asyncio.wait_for(run.runner.commit(told), 10)
+    with pytest.raises(FatalError, match="make room"):
+        await running
+    with pytest.raises(TransientError, match="has stopped"):
+        await run.runner.commit(told)
 
 
 async def test_a_failure_that_the_engine_meets_first_leaves_nothing_behind(store: DuckDbStore) -> None:

@@ -124,12 +124,7 @@ async def import_into(config: Config, store: Store, deliveries: Iterator[Deliver
     receipt = Receipt()
     try:
         while not stop.is_set() and (delivery := await asyncio.to_thread(next, deliveries, None)) is not None:
-            writing = asyncio.create_task(runner.commit(delivery))
-            await asyncio.wait({writing, running}, return_when=asyncio.FIRST_COMPLETED)
-            if running.done():
-                writing.cancel()
-                break
-            receipt += await writing
+            receipt += await runner.commit(delivery)
     finally:
         intake.close()
         await running

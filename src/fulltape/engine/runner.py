@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 import msgspec
 
@@ -18,11 +18,14 @@ from fulltape.bus.base import Bus
 from fulltape.clock import SECOND_NS, Clock
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Outcome, Pipeline
+from fulltape.errors import TransientError
 from fulltape.records import CANDLES, TRADES, WINDOWS, Batch, Commit, Schema
 from fulltape.records.delivery import Receipt
 from fulltape.records.frames import Awaited, Chunk, Item
 from fulltape.records.status import EngineStatus
 from fulltape.stores.base import Reader, Retention, Selection, Store
+
+_ENDED: Final = "the engine has stopped: nothing more is stored"
 
 T = TypeVar("T")
 Items = Sequence[Item]
@@ -137,6 +140,7 @@ class Runner:
         self._history = CommittedHistory(store)
         self._publishing: Awaitable[None] | None = None
         self._awaited: dict[Awaited, asyncio.Future[Receipt]] = {}
+        self._has_ended = False
         self._number = 0
         self._reached = 0
         self._commit_s = 0.0
@@ -178,9 +182,15 @@ class Runner:
                 await self._settle()
             finally:
                 self._shut_down()
+                self._let_go()
 
     async def commit(self, item: Awaited) -> Receipt:
-        """Put something through the pipeline; return what became of it when it is in the store and published."""
+        """Put something through the pipeline; return what became of it when it is in the store and published.
+
+        Raises TransientError when the run ends without it: nothing of it is then in the store.
+        """
+        if self._has_ended:
+            raise TransientError(_ENDED)
         done: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._awaited[item] = done
         self._intake.awaited(item)
@@ -193,6 +203,13 @@ class Runner:
         self._engine.shutdown(wait=True)
         self._history.close()
         self._writer.shutdown(wait=True)
+
+    def _let_go(self) -> None:
+        """Tell whoever waits for a commit that it will never come."""
+        self._has_ended = True
+        for done in self._awaited.values():
+            if not done.done():
+                done.set_exception(TransientError(_ENDED))
 
     async def on_engine(self, work: Callable[[], T]) -> T:
         """Run ``work`` between two steps, in the pipeline's thread."""
