@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any, Final
 
-from bench.report import Result, median_rate, print_table
+from bench.report import Result, best_cpu_rate, print_table
 from bench.venue_frames import VENUES, Words, prints
 
 from fulltape.engine.interpreter import tuned
@@ -109,18 +109,18 @@ def ccxt(words: Words) -> Callable[[], int]:
 
 
 def _book_rate(words: Words, count: int, levels: int) -> float:
-    return median_rate(fulltape(words, words.books(count, levels), levels), _REPEATS)
+    return best_cpu_rate(fulltape(words, words.books(count, levels), levels), _REPEATS)
 
 
 def _measure(words: Words) -> Iterator[Result]:
     name = f"decode {words.venue.lower()}"
     peers = [
-        Result(f"{name}: {peer}", median_rate(prepare(words), _REPEATS), "frames/s", "an object per trade")
+        Result(f"{name}: {peer}", best_cpu_rate(prepare(words), _REPEATS), "frames/s", "an object per trade")
         for peer, prepare, has_it in (("cryptofeed", cryptofeed, words.cryptofeed), ("ccxt", ccxt, words.ccxt))
         if has_it and importlib.util.find_spec(peer) is not None
     ]
     against = peers[0].name if peers else ""
-    trades = median_rate(fulltape(words, words.trades(_COUNT)), _REPEATS)
+    trades = best_cpu_rate(fulltape(words, words.trades(_COUNT)), _REPEATS)
     yield Result(f"{name}: trade", trades, "frames/s", "trade columns", against)
     yield Result(f"{name}: book", _book_rate(words, _COUNT, 1), "levels/s", "a level in each message")
     yield Result(f"{name}: deep book", _book_rate(words, _COUNT // _LEVELS, _LEVELS), "levels/s", f"{_LEVELS} in each")
