@@ -76,6 +76,7 @@ class Machine:
         statistics: StatisticConfig | None = None,
     ) -> None:
         self.table = table or InstrumentTable()
+        self._candles = candles
         self._statistics = statistics
         self.pipeline = Pipeline(self.table, lambda name: COINBASE, candles, statistics)
         self.batches: dict[str, list[Batch]] = {}
@@ -92,7 +93,7 @@ class Machine:
 
     def restarted(self, clock: int) -> Machine:
         """Return a machine that goes on from what this one has kept."""
-        other = Machine(table=InstrumentTable(self.table), statistics=self._statistics)
+        other = Machine(self._candles, InstrumentTable(self.table), self._statistics)
         other.batches = {name: list(batches) for name, batches in self.batches.items()}
         other.snapshots = {name: dict(states) for name, states in self.snapshots.items()}
         other.pipeline.restore(self.snapshots, clock)

@@ -12,7 +12,7 @@ from fulltape.engine.counters import Counters
 from fulltape.engine.known import Known
 from fulltape.engine.splice import Splice, Touched
 from fulltape.operators.candles import Candles, StaleWindow
-from fulltape.records import CANDLES, COVERAGE, TRADES, Batch, Schema
+from fulltape.records import CANDLES, COVERAGE, TRADES, Batch, CandleSource, Schema
 from fulltape.records.interval import window_start
 from fulltape.records.page import Page
 from fulltape.stores.latest import last_of_each_key
@@ -63,7 +63,7 @@ class Derivation:
         self._known.learn(batches.get(COVERAGE.name))
         rows = [*self._reword(history), self._splice.without_bars(batches.get(CANDLES.name, CANDLES.empty()))]
         touched = [touch for page in pages for touch in _touched(page)]
-        for instrument, windows in self._stale(pages).items():
+        for instrument, windows in self._stale(pages, _Overlay(history, rows)).items():
             derived = self._revise(instrument, windows, batches.get(TRADES.name, _NO_TRADES), history)
             rows.append(self._splice.without_bars(derived))
             touched += [Touched(w.instrument, w.interval_s, w.start, w.start + 1) for w in windows if self._is_bars(w)]
@@ -80,7 +80,7 @@ class Derivation:
                 found = history.candles(code, interval_s, window_start(start, interval_s), end)
                 yield self._candles.judge(found.take(found["trades"] == 0))
 
-    def _stale(self, pages: Iterable[Page]) -> dict[int, list[StaleWindow]]:
+    def _stale(self, pages: Iterable[Page], made: _Overlay) -> dict[int, list[StaleWindow]]:
         """Return the windows to make again, by instrument; what lies across the edge of a page waits for the next."""
         edges = {page.instrument: page.edge for page in pages if not page.interval_s}
         ready, self._released = self._released | edges.keys(), set()
@@ -88,6 +88,7 @@ class Derivation:
         for window in [*self._candles.take_stale(), *(w for code in ready for w in self._known.release(code))]:
             key = (window.instrument, window.interval_s, window.start)
             windows[key] = windows.get(key, 0) + window.late
+        windows |= {key: 0 for key in self._regained(made) if key not in windows}
         found: dict[int, list[StaleWindow]] = {}
         for key, late in windows.items():
             window, edge = StaleWindow(*key, late), edges.get(key[0])
@@ -96,6 +97,17 @@ class Derivation:
             else:
                 found.setdefault(window.instrument, []).append(window)
         return found
+
+    def _regained(self, made: _Overlay) -> Iterator[tuple[int, int, int]]:
+        """Yield the final windows that are the venue's bars, though by now all their trades are stored."""
+        for code, start, end in self._known.take_gained():
+            if self._known.bars_until(code) <= start:
+                continue
+            for interval_s in self._candles.intervals_s:
+                found = made.read(code, interval_s, window_start(start, interval_s), end)
+                for window in found["start"][found["source"] == CandleSource.VENUE_BAR].tolist():
+                    if self._known.has_trades(code, window, window + interval_s * SECOND_NS):
+                        yield code, interval_s, window
 
     def _revise(self, code: int, windows: Sequence[StaleWindow], fresh: Batch, history: History) -> Batch:
         """Make final candles again that late trades fell into, from the stored trades and this step's."""
@@ -149,7 +161,7 @@ def _committed(code: int, windows: Sequence[StaleWindow], history: History) -> d
     for interval_s in sorted({window.interval_s for window in windows}):
         starts = [window.start for window in windows if window.interval_s == interval_s]
         candles = history.candles(code, interval_s, min(starts), max(starts) + 1)
-        ours = candles.take(candles["source"] == 0)
+        ours = candles.take(candles["source"] == CandleSource.TRADES)
         rows = zip(*(ours[name].tolist() for name in ("start", "trades", "revision")), strict=True)
         found.update({(interval_s, start): (trades, revision) for start, trades, revision in rows})
     return found

@@ -49,6 +49,7 @@ class Known:
     def __init__(self) -> None:
         self._past: dict[int, _Past] = {}
         self._changed: set[int] = set()
+        self._gained: list[tuple[int, int, int]] = []
 
     def learn(self, coverage: Batch | None) -> None:
         """Take the rows of the ledger that changed."""
@@ -56,13 +57,23 @@ class Known:
             return
         for code, channel, start, end, state in zip(*(coverage[name].tolist() for name in _COLUMNS), strict=True):
             if channel == TRADES_CHANNEL:
-                self._learn(self._of(code), start, None if end == NULL_INT else end, CoverageState(state))
+                self._learn(code, start, None if end == NULL_INT else end, CoverageState(state))
 
     def take(self, page: Page) -> None:
         """Note what a page covers."""
         past = self._of(page.instrument)
-        spans = past.bars.setdefault(page.interval_s, Spans()) if page.interval_s else past.trades
-        spans.add(page.start, page.end)
+        if page.interval_s:
+            past.bars.setdefault(page.interval_s, Spans()).add(page.start, page.end)
+        else:
+            self._gain(page.instrument, page.start, page.end)
+
+    def take_gained(self) -> list[tuple[int, int, int]]:
+        """Return the stretches of the past (instrument, start, end) of whose trades more is stored since the last call.
+
+        They may be longer than what came.
+        """
+        gained, self._gained = self._gained, []
+        return gained
 
     def give_up(self, told: Unfillable) -> None:
         """Ask for these trades no more."""
@@ -146,8 +157,12 @@ class Known:
             past = self._past[code] = _Past()
         return past
 
-    def _learn(self, past: _Past, start: int, end: int | None, state: CoverageState) -> None:
-        until = FOREVER if end is None else end
+    def _gain(self, code: int, start: int, end: int) -> None:
+        self._of(code).trades.add(start, end)
+        self._gained.append((code, start, end))
+
+    def _learn(self, code: int, start: int, end: int | None, state: CoverageState) -> None:
+        past, until = self._of(code), FOREVER if end is None else end
         match state:
             case CoverageState.COMPLETE if end is None:
                 past.trades.add(start, FOREVER)
@@ -157,7 +172,8 @@ class Known:
                 past.trades.remove(until, FOREVER)
                 past.listening = None
             case CoverageState.COMPLETE | CoverageState.REFILLED:
-                past.trades.add(start, until)
+                # A hole takes the moment of the trade at its end along, and gives it back.
+                self._gain(code, start, until + past.broken.covers(until, until + 1))
             case CoverageState.GAP if not past.broken.covers(start, until + 1):
                 # The trade at the hole's end is there, but others of its time may not be. A hole that is told again,
                 # smaller, has been filled from a page meanwhile, which knows better what it covers.
