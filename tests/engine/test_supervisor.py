@@ -255,15 +255,14 @@ async def test_a_book_that_misses_a_message_starts_over_by_rest(tmp_path: Path) 
 async def test_a_link_that_ends_at_once_begins_again_and_blocks_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun = 0
+    begun = asyncio.Semaphore(0)
 
     async def end(link: Session) -> None:
-        nonlocal begun
-        begun += 1
+        begun.release()
 
     monkeypatch.setattr(Session, "run", end)
     with DuckDbStore.open(tmp_path / "x.duckdb", simulated=False) as store:
         made = replace(parts(store, "ws://127.0.0.1:9"), retry_s=0.001)
         async with running(made):
-            while begun < 3:
-                await asyncio.sleep(0.001)
+            for _ in range(3):
+                await begun.acquire()
