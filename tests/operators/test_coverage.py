@@ -13,7 +13,7 @@ from fulltape.operators.base import Operator, Step
 from fulltape.operators.coverage import Ledger
 from fulltape.operators.outages import Outages
 from fulltape.records import Coverage, CoverageState, EmptyReason
-from fulltape.records.events import Event, Hole, Subscribed, Unbroken
+from fulltape.records.events import Event, Hole, Refilled, Subscribed, Unbroken
 from fulltape.records.frames import Connection, EventKind, SessionEvent
 
 COMPLETE, DOWN, GAP, REFILLED = CoverageState.COMPLETE, CoverageState.DOWN, CoverageState.GAP, CoverageState.REFILLED
@@ -118,6 +118,13 @@ def test_a_proof_serves_one_outage_only() -> None:
     rows = Rows()
     expected = [(2, 5, COMPLETE), (5, 9, COMPLETE), (9, 12, COMPLETE), (12, 15, DOWN), (15, None, COMPLETE)]
     assert rows.apply(up(2), lost(5), up(9), proof(10), lost(12), up(15)) == expected
+
+
+def test_what_missed_nothing_is_not_refilled() -> None:
+    rows = Rows()
+    refilled = Refilled(0, NOON, NOON + 20)
+    assert rows.apply(up(2), lost(5), up(9), refilled)[1] == (5, 9, REFILLED)
+    assert rows.apply(lost(12), up(15), proof(16), refilled)[3] == (12, 15, COMPLETE)
 
 
 def test_a_proof_without_an_outage_says_nothing() -> None:

@@ -151,6 +151,7 @@ class Ledger:
         elif stretch.down_start != NULL_INT:
             down = _Stretch(stretch.down_start, CoverageState.DOWN, stretch.down_evidence, "", proof=proof)
             self._disprove(event.instrument, TRADES_CHANNEL, down, stretch.start)
+            stretch.missed = [missed for missed in stretch.missed if missed[0] != down.start]
             stretch.down_start = NULL_INT
 
     def _disprove(self, code: int, channel: str, down: _Stretch, end: int) -> None:
