@@ -52,6 +52,7 @@ _PASSING_CODES: Final = frozenset(("50001", "50004", "50011", "50026", "60014", 
 
 Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Ms = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+SeqId = Annotated[int, msgspec.Meta(ge=-1, le=2**53)]
 Action = Literal["snapshot", "update"]
 RawLevel = tuple[float, float, str, str]
 """Price, size, a field out of use, number of orders."""
@@ -110,8 +111,8 @@ class BookRow(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     ts: Ms
     bids: list[RawLevel]
     asks: list[RawLevel]
-    seq_id: Id | None = None
-    prev_seq_id: Annotated[int, msgspec.Meta(ge=-1, le=2**63 - 1)] | None = None
+    seq_id: SeqId | None = None
+    prev_seq_id: SeqId | None = None
 
 
 class InstrumentRow(msgspec.Struct, frozen=True, rename="camel"):
@@ -221,8 +222,8 @@ class _LooseBook(msgspec.Struct, frozen=True, rename="camel"):
     ts: Ms
     bids: list[Any]
     asks: list[Any]
-    seq_id: Id | None = None
-    prev_seq_id: int | None = None
+    seq_id: SeqId | None = None
+    prev_seq_id: SeqId | None = None
 
 
 _decode_frame = msgspec.json.Decoder(_Frame).decode
@@ -354,7 +355,8 @@ class OkxParser(FeedParser):
         lost = self._set_back.get(inst_id, 0)
         previous = book.prev_seq_id + lost
         if book.seq_id < book.prev_seq_id:
-            lost += book.prev_seq_id - book.seq_id + 1
+            # Before int64 would overflow it starts anew: a smaller number is a hole, and the book comes again.
+            lost = (lost + book.prev_seq_id - book.seq_id + 1) % 2**62
             self._set_back[inst_id] = lost
         return BookMessage(inst_id, False, time, bids, asks, book.seq_id + lost, previous)
 
