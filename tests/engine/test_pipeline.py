@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.engine.machine import COINBASE, MINUTES, NOON, SECOND, Machine, beat, chunk, confirmed, down, match, up
 
@@ -9,6 +11,7 @@ from fulltape.engine import pipeline as module
 from fulltape.errors import ConfigError
 from fulltape.operators.candles import CandleConfig
 from fulltape.records import TRADES, AggressorSide, CoverageState, EmptyReason, Instrument, Origin
+from fulltape.records.page import Page
 from fulltape.venues.base import Acknowledged, Channel
 
 MINUTE = 60 * SECOND
@@ -290,3 +293,15 @@ def test_what_was_given_up_and_is_wanted_again_at_once_does_not_end() -> None:
     machine.step(down(NOON + SECOND), clock=NOON + SECOND)
     assert stretches(machine)[-1] == (SECOND, None, CoverageState.DOWN)
     assert CoverageState.NOT_FOLLOWED not in [state for _, _, state in stretches(machine)]
+
+
+def test_an_outage_is_not_refilled_by_a_page_that_comes_with_it() -> None:
+    machine = Machine()
+    listening(machine, "BTC-USD")
+    later = [NOON + seconds * SECOND for seconds in range(100)]
+    page = Page(0, TRADES.empty(), 0, later[20], later[30], later[80])
+    lost = (down(later[40]), up(later[60]), chunk(confirmed("BTC-USD"), at=later[61]))
+    machine.step(*lost, page, clock=later[80])
+    assert stretches(machine)[1] == (40 * SECOND, 61 * SECOND, CoverageState.DOWN)
+    machine.step(replace(page, start=later[40], end=later[61]), clock=later[90])
+    assert stretches(machine)[1] == (40 * SECOND, 61 * SECOND, CoverageState.REFILLED)

@@ -92,9 +92,10 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Work:
-    """What one step has gathered so far."""
+    """What one step has gathered so far. ``unsettled``: of these the ledger does not know yet who listens."""
 
     place: int = 0
+    unsettled: set[int] = field(default_factory=set)
     parts: dict[str, list[Batch]] = field(default_factory=dict)
     unsequenced: dict[str, list[tuple[Batch, Array]]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
@@ -332,6 +333,7 @@ class Pipeline:
         listening = self._listening.get(name, frozenset())
         if name not in self._confirming and code not in listening:
             self._listening[name] = self._unconfirmed[name] = listening | {code}
+            work.unsettled.add(code)
             channels = {TRADES_CHANNEL: self._listening[name]}
             work.events.append(Subscribed(name, ingest_time, channels, "trades came, no confirmation is recorded"))
 
@@ -350,6 +352,7 @@ class Pipeline:
             work.events.append(Subscribed(name, ingest_time, channels))
             before, now = self._listening.get(name, frozenset()), channels.get(TRADES_CHANNEL, frozenset())
             self._listening[name] = now
+            work.unsettled |= before ^ now
             self._leaving.get(name, set()).difference_update(before - now)
             self._end_following(before - now, ingest_time, work)
 
@@ -371,6 +374,7 @@ class Pipeline:
         if listened:
             self._end_following(self._leaving.pop(name, set()), event.ingest_time, work)
             self._sequencer.resume(listened)
+            work.unsettled |= listened
         work.events.append(event)
         # A new connection has a new parser: the old one's memory ends with its connection.
         self._parsers.pop(name, None)
@@ -436,7 +440,8 @@ class Pipeline:
         self.counters.duplicates += len(page.batch) - len(fresh)
         work.add(fresh)
         stretch = self.known.trades_around(page.instrument, page.start)
-        if stretch is not None:
+        # What is known goes on for ever where a connection was lost in this very step: a later page will tell.
+        if stretch is not None and page.instrument not in work.unsettled:
             work.events.append(Refilled(page.instrument, *stretch))
 
     def _deliver(self, delivery: Delivery, work: _Work, history: History) -> None:
