@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import uvicorn
@@ -119,7 +120,9 @@ async def measure(path: Path, seconds: float) -> list[Result]:
         clock = ShiftedClock(0)
         runner = Runner(Pipeline(table, venue, CandleConfig()), Intake(10), store, bus, LiveClock(clock))
         config = ApiConfig()
-        app = create_app(BenchBackend(bus, store, runner, table, clock), static_dir=None, config=config)
+        app = create_app(
+            cast("Backend", BenchBackend(bus, store, runner, table, clock)), static_dir=None, config=config
+        )
         server = uvicorn.Server(server_config(app, host="127.0.0.1", port=0, config=config))
         serving = asyncio.create_task(server.serve())
         while not server.started:  # noqa: ASYNC110 - the server has no event for it

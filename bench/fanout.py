@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -68,7 +69,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class BenchBackend:
-    """The process as the API sees it."""
+    """The process as the calls that are measured see it: the other parts of a `Backend` are not there."""
 
     bus: Bus
     store: DuckDbStore
@@ -192,7 +193,7 @@ async def measure(path: Path, load: Load) -> list[Result]:
             intake.frame(_CONNECTION, payload, ingest)
         running = asyncio.create_task(runner.run())
         config = ApiConfig(max_clients=load.clients + load.stalled)
-        app = create_app(backend, static_dir=None, config=config)
+        app = create_app(cast("Backend", backend), static_dir=None, config=config)
         server = uvicorn.Server(server_config(app, host="127.0.0.1", port=0, config=config))
         serving = asyncio.create_task(server.serve())
         published: dict[int, int] = {}
