@@ -49,7 +49,7 @@ class CsvFiles:
         self._clock = clock
 
     async def keep(self) -> None:
-        """Write the files shortly after each full minute, for ever; what cannot be written is logged and tried again."""
+        """Write the files shortly after each full minute, for ever; what cannot be written is logged and tried anew."""
         while True:
             try:
                 await asyncio.to_thread(self.write)
