@@ -24,6 +24,7 @@ from bench.fanout import BenchBackend, ShiftedClock
 from bench.report import Result, print_table
 
 from fulltape.api.app import create_app
+from fulltape.api.backend import Backend
 from fulltape.api.config import ApiConfig
 from fulltape.api.server import server_config
 from fulltape.bus.memory import MemoryBus

@@ -26,6 +26,7 @@ from bench.report import Result, print_table
 from websockets.asyncio.client import connect
 
 from fulltape.api.app import create_app
+from fulltape.api.backend import Backend
 from fulltape.api.config import ApiConfig
 from fulltape.api.server import server_config
 from fulltape.bus.base import Bus, Overflow
