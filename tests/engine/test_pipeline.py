@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import pytest
 from tests.engine.machine import COINBASE, MINUTES, NOON, SECOND, Machine, beat, chunk, confirmed, down, match, up
+from tests.engine.shelf import bars_of
 
 from fulltape.engine import pipeline as module
 from fulltape.errors import ConfigError
 from fulltape.operators.candles import CandleConfig
-from fulltape.records import TRADES, AggressorSide, CoverageState, EmptyReason, Instrument, Origin
+from fulltape.records import TRADES, AggressorSide, CandleSource, CoverageState, EmptyReason, Instrument, Origin
+from fulltape.records.delivery import Delivery
 from fulltape.records.page import Page
 from fulltape.venues.base import Acknowledged, Channel
 
@@ -305,3 +307,41 @@ def test_an_outage_is_not_refilled_by_a_page_that_comes_with_it() -> None:
     assert stretches(machine)[1] == (40 * SECOND, 61 * SECOND, CoverageState.DOWN)
     machine.step(replace(page, start=later[40], end=later[61]), clock=later[90])
     assert stretches(machine)[1] == (40 * SECOND, 61 * SECOND, CoverageState.REFILLED)
+
+
+def test_before_the_first_subscription_no_market_was_quiet() -> None:
+    machine = Machine()
+    machine.pipeline.follow("COINBASE-1", COINBASE, ["BTC-USD"])
+    machine.step(chunk(match(1, NOON - 5 * MINUTE)), up(), chunk(confirmed("BTC-USD")))
+    machine.step(chunk(match(2, NOON + 2 * MINUTE), at=NOON + 2 * MINUTE), clock=NOON + 3 * MINUTE)
+    assert [machine.candles()[BTC, "1m", NOON + n * MINUTE].reason for n in (-4, -1, 0, 1)] == [
+        EmptyReason.NOT_FOLLOWED,
+        EmptyReason.NOT_FOLLOWED,
+        EmptyReason.QUIET,
+        EmptyReason.QUIET,
+    ]
+
+
+def test_a_minute_is_quiet_once_history_tells_that_nobody_traded() -> None:
+    machine = Machine()
+    machine.pipeline.follow("COINBASE-1", COINBASE, ["BTC-USD"])
+    machine.step(chunk(match(1, NOON - 5 * MINUTE)), up(), chunk(confirmed("BTC-USD")))
+    machine.step(chunk(match(2, NOON + 2 * MINUTE), at=NOON + 2 * MINUTE))
+    start, end = NOON - 3 * MINUTE - SECOND, NOON - MINUTE - SECOND
+    machine.step(Page(0, TRADES.empty(), 0, start, end, NOON + 2 * MINUTE), clock=NOON + 2 * MINUTE)
+    reasons = [machine.candles()[BTC, "1m", NOON - n * MINUTE].reason.name for n in (4, 3, 2, 1)]
+    assert reasons == ["NOT_FOLLOWED", "QUIET", "NOT_FOLLOWED", "NOT_FOLLOWED"]
+    machine.step(Page(0, TRADES.empty(), 0, end, NOON - SECOND, NOON + 2 * MINUTE), clock=NOON + 2 * MINUTE)
+    reasons = [machine.candles()[BTC, "1m", NOON - n * MINUTE].reason.name for n in (4, 3, 2, 1)]
+    assert reasons == ["NOT_FOLLOWED", "QUIET", "QUIET", "NOT_FOLLOWED"]
+
+
+def test_what_a_bar_says_of_an_empty_minute_needs_no_other_reason() -> None:
+    machine = Machine()
+    listening(machine, "BTC-USD")
+    machine.step(chunk(match(1, NOON - 3 * MINUTE), match(2, NOON + 2 * MINUTE)))
+    start, end = NOON - 2 * MINUTE, NOON - MINUTE
+    machine.step(Page(0, bars_of([start], volume=0.0), 60, start, end, NOON + SECOND))
+    machine.step(Delivery((), (machine.table[0],), NOON + SECOND, {0: (start, end)}))
+    row = machine.candles()[BTC, "1m", start]
+    assert (row.source, row.reason) == (CandleSource.VENUE_BAR, EmptyReason.QUIET)

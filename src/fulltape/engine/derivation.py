@@ -12,7 +12,7 @@ from fulltape.engine.counters import Counters
 from fulltape.engine.known import Known
 from fulltape.engine.splice import Splice, Touched
 from fulltape.operators.candles import Candles, StaleWindow
-from fulltape.records import CANDLES, COVERAGE, TRADES, Batch, CandleSource, Schema
+from fulltape.records import CANDLES, COVERAGE, TRADES, Array, Batch, CandleSource, EmptyReason, Schema
 from fulltape.records.interval import window_start
 from fulltape.records.page import Page
 from fulltape.stores.latest import last_of_each_key
@@ -61,7 +61,8 @@ class Derivation:
         made again because of late trades, those of the venue's bars and what these complete.
         """
         self._known.learn(batches.get(COVERAGE.name))
-        rows = [*self._reword(history), self._splice.without_bars(batches.get(CANDLES.name, CANDLES.empty()))]
+        made = self._splice.without_bars(batches.get(CANDLES.name, CANDLES.empty()))
+        rows = [self._heard(batch) for batch in (*self._reword(pages, history), made)]
         touched = [touch for page in pages for touch in _touched(page)]
         for instrument, windows in self._stale(pages, _Overlay(history, rows)).items():
             derived = self._revise(instrument, windows, batches.get(TRADES.name, _NO_TRADES), history)
@@ -73,12 +74,25 @@ class Derivation:
                 rows.append(made)
         return Batch.concat(rows)
 
-    def _reword(self, history: History) -> Iterator[Batch]:
-        """Correct the reason of committed candles without trades after the ledger learnt more of their time."""
-        for code, start, end in self._candles.take_doubtful():
+    def _reword(self, pages: Iterable[Page], history: History) -> Iterator[Batch]:
+        """Correct the reason of committed candles without trades after more was learnt of their time."""
+        told = [(page.instrument, page.start, page.end) for page in pages if not page.interval_s]
+        for code, start, end in (*self._candles.take_doubtful(), *told):
             for interval_s in self._candles.quiet_intervals_s:
                 found = history.candles(code, interval_s, window_start(start, interval_s), end)
-                yield self._candles.judge(found.take(found["trades"] == 0))
+                yield self._candles.judge(found.take(_is_empty(found)))
+
+    def _heard(self, candles: Batch) -> Batch:
+        """Return candles of which those without trades are quiet only where all trades are stored.
+
+        Where nothing was lost and yet not all is stored, nobody listened: before the first subscription.
+        """
+        reason = candles["reason"].copy()
+        for row in np.flatnonzero(_is_empty(candles) & (reason == EmptyReason.QUIET)).tolist():
+            code, interval_s, start = (int(candles[name][row]) for name in ("instrument", "interval", "start"))
+            if not self._known.has_trades(code, start, start + interval_s * SECOND_NS):
+                reason[row] = EmptyReason.NOT_FOLLOWED
+        return Batch(CANDLES, {**candles.columns, "reason": reason})
 
     def _stale(self, pages: Iterable[Page], made: _Overlay) -> dict[int, list[StaleWindow]]:
         """Return the windows to make again, by instrument; what lies across the edge of a page waits for the next."""
@@ -143,6 +157,12 @@ class _Overlay:
         found = last_of_each_key(Batch.concat(parts))
         found = found.take(found["is_final"])
         return found.take(np.argsort(found["start"]))
+
+
+def _is_empty(candles: Batch) -> Array:
+    """Return which windows have no trades as far as we listened; what a venue's bar says needs no other reason."""
+    empty: Array = (candles["trades"] == 0) & (candles["source"] == CandleSource.TRADES)
+    return empty
 
 
 def _touched(page: Page) -> list[Touched]:
