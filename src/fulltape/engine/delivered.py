@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from fulltape.clock import SECOND_NS
 from fulltape.engine.recent_ids import RecentIds
 from fulltape.engine.sequencer import Sequencer
 from fulltape.engine.spans import Spans
+from fulltape.engine.unstored import SLACK_NS
 from fulltape.operators.coverage import TRADES_CHANNEL
 from fulltape.records import (
     COVERAGE,
@@ -28,8 +28,6 @@ from fulltape.records.columns import NULL_INT
 from fulltape.records.delivery import Delivery, Receipt
 from fulltape.records.events import Event
 
-SLACK_NS: Final = 60 * SECOND_NS
-"""How far the time of a trade may be from the time under which it is stored: some sources cut it to seconds."""
 EVIDENCE: Final = "records were imported: nobody listened"
 
 Read = Callable[[Schema, int, int, int], Batch]
