@@ -15,8 +15,7 @@ import pytest
 from tests.venues.server import raw_server
 
 from fulltape.clock import SECOND_NS, ManualClock
-from fulltape.errors import ConfigError, CreditsSpent, MalformedFrame, TransientError
-from fulltape.records import Origin
+from fulltape.errors import ConfigError, CreditsSpent, TransientError
 from fulltape.venues.base import Credentials, RestLimits, RestRequest
 from fulltape.venues.coinbase import SPEC, Coinbase
 from fulltape.venues.credits import CreditFile, Credits
@@ -231,43 +230,3 @@ async def test_fetches_instruments() -> None:
     async with asking(Answers([answer(json.dumps([product]))])) as client:
         (instrument,) = await client.fetch_instruments(Coinbase())
     assert (instrument.id, instrument.price_step) == ("BTC-USD.COINBASE", 0.01)
-
-
-def page(newest: int, oldest: int) -> str:
-    rows = [
-        {"trade_id": i, "side": "sell", "size": "1", "price": "2", "time": "2023-11-14T22:00:00.000001Z"}
-        for i in range(newest, oldest - 1, -1)
-    ]
-    return answer(json.dumps(rows))
-
-
-async def test_pages_back_to_the_last_known_trade() -> None:
-    answers = Answers([page(30, 21), page(20, 11), page(10, 1)])
-    async with asking(answers) as client:
-        pages = [batch async for batch in client.trades_back(Coinbase(), "BTC-USD", 4, until_id=15, before_id=31)]
-    assert [batch["trade_id"].tolist() for batch in pages] == [list(range(21, 31)), list(range(16, 21))]
-    assert set(pages[0]["origin"].tolist()) == {Origin.REFILL}
-    assert set(pages[0]["instrument"].tolist()) == {4}
-    assert answers.asked == [
-        "/products/BTC-USD/trades?limit=1000&after=31",
-        "/products/BTC-USD/trades?limit=1000&after=21",
-    ]
-
-
-async def test_pages_back_to_the_first_trade_there_is() -> None:
-    answers = Answers([page(3, 2), page(1, 1)])
-    async with asking(answers) as client:
-        pages = [batch async for batch in client.trades_back(Coinbase(), "BTC-USD", 0, until_id=0)]
-    assert [batch["trade_id"].tolist() for batch in pages] == [[2, 3], [1]]
-
-
-async def test_an_empty_history_ends() -> None:
-    async with asking(Answers([answer("[]")])) as client:
-        assert [batch async for batch in client.trades_back(Coinbase(), "BTC-USD", 0, until_id=5)] == []
-
-
-async def test_pages_that_do_not_get_older_are_refused() -> None:
-    async with asking(Answers([page(30, 21)])) as client:
-        with pytest.raises(MalformedFrame, match="asked for trades before 21, got 30"):
-            async for _ in client.trades_back(Coinbase(), "BTC-USD", 0, until_id=1):
-                pass

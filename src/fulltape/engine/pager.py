@@ -16,7 +16,9 @@ from fulltape.records import Batch
 from fulltape.records.interval import window_start
 from fulltape.records.page import Page
 from fulltape.venues.base import Paging, PolledVenue, RestRequest, TradesPage, Venue
-from fulltape.venues.rest import PAGE_ROWS
+
+PAGE_ROWS: Final = 1_000
+"""Trades to ask for at once; venues that give fewer cut it down."""
 
 SETTLED_NS: Final = 5 * SECOND_NS
 """A venue's history may lag behind its stream: an answer proves nothing of the last moments before it was asked."""

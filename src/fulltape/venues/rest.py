@@ -6,7 +6,6 @@ What to ask and how to read the answer comes from the venue file, as for the ses
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
 from email.utils import parsedate_to_datetime
 from random import Random
 from types import TracebackType
@@ -18,14 +17,11 @@ from aiolimiter import AsyncLimiter
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
 from fulltape.clock import Clock
-from fulltape.errors import ConfigError, CreditsSpent, MalformedFrame, TransientError
-from fulltape.records import Batch, Instrument
+from fulltape.errors import ConfigError, CreditsSpent, TransientError
+from fulltape.records import Instrument
 from fulltape.venues.backoff import Backoff
 from fulltape.venues.base import SIMULATED_HEADER, Credentials, RestRequest, Venue, VenueSpec
 from fulltape.venues.credits import Credits
-
-PAGE_ROWS: Final = 1_000
-"""Trades to ask for at once; venues that give fewer cut it down."""
 
 _log = logging.getLogger(__name__)
 _PASSING: Final = (408, 425, 429)
@@ -143,28 +139,6 @@ class RestClient:
     async def fetch_instruments(self, venue: Venue) -> list[Instrument]:
         """Return every instrument the venue has. Raises what `get` raises, and MalformedFrame."""
         return venue.parse_instruments(await self.get(venue.instruments_request()))
-
-    async def trades_back(
-        self, venue: Venue, venue_symbol: str, code: int, until_id: int, before_id: int | None = None
-    ) -> AsyncIterator[Batch]:
-        """Page back through the trades with ``until_id < id < before_id``, from the newest if that is None.
-
-        Yields one batch per page, newest page first, each ordered oldest first. Needs a venue whose trade ids are
-        numbers that grow. Raises what `get` raises, and MalformedFrame, also for pages that do not get older.
-        """
-        older = None if before_id is None else str(before_id)
-        while True:
-            body = await self.get(venue.trades_request(venue_symbol, older, PAGE_ROWS))
-            page = venue.parse_trades(body, code, self._clock.now_ns(), PAGE_ROWS)
-            ids = page.trades["trade_id"]
-            wanted = ids > until_id
-            if older is not None and (ids >= int(older)).any():
-                raise MalformedFrame("paging", f"asked for trades before {older}, got {ids.max()}")
-            if wanted.any():
-                yield page.trades.take(wanted)
-            if page.older is None or not wanted.all():
-                return
-            older = page.older
 
 
 def _key_headers(spec: VenueSpec, credentials: Credentials | None) -> dict[str, str]:
