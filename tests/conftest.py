@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Generator
+import shutil
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+
+from fulltape.stores.duckdb import DuckDbStore
 
 REQUIRE_ALL = os.environ.get("FULLTAPE_REQUIRE_ALL") == "1"
 
@@ -50,6 +53,18 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 def rewrite_golden(request: pytest.FixtureRequest) -> bool:
     """Whether golden expectations are to be rewritten instead of compared."""
     return bool(request.config.getoption("--rewrite-golden"))
+
+
+@pytest.fixture(scope="session")
+def make_database(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], None]:
+    """Return what makes a new database of live prices, closed: by a copy, for making its tables takes long."""
+    template = tmp_path_factory.mktemp("database") / "new.duckdb"
+    DuckDbStore.open(template, simulated=False).close()
+
+    def copy(path: Path) -> None:
+        shutil.copyfile(template, path)
+
+    return copy
 
 
 @pytest.fixture(scope="session")

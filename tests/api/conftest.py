@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from litestar._openapi.plugin import OpenAPIPlugin
+from litestar.openapi.spec import OpenAPI
 from tests.api.scene import BTC, ETH, Api, FakeBackend, Server, call, serve
 
 from fulltape.stores.duckdb import DuckDbStore
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_document() -> Iterator[None]:
+    """Build the OpenAPI document of the same calls once: it is half of what an application costs."""
+    build, built = OpenAPIPlugin._build_openapi, dict[frozenset[str], OpenAPI]()
+
+    def once(plugin: OpenAPIPlugin) -> OpenAPI:
+        calls = frozenset(plugin.included_routes)
+        if calls not in built:
+            built[calls] = build(plugin)
+        return built[calls]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OpenAPIPlugin, "_build_openapi", once)
+        yield
+
+
 @pytest.fixture
-def backend(tmp_path: Path) -> Iterator[FakeBackend]:
+def backend(tmp_path: Path, make_database: Callable[[Path], None]) -> Iterator[FakeBackend]:
     """A backend with two instruments and nothing committed."""
-    with DuckDbStore.open(tmp_path / "api.duckdb", simulated=False) as store:
+    path = tmp_path / "api.duckdb"
+    make_database(path)
+    with DuckDbStore.open(path, simulated=False) as store:
         backend = FakeBackend(store)
         backend.add(BTC, ETH)
         yield backend

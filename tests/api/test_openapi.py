@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from inspect import signature
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,15 +28,20 @@ WITH_PARAMETERS = [f"/api/v1/{name}" for name in (*RECORDS, *STATISTICS, *ANALYS
 quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
-@pytest.fixture
-def api_schema(tmp_path: Path) -> Iterator[schemathesis.BaseSchema]:
-    with DuckDbStore.open(tmp_path / "api.duckdb", simulated=False) as store:
+@pytest.fixture(scope="module")
+def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeBackend]:
+    with DuckDbStore.open(tmp_path_factory.mktemp("api") / "api.duckdb", simulated=False) as store:
         backend = FakeBackend(store)
         backend.add(BTC, ETH)
         gap = stretch(minute(1), minute(2), state=CoverageState.GAP, first_missing="7")
         store.commit(backend.build(trade(1), quote(1), candle(minute(0)), last(1), stretch(minute(0), None), gap))
-        app = create_app(backend, static_dir=None, config=ApiConfig(allowed_hosts=("testserver",)))
-        yield schemathesis.openapi.from_asgi("/schema/openapi.json", app)
+        yield backend
+
+
+@pytest.fixture
+def api_schema(market: FakeBackend) -> schemathesis.BaseSchema:
+    app = create_app(market, static_dir=None, config=ApiConfig(allowed_hosts=("testserver",)))
+    return schemathesis.openapi.from_asgi("/schema/openapi.json", app)
 
 
 @pytest.mark.parametrize("path", WITHOUT_PARAMETERS + WITH_PARAMETERS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +12,11 @@ from fulltape.stores.duckdb import DuckDbStore
 
 
 @pytest.fixture
-def backend(tmp_path: Path) -> Iterator[FakeBackend]:
+def backend(tmp_path: Path, make_database: Callable[[Path], None]) -> Iterator[FakeBackend]:
     """A backend with two instruments and nothing committed."""
-    with DuckDbStore.open(tmp_path / "client.duckdb", simulated=False) as store:
+    path = tmp_path / "client.duckdb"
+    make_database(path)
+    with DuckDbStore.open(path, simulated=False) as store:
         backend = FakeBackend(store)
         backend.add(BTC, ETH)
         yield backend

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -29,7 +29,8 @@ def open_store(database: Path) -> OpenStore:
 
 
 @pytest.fixture
-def store(open_store: OpenStore) -> Iterator[Store]:
+def store(open_store: OpenStore, database: Path, make_database: Callable[[Path], None]) -> Iterator[Store]:
     """Return the test's database, new and open."""
+    make_database(database)
     with open_store() as store:
         yield store
