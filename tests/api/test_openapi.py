@@ -40,7 +40,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeBackend]:
 
 @pytest.fixture
 def api_schema(market: FakeBackend) -> schemathesis.BaseSchema:
-    app = create_app(market, static_dir=None, config=ApiConfig(allowed_hosts=("testserver",)))
+    app = create_app(market, static_dir=None, config=ApiConfig(allowed_hosts=("testserver",), max_query_bytes=1 << 20))
     return schemathesis.openapi.from_asgi("/schema/openapi.json", app)
 
 

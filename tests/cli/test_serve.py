@@ -103,6 +103,7 @@ def silent_venue(folder: Path, port: int) -> Config:
     )
 
 
+@pytest.mark.slow
 async def test_a_silent_venue_is_replaced_by_the_simulated_one(
     tmp_path: Path, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,6 +30,7 @@ def expected(recordings: Path) -> Mapping[str, Any]:
     return found
 
 
+@pytest.mark.slow
 async def test_speed_and_split_change_no_byte(recordings: Path, tmp_path: Path) -> None:
     fast = await replay(recordings / NAME, tmp_path / "fast.duckdb")
     assert fast.candles.count(b"\n") > 100
@@ -39,6 +40,7 @@ async def test_speed_and_split_change_no_byte(recordings: Path, tmp_path: Path) 
     assert min(paced.commits, cut.commits) > 50, "the recording was not cut"
 
 
+@pytest.mark.slow
 async def test_uncompiled_kernels_change_no_byte(recordings: Path, tmp_path: Path) -> None:
     compiled = await replay(recordings / NAME, tmp_path / "compiled.duckdb")
     plain = subprocess.run(  # noqa: ASYNC221 - nothing else happens here

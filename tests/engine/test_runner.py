@@ -135,6 +135,7 @@ async def test_commits_are_numbered_stored_and_then_published(store: DuckDbStore
     with_reader.close()
 
 
+@pytest.mark.slow
 async def test_a_restart_between_any_two_steps_changes_no_trade_and_no_candle(tmp_path: Path) -> None:
     found = []
     for place in range(len(STEPS)):

@@ -60,6 +60,7 @@ def test_kill_9_at_any_moment_loses_and_doubles_nothing(database: Path) -> None:
         assert check(database, 2_000) in (printed[-1], printed[-1] + 1)
 
 
+@pytest.mark.slow
 def test_a_log_that_finds_no_room_is_fatal_and_keeps_every_commit_before(database: Path) -> None:
     full = run(*command(database, 1_000, 2_000, 400_000))
     done = full.stdout.count("\n")
