@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.sequences import SECOND, START, Item, batches, of_instrument, plain, run, sequences
@@ -134,6 +135,18 @@ def test_ids_that_begin_anew_are_no_duplicates() -> None:
     assert (ids(result), result.resets, result.duplicates) == ([1, 2, 5], 1, 1)
     assert holes(result) == [(1_000_001, 1_000_001, 1), (3, 4, 2)]
     assert sequencer.open_holes() == (1, 2)
+
+
+@pytest.mark.parametrize("before", [[], [7]])
+def test_history_of_what_nobody_followed_makes_no_hole(before: list[int]) -> None:
+    sequencer = Sequencer()
+    if before:
+        apply(sequencer, *trades(*before))
+        sequencer.leave([0])
+    past, *_ = batches(trades(20, 21, at=SECOND))
+    sequencer.refill(past, START + SECOND)
+    result = apply(sequencer, *trades(1_000, at=RESET_NS), *trades(1_003, at=2 * RESET_NS), clock=3 * RESET_NS)
+    assert (ids(result), holes(result)) == ([1_000, 1_003], [(1_001, 1_002, 2)])
 
 
 def test_an_old_id_in_history_is_no_reset_whatever_its_time() -> None:

@@ -131,13 +131,17 @@ class Sequencer:
     def refill(self, trades: Batch, clock: int) -> Sequenced:
         """Take trades of the venue's history that are not stored yet: old ids are then no duplicates, and fill holes.
 
-        Newer ids than the last one count as received: a jump up to them is a hole.
+        Newer ids than the last one count as received: a jump up to them is a hole. What nobody follows, or has never
+        followed, is so still: whatever lies between this history and its next trade is not missed.
         """
         self._reserve(trades)
+        codes = np.unique(trades["instrument"])
+        is_unheard = (self._marks[codes, LAST_ID] == NULL_INT) | (self._marks[codes, RESUMING] == LEFT)
         run = _Run(trades, is_history=True)
         self._trades(run, 0, len(trades))
         self._expire(run, clock)
-        self._changed.update(np.unique(trades["instrument"]).tolist())
+        self._marks[codes[is_unheard], RESUMING] = LEFT
+        self._changed.update(codes.tolist())
         return run.result
 
     def has_passed(self, trades: Batch) -> Array:
