@@ -110,6 +110,8 @@ class Known:
         """Return, by instrument, the stretches in which trades were missed that may still be had, oldest first."""
         missing = {}
         for code, past in self._past.items():
+            if not past.broken.items:
+                continue
             had = Spans.union([past.trades, past.lost])
             if gaps := [gap for start, end in past.broken.items for gap in had.gaps(start, end)]:
                 missing[code] = gaps
