@@ -39,6 +39,7 @@ def outcome(folder: Path, body: str, required: str) -> dict[str, int]:
     return {what: int(count) for count, what in re.findall(r"(\d+) (passed|failed|skipped|error|xfailed)", done.stdout)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("reason", "required", "expected"),
     [
@@ -51,5 +52,6 @@ def test_a_skip_of_a_required_part_fails(tmp_path: Path, reason: str, required: 
     assert outcome(tmp_path, TESTS.format(reason=reason), required) == expected
 
 
+@pytest.mark.slow
 def test_a_module_that_skips_itself_fails_too(tmp_path: Path) -> None:
     assert outcome(tmp_path, "import pytest\npytest.importorskip('no_such_module')\n", "1") == {"error": 1}

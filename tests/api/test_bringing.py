@@ -152,6 +152,7 @@ async def test_columns_may_have_other_names(writer: Api, backend: FakeBackend) -
         assert (await send(writer, [row], **wrong)).status_code == 400, wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", list(GenerationMode))
 def test_the_call_is_what_the_document_says(mode: GenerationMode, backend: FakeBackend, tmp_path: Path) -> None:
     file = TokenFile(tmp_path / "tokens.json")

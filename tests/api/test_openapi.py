@@ -44,6 +44,7 @@ def api_schema(market: FakeBackend) -> schemathesis.BaseSchema:
     return schemathesis.openapi.from_asgi("/schema/openapi.json", app)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", WITHOUT_PARAMETERS + WITH_PARAMETERS)
 def test_what_the_document_allows_is_answered_as_it_says(path: str, api_schema: schemathesis.BaseSchema) -> None:
     @quick
@@ -57,6 +58,7 @@ def test_what_the_document_allows_is_answered_as_it_says(path: str, api_schema: 
     check()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", WITH_PARAMETERS)
 def test_what_it_does_not_allow_is_refused_with_a_problem(path: str, api_schema: schemathesis.BaseSchema) -> None:
     @quick

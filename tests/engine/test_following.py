@@ -162,6 +162,7 @@ async def test_adding_and_removing_leaves_the_others_alone_and_survives_a_restar
     assert [row.state for row in world.coverage(ETH)][1:3] == [CoverageState.NOT_FOLLOWED, CoverageState.COMPLETE]
 
 
+@pytest.mark.slow
 async def test_a_pattern_follows_what_is_listed_and_waits_for_the_list(world: World) -> None:
     world.has_network = False
     world.unlisted = {"SOL-USD"}
