@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +22,19 @@ from fulltape.cli.replay import replay_into
 from fulltape.clock import SECOND_NS, parse_rfc3339
 from fulltape.engine.config import Config
 from fulltape.engine.pipeline import Pipeline
-from fulltape.records import COVERAGE, TICKERS, TRADES, AggressorSide, Array, Batch, CoverageState, Instrument, Origin
+from fulltape.records import (
+    COVERAGE,
+    QUOTES,
+    TICKERS,
+    TRADES,
+    AggressorSide,
+    Array,
+    Batch,
+    CoverageState,
+    Instrument,
+    Origin,
+    QuoteSource,
+)
 from fulltape.records.status import EngineStatus
 from fulltape.stores.base import Selection
 
@@ -86,7 +100,7 @@ def replay(recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         with wiring.open_store(tmp_path / "x.duckdb", simulated=False) as store:
             report, status = asyncio.run(replay_into(Config(), source, store, asyncio.Event()))
             reader = store.reader()
-            tables = {schema.name: reader.read(Selection(schema)) for schema in (TRADES, TICKERS, COVERAGE)}
+            tables = {schema.name: reader.read(Selection(schema)) for schema in (TRADES, QUOTES, TICKERS, COVERAGE)}
             reader.close()
         expected = json.loads((recordings / "expected.json").read_text())[f"captures/{names[0]}.jsonl.gz"]
         assert (report.unusable, status.error) == ({}, "")
@@ -156,7 +170,14 @@ def test_bitmex(replay: Replay, recordings: Path) -> None:
     # An inverse contract is one dollar, and its size in base is contracts / price.
     contracts = live["XBTUSD"]["size"] * live["XBTUSD"]["price"]
     assert round(contracts.sum()) == expected["trade_insert_sum_size_per_symbol"]["XBTUSD"]
-    assert {name for name, rows in live.items() if len(rows)} == expected["trade_insert_sum_size_per_symbol"].keys()
+    # Trades say their size in base themselves, whatever their contract is.
+    printed = _bitmex_prints(recordings / "captures" / "bitmex-2021-07-22.jsonl.gz")
+    sums = {name: sum(contracts for contracts, _ in rows) for name, rows in printed.items()}
+    assert sums == expected["trade_insert_sum_size_per_symbol"]
+    in_base = {name: math.fsum(size for _, size in rows) for name, rows in printed.items()}
+    assert {name: math.fsum(rows["size"].tolist()) for name, rows in live.items() if len(rows)} == in_base
+    own = {name: rows["source"] == QuoteSource.QUOTE for name, rows in found.by_symbol("quotes").items()}
+    assert {name: int(rows.sum()) for name, rows in own.items()} == expected["quote_rows_per_symbol"]
     times = [parse_rfc3339(expected[name]) for name in ("trade_first_time", "trade_last_time")]
     assert [trades["event_time"].min(), trades["event_time"].max()] == times
     assert sorted(one.venue_symbol for one in found.pipeline.table) == expected["symbols"]
@@ -165,6 +186,18 @@ def test_bitmex(replay: Replay, recordings: Path) -> None:
         sizes = [_in_base(instrument, float(top[f"{side}_size"]), float(top[side])) for side in ("bid", "ask")]
         levels = [top["bid_levels"], top["ask_levels"]]
         assert ours == pytest.approx([float(top["bid"]), sizes[0], float(top["ask"]), sizes[1], *levels], rel=1e-15)
+
+
+def _bitmex_prints(path: Path) -> dict[str, list[tuple[int, float]]]:
+    """Read contracts and base sizes of the trades that were inserted, by symbol, from the recording itself."""
+    found: dict[str, list[tuple[int, float]]] = {}
+    with gzip.open(path, "rt") as lines:
+        for line in lines:
+            frame = json.loads(json.loads(line)["data"] or "{}")
+            if (frame.get("table"), frame.get("action")) == ("trade", "insert"):
+                for row in frame["data"]:
+                    found.setdefault(row["symbol"], []).append((row["size"], row["homeNotional"]))
+    return found
 
 
 def _in_base(instrument: Instrument, contracts: float, price: float) -> float:
