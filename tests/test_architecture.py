@@ -48,7 +48,7 @@ def tracked_files() -> tuple[Path, ...]:
 
 def test_modules_import_only_from_the_floors_below() -> None:
     # In a process of its own: it configures logging in a way that silences every logger there is.
-    program = [Path(sys.executable).with_name("lint-imports"), "--no-cache"]
+    program = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache"]
     done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
