@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ import numpy as np
 from fulltape.engine.recent_ids import RecentIds
 from fulltape.engine.sequencer import Sequencer
 from fulltape.engine.spans import Spans
-from fulltape.engine.unstored import SLACK_NS
+from fulltape.engine.unstored import SLACK_NS, Read, unstored
 from fulltape.operators.coverage import TRADES_CHANNEL
 from fulltape.records import (
     COVERAGE,
@@ -22,16 +22,12 @@ from fulltape.records import (
     CoverageState,
     Instrument,
     InstrumentTable,
-    Schema,
 )
 from fulltape.records.columns import NULL_INT
 from fulltape.records.delivery import Delivery, Receipt
 from fulltape.records.events import Event
 
 EVIDENCE: Final = "records were imported: nobody listened"
-
-Read = Callable[[Schema, int, int, int], Batch]
-"""Returns the committed records of a kind and instrument (code) with start <= time < end (ns)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,27 +93,6 @@ def recoded(batch: Batch, codes: Array) -> Batch:
     return Batch(batch.schema, {**batch.columns, "instrument": codes[batch["instrument"]]})
 
 
-def unstored(batch: Batch, gathered: Iterable[Batch], read: Read) -> Batch:
-    """Return the records that are neither committed nor among those ``gathered`` nor a repetition, by their key.
-
-    Of a kind that keeps the latest row of a key all are new.
-    """
-    schema = batch.schema
-    if schema.latest or "instrument" not in batch.columns or not len(batch):
-        return batch
-    instruments, places = np.unique(batch["instrument"], return_inverse=True)
-    kept = np.zeros(len(batch), np.bool_)
-    known = {key for part in gathered for key in _keys(part)}
-    for place, code in enumerate(instruments.tolist()):
-        mine = np.flatnonzero(places == place)
-        times = batch[schema.time][mine]
-        known.update(_keys(read(schema, code, int(times.min()) - SLACK_NS, int(times.max()) + SLACK_NS)))
-        for row, key in zip(mine.tolist(), _keys(batch.take(mine)), strict=True):
-            kept[row] = key not in known
-            known.add(key)
-    return batch if kept.all() else batch.take(kept)
-
-
 def not_listened(stretches: Mapping[int, tuple[int, int]], read: Read) -> Batch:
     """Return ledger rows that say of times of which the ledger says nothing yet that nobody listened."""
     rows = [
@@ -146,8 +121,3 @@ def _unknown(coverage: Batch, start: int, end: int) -> list[tuple[int, int]]:
         if channel == TRADES_CHANNEL:
             told.add(first, end if last == NULL_INT else last)
     return told.gaps(start, end)
-
-
-def _keys(batch: Batch) -> Iterator[tuple[int, ...]]:
-    names = [name for key in batch.schema.key for name in batch.schema.column(key).names]
-    return zip(*(batch[name].tolist() for name in names), strict=True)

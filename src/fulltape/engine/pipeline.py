@@ -25,7 +25,7 @@ from fulltape.engine.recent_ids import RecentIds
 from fulltape.engine.sequencer import Sequencer
 from fulltape.engine.statistics import StatisticConfig, Statistics
 from fulltape.engine.symbols import AnySymbols, AskedSymbols
-from fulltape.engine.unstored import SLACK_NS, unstored_trades
+from fulltape.engine.unstored import SLACK_NS, unstored
 from fulltape.engine.wishes import Wishes
 from fulltape.errors import ConfigError
 from fulltape.operators.base import Operator, Stateful, Step
@@ -430,7 +430,7 @@ class Pipeline:
             return
         if TRADES.name in self._venue(self.table[page.instrument].venue).spec.contract_kinds:
             page = replace(page, batch=contracts.in_base(page.batch, self.table))
-        fresh = unstored_trades(page, work.parts.get(TRADES.name, ()), history)
+        fresh = unstored(page.batch, work.parts.get(TRADES.name, ()), history.records)
         if self._follows(fresh["instrument"]).all():
             result = self._sequencer.refill(fresh, page.ingest_time)
             work.events += result.events

@@ -1,41 +1,46 @@
-"""What of a page of history is not stored yet.
+"""What of records that come a second way, from a venue's history or from people, is not stored yet.
 
-Memory does not reach as far back as history does, so the store is asked: it knows every trade, whatever
-its ids promise.
+Memory does not reach as far back as these do, so the store is asked: it knows every record, whatever its ids promise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import numpy as np
 
 from fulltape.clock import SECOND_NS
-from fulltape.engine.derivation import History
-from fulltape.records import Batch
-from fulltape.records.columns import high
-from fulltape.records.page import Page
+from fulltape.records import Batch, Schema
 
 SLACK_NS: Final = 60 * SECOND_NS
-"""How far the time of a trade in the history may be from the time that the stream gave it: some are cut to seconds."""
+"""How far the time of a record that comes again may be from the one that is stored: some are cut to seconds."""
+
+Read = Callable[[Schema, int, int, int], Batch]
+"""Returns the committed records of a kind and instrument (code) with start <= time < end (ns)."""
 
 
-def unstored_trades(page: Page, gathered: Iterable[Batch], history: History) -> Batch:
-    """Return the trades of ``page`` that are neither committed nor among those ``gathered`` in this step."""
-    trades = page.batch
-    if not len(trades):
-        return trades
-    times = trades["event_time"]
-    stored = history.trades(page.instrument, int(times.min()) - SLACK_NS, int(times.max()) + SLACK_NS)
-    known = {trade_id for batch in (stored, *gathered) for trade_id in _ids(batch, page.instrument)}
-    is_new = []
-    for trade_id in _ids(trades, page.instrument):
-        is_new.append(trade_id not in known)
-        known.add(trade_id)
-    return trades.take(np.array(is_new, np.bool_))
+def unstored(batch: Batch, gathered: Iterable[Batch], read: Read) -> Batch:
+    """Return the records that are neither committed nor among those ``gathered`` nor a repetition, by their key.
+
+    Of a kind that keeps the latest row of a key all are new.
+    """
+    schema = batch.schema
+    if schema.latest or "instrument" not in batch.columns or not len(batch):
+        return batch
+    instruments, places = np.unique(batch["instrument"], return_inverse=True)
+    kept = np.zeros(len(batch), np.bool_)
+    known = {key for part in gathered for key in _keys(part)}
+    for place, code in enumerate(instruments.tolist()):
+        mine = np.flatnonzero(places == place)
+        times = batch[schema.time][mine]
+        known.update(_keys(read(schema, code, int(times.min()) - SLACK_NS, int(times.max()) + SLACK_NS)))
+        for row, key in zip(mine.tolist(), _keys(batch.take(mine)), strict=True):
+            kept[row] = key not in known
+            known.add(key)
+    return batch if kept.all() else batch.take(kept)
 
 
-def _ids(trades: Batch, instrument: int) -> Iterator[tuple[int, int]]:
-    own = trades["instrument"] == instrument
-    return zip(trades["trade_id"][own].tolist(), trades[high("trade_id")][own].tolist(), strict=True)
+def _keys(batch: Batch) -> Iterator[tuple[int, ...]]:
+    names = [name for key in batch.schema.key for name in batch.schema.column(key).names]
+    return zip(*(batch[name].tolist() for name in names), strict=True)
