@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 from litestar._openapi.plugin import OpenAPIPlugin
 from litestar.openapi.spec import OpenAPI
-from tests.api.scene import BTC, ETH, Api, FakeBackend, Server, call, serve
-
-from fulltape.stores.duckdb import DuckDbStore
+from tests.api.scene import Api, FakeBackend, Server, backend_at, call, serve
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -32,11 +30,7 @@ def one_document() -> Iterator[None]:
 @pytest.fixture
 def backend(tmp_path: Path, make_database: Callable[[Path], None]) -> Iterator[FakeBackend]:
     """A backend with two instruments and nothing committed."""
-    path = tmp_path / "api.duckdb"
-    make_database(path)
-    with DuckDbStore.open(path, simulated=False) as store:
-        backend = FakeBackend(store)
-        backend.add(BTC, ETH)
+    with backend_at(tmp_path / "api.duckdb", make_database) as backend:
         yield backend
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -191,6 +191,16 @@ class FakeBackend:
         await asyncio.to_thread(self.store.commit, commit)
         await self.bus.publish(commit)
         return commit
+
+
+@contextmanager
+def backend_at(path: Path, make_database: Callable[[Path], None]) -> Iterator[FakeBackend]:
+    """Yield a backend over a new database, with two instruments and nothing committed."""
+    make_database(path)
+    with DuckDbStore.open(path, simulated=False) as store:
+        backend = FakeBackend(store)
+        backend.add(BTC, ETH)
+        yield backend
 
 
 def trade(number: int, instrument: str = BTC, *, time: int | None = None) -> Trade:

@@ -6,19 +6,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.api.scene import BTC, ETH, FakeBackend, Server, serve
-
-from fulltape.stores.duckdb import DuckDbStore
+from tests.api.scene import FakeBackend, Server, backend_at, serve
 
 
 @pytest.fixture
 def backend(tmp_path: Path, make_database: Callable[[Path], None]) -> Iterator[FakeBackend]:
     """A backend with two instruments and nothing committed."""
-    path = tmp_path / "client.duckdb"
-    make_database(path)
-    with DuckDbStore.open(path, simulated=False) as store:
-        backend = FakeBackend(store)
-        backend.add(BTC, ETH)
+    with backend_at(tmp_path / "client.duckdb", make_database) as backend:
         yield backend
 
 
