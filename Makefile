@@ -80,7 +80,7 @@ docs: setup  ## write docs/cli.md from the program
 	$(BIN)/python -m typer fulltape.cli.main utils docs --name fulltape --output docs/cli.md
 
 lock:  ## resolve the newest packages into requirements.lock (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --upgrade --generate-hashes --no-emit-index-url \
+	uv pip compile --quiet --universal --python-version 3.11 --upgrade --no-strip-extras --generate-hashes --no-emit-index-url \
 	    --no-header --all-extras pyproject.toml --output-file requirements.lock
 
 clean:  ## remove what was built, not what was recorded
