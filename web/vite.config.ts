@@ -1,6 +1,7 @@
 import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
 import type { Plugin } from "vite";
+import { PAGES } from "./src/pages";
 
 // Nothing inline and nothing from elsewhere. In the built page only: the development server injects styles.
 const POLICY = [
@@ -34,7 +35,7 @@ export default defineConfig({
     outDir: "../src/fulltape/web/dist",
     emptyOutDir: true,
     modulePreload: { polyfill: false },
-    rolldownOptions: { input: ["index.html", "sql/index.html"] },
+    rolldownOptions: { input: PAGES.map(({ path }) => `${path}index.html`) },
     license: { fileName: "licences.md" },
   },
   server: { proxy: { "/api": { target: "http://127.0.0.1:8000", ws: true } } },

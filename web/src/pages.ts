@@ -1,0 +1,19 @@
+// Every page of the dashboard: what the links show, and what is built. Each has a folder with its index.html.
+
+export interface Page {
+  /** Its folder below the dashboard's root: empty, or with a slash at the end. */
+  readonly path: string;
+  readonly title: string;
+  /** What it is for, shown on hovering. */
+  readonly hint: string;
+}
+
+export const PAGES: readonly Page[] = [
+  { path: "", title: "Live", hint: "Candles, trades and feeds of one instrument" },
+  { path: "sql/", title: "SQL", hint: "Ask the tape in SQL" },
+];
+
+/** Return the dashboard's root as seen from the page at `path`. */
+export function rootFrom(path: string): string {
+  return path === "" ? "./" : "../";
+}
