@@ -80,7 +80,22 @@ async def test_a_distribution_names_the_largest(backend: FakeBackend, api: Api) 
     assert figures is not None
     assert (figures.trades, figures.volume, len(figures.largest)) == (12, 6.0, 10)
     assert answer.json()["distribution"]["largest"][0]["trade_id"] == "12"
+    assert (figures.volumes.interval, sum(figures.volumes.volumes)) == ("1m", 6.0)
+    assert figures.volumes.starts[0] == format_rfc3339(START_NS // MINUTE * MINUTE)
+    assert figures.rolling.times == []
     assert (await api.get("/api/v1/distribution", instrument=ETH)).json()["distribution"] is None
+
+
+async def test_a_distribution_rolls_over_fifty_trades(backend: FakeBackend, api: Api) -> None:
+    rows = [trade(n) for n in range(1, 62)]
+    await backend.commit(*rows, clock=START_NS + 100 * SECOND_NS)
+    answer = await api.get("/api/v1/distribution", instrument=BTC)
+    figures = msgspec.json.decode(answer.content, type=DistributionAnswer).distribution
+    assert figures is not None
+    assert figures.rolling.times == [format_rfc3339(row.event_time) for row in rows[49:]]
+    means = [sum(row.price for row in rows[n : n + 50]) / 50 for n in range(12)]
+    assert figures.rolling.prices == pytest.approx(means)
+    assert figures.rolling.sizes == pytest.approx([0.5] * 12)
 
 
 def test_the_periods_of_movers_are_those_that_changes_are_kept_of() -> None:

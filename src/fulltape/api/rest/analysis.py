@@ -36,7 +36,7 @@ from fulltape.operators.distribution import distribution
 from fulltape.operators.flow import order_flow
 from fulltape.records import TRADES, WINDOWS, Array, Batch
 from fulltape.records.codec import to_dicts
-from fulltape.records.interval import window_start
+from fulltape.records.interval import format_interval, window_start
 from fulltape.stores.base import Cursor, Reader, Selection
 
 _DAY_NS: Final = 86_400 * SECOND_NS
@@ -175,7 +175,7 @@ async def trade_distribution(
     end: EndText = None,
     bins: Annotated[int, QueryParameter(ge=1, le=1_000, description="Bins of the histograms.")] = 50,
 ) -> Response[bytes]:
-    """Return histograms of sizes and pauses, Lorenz curve and Pareto share, and the ten largest trades.
+    """Return histograms of sizes and pauses, box plot, volume by minute, rolling means, Lorenz curve, largest trades.
 
     The range is the last hour if no start is named.
     """
@@ -231,6 +231,10 @@ def _distribution_json(services: Services, instrument: str, trades: Batch, bins:
     if found is not None:
         figures = msgspec.to_builtins(found, enc_hook=_nullable)
         figures["largest"] = to_dicts(largest, services.catalogue.table())
+        volumes, rolling = figures["volumes"], figures["rolling"]
+        volumes["interval"] = format_interval(volumes.pop("interval_s"))
+        volumes["starts"] = [format_rfc3339(time) for time in volumes["starts"]]
+        rolling["times"] = [format_rfc3339(time) for time in rolling["times"]]
     return encode({"simulated": services.simulated, "instrument": instrument, "distribution": figures})
 
 

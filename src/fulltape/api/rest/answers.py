@@ -78,6 +78,22 @@ class HistogramAnswer(msgspec.Struct, frozen=True):
     zeros: int
 
 
+class VolumesAnswer(msgspec.Struct, frozen=True):
+    """``volumes[i]`` was traded in the window of ``interval`` that begins at ``starts[i]``, in base units."""
+
+    interval: str
+    starts: list[_Time]
+    volumes: list[float]
+
+
+class RollingAnswer(msgspec.Struct, frozen=True):
+    """Means of price and size of the last 50 trades at some of the trades, told by their ``times``."""
+
+    times: list[_Time]
+    prices: list[float]
+    sizes: list[float]
+
+
 class Figures(msgspec.Struct, frozen=True):
     """Sizes in base units, pauses in seconds; ``lorenz[k]`` is the volume's share of the smallest k percent."""
 
@@ -86,6 +102,10 @@ class Figures(msgspec.Struct, frozen=True):
     sizes: HistogramAnswer
     pauses: HistogramAnswer
     quartiles: list[float]
+    whiskers: list[float]
+    outliers: int
+    volumes: VolumesAnswer
+    rolling: RollingAnswer
     lorenz: list[float]
     gini: float
     pareto_share: float
