@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +24,7 @@ import uvicorn
 import uvloop
 from bench.frames import SYMBOLS, MatchFrames
 from bench.report import Result, print_table
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from websockets.asyncio.client import connect
 
 from fulltape.api.app import create_app
@@ -32,8 +34,10 @@ from fulltape.api.server import server_config
 from fulltape.bus.base import Bus, Overflow
 from fulltape.bus.memory import MemoryBus
 from fulltape.engine.intake import Intake
+from fulltape.engine.interpreter import tuned
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.runner import LiveClock, Runner
+from fulltape.engine.statistics import StatisticConfig
 from fulltape.operators.candles import CandleConfig
 from fulltape.records import Array, Instrument, InstrumentTable
 from fulltape.records.frames import Connection
@@ -101,6 +105,9 @@ class _Message(msgspec.Struct):
     trades: list[_Times] = []
 
 
+_decode = msgspec.json.Decoder(_Message).decode
+
+
 @dataclass(frozen=True, slots=True)
 class Received:
     """What the clients saw: latencies (ns) of trades, and of messages their commit's number and time of arrival."""
@@ -110,24 +117,47 @@ class Received:
     arrivals: Array
 
 
-async def follow(
-    port: int, load: Load, number: int, clock: ShiftedClock, connected: asyncio.Barrier
-) -> list[tuple[int, _Message]]:
-    """Be one client: return when which commit came, from a second after everybody is connected."""
-    got: list[tuple[int, _Message]] = []
-    decode = msgspec.json.Decoder(_Message).decode
-    async with connect(_address(port), proxy=None, max_size=None) as socket:
-        await socket.send(_subscription(f"{SYMBOLS[number % len(SYMBOLS)]}.COINBASE"))
-        await socket.recv()
-        await connected.wait()
-        begin = time.monotonic() + _SETTLE_S
-        while (now := time.monotonic()) < begin + load.seconds:
-            data = await socket.recv(decode=False)
-            received = clock.now_ns()
-            message = decode(data)
-            if now > begin and message.trades:
-                got.append((received, message))
-    return got
+class Follower(WSListener):  # type: ignore[misc]
+    """One client: notes which commit came when, once it has been told to begin."""
+
+    def __init__(self, subscription: str, clock: ShiftedClock) -> None:
+        super().__init__()
+        self.got: list[tuple[int, _Message]] = []
+        self.is_measuring = False
+        self.begun = asyncio.Event()
+        self._subscription = subscription
+        self._clock = clock
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        transport.send(WSMsgType.TEXT, self._subscription.encode())
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        received = self._clock.now_ns()
+        self.begun.set()
+        if self.is_measuring and frame.msg_type is WSMsgType.TEXT:
+            message = _decode(frame.get_payload_as_memoryview())
+            if message.trades:
+                self.got.append((received, message))
+
+
+async def follow(port: int, load: Load, clock: ShiftedClock) -> list[tuple[int, _Message]]:
+    """Be all clients: return when which commit came, from a second after everybody is connected."""
+    connected = [
+        await ws_connect(
+            partial(Follower, _subscription(f"{SYMBOLS[n % len(SYMBOLS)]}.COINBASE"), clock), _address(port)
+        )
+        for n in range(load.clients)
+    ]
+    followers = cast("list[Follower]", [follower for _, follower in connected])
+    await asyncio.gather(*(follower.begun.wait() for follower in followers))
+    await asyncio.sleep(_SETTLE_S)
+    for is_measuring, seconds in ((True, load.seconds), (False, 0)):
+        for follower in followers:
+            follower.is_measuring = is_measuring
+        await asyncio.sleep(seconds)
+    for transport, _ in connected:
+        transport.disconnect()
+    return [entry for follower in followers for entry in follower.got]
 
 
 async def stall(port: int, until: asyncio.Event) -> None:
@@ -151,13 +181,12 @@ def clients(port: int, load: Load, clock: ShiftedClock) -> Received:
     """Run all clients, in a process of their own."""
 
     async def all_of_them() -> list[tuple[int, _Message]]:
-        connected = asyncio.Barrier(load.clients)
         over = asyncio.Event()
         stalled = [asyncio.create_task(stall(port, over)) for _ in range(load.stalled)]
-        lists = await asyncio.gather(*(follow(port, load, n, clock, connected) for n in range(load.clients)))
+        got = await follow(port, load, clock)
         over.set()
         await asyncio.gather(*stalled, return_exceptions=True)
-        return [entry for got in lists for entry in got]
+        return got
 
     got = uvloop.run(all_of_them())
     latencies = [
@@ -187,7 +216,7 @@ async def measure(path: Path, load: Load) -> list[Result]:
     clock = ShiftedClock(time.time_ns() - times[-1])
     with DuckDbStore.open(path, simulated=True) as store:
         table, bus, intake = store.restore().instruments, MemoryBus(), Intake(40_000)
-        runner = Runner(Pipeline(table, venue, CandleConfig()), intake, store, bus, LiveClock(clock))
+        runner = Runner(Pipeline(table, venue, CandleConfig(), StatisticConfig()), intake, store, bus, LiveClock(clock))
         backend = BenchBackend(bus, store, runner, table, clock)
         await runner.restore()
         for payload, ingest in zip(payloads, times, strict=True):  # the kernels compile before the clock matters
@@ -242,7 +271,7 @@ def report(received: Received, published: dict[int, int], load: Load) -> list[Re
 
 def run(load: Load | None = None) -> Sequence[Result]:
     """Measure in a database of its own, removed afterwards."""
-    with tempfile.TemporaryDirectory() as directory:
+    with tuned(), tempfile.TemporaryDirectory() as directory:
         return uvloop.run(measure(Path(directory) / "bench.duckdb", load or Load(10_000, 100, 10.0)))
 
 

@@ -18,7 +18,7 @@ WANTS = Wants(frozenset({"trades", "quotes", "stats"}), None, frozenset())
 async def taken(client: Client) -> dict[str, Any]:
     text = await client.next_text()
     assert text is not None
-    message: dict[str, Any] = msgspec.json.decode(text)
+    message: dict[str, Any] = msgspec.json.decode(text.encode())
     return message
 
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+
+from websockets.frames import Frame, Opcode
 
 from fulltape.api.subscription import CONFLATED, Wants
 from fulltape.api.wire import encode
@@ -20,6 +23,18 @@ Chunks = Mapping[tuple[int, int], Sequence[bytes]]
 """JSON rows by (instrument code, interval in seconds or 0)."""
 
 
+class Text(str):
+    """A message, and the WebSocket frame that carries it: frames of a server have no mask, so all clients get the same.
+
+    Framing a message anew for each of a thousand clients costs more than sending it.
+    """
+
+    @cached_property
+    def frame(self) -> bytes:
+        """The one text frame that holds the message."""
+        return Frame(Opcode.TEXT, self.encode()).serialize(mask=False)
+
+
 class CommitMessage:
     """One commit as messages to clients. Used on the event loop only."""
 
@@ -29,20 +44,20 @@ class CommitMessage:
         self._commit = commit
         self._codes = codes
         self._chunks: dict[str, Chunks] = {}
-        self._texts: dict[Wants, str | None] = {}
+        self._texts: dict[Wants, Text | None] = {}
 
     @property
     def number(self) -> int:
         """The commit's number."""
         return self._commit.number
 
-    def text(self, wants: Wants) -> str | None:
+    def text(self, wants: Wants) -> Text | None:
         """Return the message for a client, or None if the commit holds nothing that it wants."""
         if wants not in self._texts:
             self._texts[wants] = self._join(wants)
         return self._texts[wants]
 
-    def _join(self, wants: Wants) -> str | None:
+    def _join(self, wants: Wants) -> Text | None:
         found = ((schema.name, self._rows(schema.name, wants)) for schema in wants.schemas)
         parts = [(name, b",".join(row for group in groups.values() for row in group)) for name, groups in found]
         parts = [(name, rows) for name, rows in parts if rows]
@@ -68,7 +83,7 @@ class CommitMessage:
         }
 
     @classmethod
-    def joined(cls, messages: Sequence[CommitMessage], wants: Wants) -> str | None:
+    def joined(cls, messages: Sequence[CommitMessage], wants: Wants) -> Text | None:
         """Return one message for commits that follow each other, for a client that reads slowly.
 
         It holds every row, but of kinds that are conflated the newest of each instrument; ``merged`` counts the rows
@@ -109,7 +124,7 @@ def commit_text(
     parts: Iterable[tuple[str, bytes]],
     instruments: Iterable[Instrument] = (),
     merged: Mapping[str, int] | None = None,
-) -> str:
+) -> Text:
     """Return a commit message from its kinds' joined rows, and the instruments it adds or changes.
 
     ``merged`` says how many rows of a kind those that are sent stand for.
@@ -120,12 +135,12 @@ def commit_text(
         head += b',"instruments":%b' % encode(new)
     if merged:
         head += b',"merged":%b' % encode(merged)
-    return (head + _fields(parts) + b"}").decode()
+    return Text((head + _fields(parts) + b"}").decode())
 
 
 def snapshot_text(
     number: int, clock: int, simulated: bool, instruments: Iterable[Instrument], parts: Iterable[tuple[str, bytes]]
-) -> str:
+) -> Text:
     """Return a snapshot message from its kinds' joined rows."""
     head = b'{"type":"snapshot","commit":%d,"clock":"%b","simulated":%b,"instruments":%b' % (
         number,
@@ -133,17 +148,17 @@ def snapshot_text(
         encode(simulated),
         encode(list(instruments)),
     )
-    return (head + _fields(parts) + b"}").decode()
+    return Text((head + _fields(parts) + b"}").decode())
 
 
-def status_text(status: bytes) -> str:
+def status_text(status: bytes) -> Text:
     """Return a status message from an encoded status."""
-    return (b'{"type":"status","status":%b}' % status).decode()
+    return Text((b'{"type":"status","status":%b}' % status).decode())
 
 
-def notice_text(kind: str, detail: str) -> str:
+def notice_text(kind: str, detail: str) -> Text:
     """Return an ``error`` or ``reset`` message."""
-    return encode({"type": kind, "detail": detail}).decode()
+    return Text(encode({"type": kind, "detail": detail}).decode())
 
 
 def _fields(parts: Iterable[tuple[str, bytes]]) -> bytes:
