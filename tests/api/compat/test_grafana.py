@@ -133,6 +133,43 @@ async def test_infinity_gets_flat_rows(backend: FakeBackend, api: Api) -> None:
     ]
 
 
+async def test_infinity_gets_mean_prices(backend: FakeBackend, api: Api) -> None:
+    await backend.commit(*(trade(n, time=minute(0) + n) for n in (1, 2)), trade(3, ETH, time=minute(0)))
+    rows = (await api.get("/compat/grafana/mean", product=BTC, interval="1m", **RANGE)).json()
+    assert rows == [{"time": minute(0) // MS, "mean": 101.5}]
+
+
+async def test_infinity_gets_the_values_of_a_variable(api: Api) -> None:
+    assert (await api.get("/compat/grafana/products")).json() == [
+        {"__text": BTC, "__value": BTC},
+        {"__text": ETH, "__value": ETH},
+    ]
+
+
+async def test_panels_that_show_made_up_prices_say_so(backend: FakeBackend, api: Api) -> None:
+    backend.simulated = True
+    await backend.commit(candle(minute(0)))
+    (first, _) = (await api.get("/compat/grafana/products")).json()
+    assert first == {"__text": f"{BTC} SIMULATED", "__value": BTC}
+    assert (await post(api, "variable", payload={"target": "product"})).json()[0] == first
+    assert (await post(api, "variable", payload={"target": "interval"})).json()[0]["__text"] == "1m"
+    assert [series["target"] for series in await panel(api, "close")] == [f"{BTC} SIMULATED close"]
+
+
+async def test_milliseconds_are_times_too(backend: FakeBackend, api: Api) -> None:
+    """``${__from}`` and ``${__timeFrom}`` are milliseconds."""
+    await backend.commit(candle(minute(0)), candle(minute(1)))
+    rows = {"from": str(minute(0) // MS), "to": str(minute(1) // MS)}
+    (row,) = (await api.get("/compat/grafana/candles", product=BTC, interval="1m", **rows)).json()
+    assert row["time"] == minute(0) // MS
+    whole = {"from": f"-{'9' * 18}", "to": "9" * 18}
+    assert len((await api.get("/compat/grafana/candles", product=BTC, interval="1m", **whole)).json()) == 2
+    for bad in ("", "9" * 19, "1.5", "--5", "\u0661", "now-6h"):
+        refused = await api.get("/compat/grafana/mean", product=BTC, **{**rows, "from": bad})
+        assert refused.status_code == 400
+        assert "from: not" in refused.json()["detail"]
+
+
 REFUSED = [
     ("nothing", BTC, "1m", 422, "unknown metric"),
     ("close", "nothing", "1m", 404, "unknown symbol"),
