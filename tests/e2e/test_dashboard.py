@@ -2,73 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-import shutil
-import subprocess
-import sys
-import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from tests.e2e.pages import TOKEN, Reader, chromium, reading, running
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
-from playwright.sync_api import Browser, Page, WebSocketRoute, expect  # noqa: E402
+from playwright.sync_api import Browser, WebSocketRoute, expect  # noqa: E402
 
 pytestmark = pytest.mark.e2e
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FULLTAPE = Path(sys.executable).with_name("fulltape")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-TOKEN = "the-e2e-test"
-START_S = 60.0
 BTC, ETH = "BTC-USD.COINBASE", "ETH-USD.COINBASE"
-
-
-@dataclass
-class Program:
-    """A fulltape command that runs, and what it has written so far."""
-
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def find(self, pattern: str) -> str:
-        """Wait until the program has written something that matches, and return the first group."""
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline:
-            text = self.log.read_text(errors="replace")
-            if match := re.search(pattern, text):
-                return match[1]
-            if self.process.poll() is not None:
-                pytest.fail(f"the program ended with {self.process.returncode}:\n{text}")
-            time.sleep(0.05)
-        pytest.fail(f"no {pattern!r} within {START_S:g} s:\n{self.log.read_text(errors='replace')}")
-
-
-@contextlib.contextmanager
-def running(folder: Path, *arguments: str) -> Iterator[Program]:
-    """Run ``fulltape`` with arguments in a folder, and end it as Ctrl-C does."""
-    log = folder / f"{arguments[0]}.log"
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "FULLTAPE_SIM_TOKEN": TOKEN, "COLUMNS": "200"}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [FULLTAPE, *arguments], cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT
-        )
-        try:
-            yield Program(process, log)
-        finally:
-            process.terminate()
-            try:
-                process.wait(timeout=15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 @dataclass
@@ -109,41 +60,15 @@ def faults_address(process: int, url: str) -> str:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("needs chromium: apt-get install chromium")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with chromium() as browser:
         yield browser
-        browser.close()
-
-
-@dataclass
-class Reader:
-    """A page, and everything it complained of."""
-
-    page: Page
-    complaints: list[str] = field(default_factory=list)
-
-    def changes(self, read: Callable[[], str], timeout_s: float = 20.0) -> str:
-        """Wait until what is read becomes something else, and return it."""
-        before, deadline = read(), time.monotonic() + timeout_s
-        while (now := read()) == before:
-            assert time.monotonic() < deadline, f"still {before!r} after {timeout_s:g} s"
-            self.page.wait_for_timeout(50)
-        return now
 
 
 @pytest.fixture
 def reader(scene: Scene, browser: Browser) -> Iterator[Reader]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900}, timezone_id="Europe/Berlin")
-    page = context.new_page()
-    reader = Reader(page)
-    page.on("pageerror", lambda error: reader.complaints.append(str(error)))
-    page.on("console", lambda said: reader.complaints.append(said.text) if said.type == "error" else None)
-    page.goto(scene.url)
-    expect(page.get_by_test_id(f"watch-{BTC}")).to_be_visible(timeout=30_000)
-    yield reader
-    context.close()
+    with reading(browser, scene.url) as reader:
+        expect(reader.page.get_by_test_id(f"watch-{BTC}")).to_be_visible(timeout=30_000)
+        yield reader
 
 
 def test_prices_move_and_say_that_they_are_simulated(reader: Reader) -> None:

@@ -3,11 +3,12 @@
 // One stream follows every instrument's last values, the other one instrument's trades, candles and ledger. A stream's
 // subscription never changes: another choice is another stream, so messages of the old one cannot be taken for it.
 
+import { openStream } from "./api/live";
 import { firstInterval, fromHash, isSame, toHash, type Choice } from "./choice";
 import { perFrame } from "./frame";
 import { History } from "./history";
 import { EMPTY, type State } from "./state";
-import { NOT_YET, Stream, isBroken, type Connection } from "./stream";
+import { NOT_YET, isBroken, type Connection, type Stream } from "./stream";
 import type { Interval, Subscription } from "./types";
 
 export class Dashboard {
@@ -91,10 +92,7 @@ export class Dashboard {
   }
 
   #open(subscription: Subscription): Stream {
-    const url = new URL("api/v1/stream", document.baseURI);
-    url.protocol = url.protocol.replace("http", "ws");
-    url.hash = "";
-    return new Stream({ url: url.href, subscription, onChange: () => this.#draw() });
+    return openStream(subscription, () => this.#draw());
   }
 
   #openView(): void {

@@ -1,5 +1,6 @@
-// The few REST calls the page makes. Live data comes by stream.ts.
+// The few REST calls that the live page makes. Live data comes by stream.ts.
 
+import { ask } from "./api/call";
 import type { Candle, Coverage, Interval } from "./types";
 
 const PAGE = 1_000;
@@ -12,8 +13,8 @@ export async function candlesBefore(
   end: string,
   signal: AbortSignal,
 ): Promise<Candle[]> {
-  const query = { instrument, interval, end, order: "desc", limit: String(PAGE) };
-  const page = await get<{ candles: Candle[] }>("candles", query, signal);
+  const query = { instrument, interval, end, order: "desc", limit: PAGE };
+  const page = await ask<{ candles: Candle[] }>({ name: "candles", query }, signal);
   return page.candles.reverse();
 }
 
@@ -24,13 +25,6 @@ export async function coverageBetween(
   end: string | undefined,
   signal: AbortSignal,
 ): Promise<Coverage[]> {
-  const until = end === undefined ? {} : { end };
-  const query = { instrument, start, ...until, order: "desc", limit: String(COVERAGE_PAGE) };
-  return (await get<{ coverage: Coverage[] }>("coverage", query, signal)).coverage;
-}
-
-async function get<Answer>(name: string, query: Record<string, string>, signal: AbortSignal): Promise<Answer> {
-  const response = await fetch(`api/v1/${name}?${new URLSearchParams(query)}`, { signal });
-  if (!response.ok) throw new Error(`${name}: HTTP ${response.status}`);
-  return (await response.json()) as Answer;
+  const query = { instrument, start, end, order: "desc", limit: COVERAGE_PAGE };
+  return (await ask<{ coverage: Coverage[] }>({ name: "coverage", query }, signal)).coverage;
 }

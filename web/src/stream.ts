@@ -29,6 +29,12 @@ export interface StreamOptions {
   url: string;
   subscription: Subscription;
   onChange: () => void;
+  /** What to offer when connecting: a token goes along as one of these. */
+  protocols?: () => string[];
+  /** An attempt to connect, or the connection, has ended. */
+  onFailure?: () => void;
+  /** The stream was closed for good. */
+  onClosed?: () => void;
   random?: () => number;
   now?: () => number;
 }
@@ -44,7 +50,8 @@ export class Stream {
   #isClosed = false;
 
   constructor(options: StreamOptions) {
-    this.#options = { random: Math.random, now: Date.now, ...options };
+    const nothing = { protocols: () => [], onFailure: () => undefined, onClosed: () => undefined };
+    this.#options = { ...nothing, random: Math.random, now: Date.now, ...options };
     this.#connect();
   }
 
@@ -63,12 +70,13 @@ export class Stream {
   close(): void {
     this.#isClosed = true;
     this.#drop();
+    this.#options.onClosed();
   }
 
   #connect(): void {
     this.#drop();
     this.#become({ phase: "connecting", retryAt: null });
-    const socket = new WebSocket(this.#options.url);
+    const socket = new WebSocket(this.#options.url, this.#options.protocols());
     this.#socket = socket;
     socket.onopen = () => this.#subscribe(socket);
     socket.onmessage = (event: MessageEvent<string>) => this.#receive(event.data);
@@ -96,6 +104,7 @@ export class Stream {
     const delay = ceiling * this.#options.random();
     this.#become({ phase: "waiting", retryAt: this.#options.now() + delay, failures: failures + 1 });
     this.#timer = setTimeout(() => this.#connect(), delay);
+    this.#options.onFailure();
   }
 
   /** Give the socket up, without hearing of its close. */

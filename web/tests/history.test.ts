@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { History } from "../src/history";
+import type { History } from "../src/history";
 import { EMPTY, MAX_CANDLES, reduce, type State } from "../src/state";
 import type { Stream } from "../src/stream";
+import { stubPage } from "./page";
 import { at, candle, snapshot, stretch } from "./records";
 
 /** The part of a stream that History uses. */
@@ -22,12 +23,14 @@ function json(body: unknown): () => Promise<Response> {
   return () => Promise.resolve(new Response(JSON.stringify(body)));
 }
 
-beforeEach(() => {
+beforeEach(async () => {
   asked = [];
+  stubPage();
+  const { History } = await import("../src/history");
   vi.useFakeTimers();
   vi.spyOn(console, "warn").mockImplementation(() => undefined);
-  vi.stubGlobal("fetch", (path: string) => {
-    asked.push(new URL(path, "http://here/"));
+  vi.stubGlobal("fetch", (url: URL) => {
+    asked.push(url);
     return answer();
   });
   holder = new Holder();

@@ -16,7 +16,10 @@ class Peer {
   sent: unknown[] = [];
   isClosed = false;
 
-  constructor(readonly url: string) {
+  constructor(
+    readonly url: string,
+    readonly protocols: string[],
+  ) {
     Peer.all.push(this);
   }
 
@@ -122,6 +125,27 @@ it("is broken from the first failure until it is heard, not while it begins", ()
   expect(isBroken(stream.connection)).toBe(true);
   Peer.newest.say(snapshot(1));
   expect(isBroken(stream.connection)).toBe(false);
+});
+
+it("offers at each attempt what is to be offered then, and tells of failures and of the end", () => {
+  const told: string[] = [];
+  let protocols: string[] = [];
+  const stream = new Stream({
+    url: "ws://here/stream",
+    subscription,
+    onChange: () => undefined,
+    protocols: () => protocols,
+    onFailure: () => told.push("failure"),
+    onClosed: () => told.push("closed"),
+  });
+  expect(Peer.newest.protocols).toEqual([]);
+  Peer.newest.onclose?.();
+  expect(told).toEqual(["failure"]);
+  protocols = ["fulltape", "bearer.ft_a"];
+  stream.retry();
+  expect(Peer.newest.protocols).toEqual(protocols);
+  stream.close();
+  expect(told).toEqual(["failure", "closed"]);
 });
 
 it("stays closed", () => {

@@ -1,5 +1,7 @@
 // POST /api/v1/sql: the rows of a query, or a file of them.
 
+import { ask, askFile, type Call } from "../api/call";
+
 export type Value = string | number | boolean | null;
 
 /** What a query gave; `is_cut` when there were more rows. */
@@ -14,29 +16,17 @@ export interface Rows {
 export type FileFormat = "csv" | "parquet" | "arrow";
 
 /** Return the rows of a query. Throws an Error that says why there are none. */
-export async function ask(query: string, signal: AbortSignal): Promise<Rows> {
-  return (await (await post(query, "json", signal)).json()) as Rows;
+export async function askRows(query: string, signal: AbortSignal): Promise<Rows> {
+  return ask<Rows>(callOf(query, "json"), signal);
 }
 
 /** Return the rows of a query as a file. */
-export async function askFile(query: string, format: FileFormat, signal: AbortSignal): Promise<Blob> {
-  return (await post(query, format, signal)).blob();
+export async function askRowsFile(query: string, format: FileFormat, signal: AbortSignal): Promise<Blob> {
+  return askFile(callOf(query, format), signal);
 }
 
-async function post(query: string, format: FileFormat | "json", signal: AbortSignal): Promise<Response> {
-  const response = await fetch(`/api/v1/sql?format=${format}`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ query }),
-    signal,
-  });
-  if (!response.ok) throw new Error(await reasonOf(response));
-  return response;
-}
-
-async function reasonOf(response: Response): Promise<string> {
-  const problem = (await response.json().catch(() => ({}))) as { detail?: string };
-  return problem.detail ?? `HTTP ${response.status}`;
+function callOf(query: string, format: FileFormat | "json"): Call {
+  return { name: "sql", query: { format }, body: { query } };
 }
 
 /** Return a value as it is shown: nothing for null, and whether it is a number. */

@@ -1,0 +1,115 @@
+"""Pages of the dashboard as a reader uses them: the real program, a real Chromium, and what it complained of."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
+from playwright.sync_api import Browser, Page  # noqa: E402
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FULLTAPE = Path(sys.executable).with_name("fulltape")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+TOKEN = "the-e2e-test"
+START_S = 60.0
+VIEWPORT = {"width": 1440, "height": 900}
+
+
+@dataclass
+class Program:
+    """A fulltape command that runs, and what it has written so far."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def find(self, pattern: str) -> str:
+        """Wait until the program has written something that matches, and return the first group."""
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            text = self.log.read_text(errors="replace")
+            if match := re.search(pattern, text):
+                return match[1]
+            if self.process.poll() is not None:
+                pytest.fail(f"the program ended with {self.process.returncode}:\n{text}")
+            time.sleep(0.05)
+        pytest.fail(f"no {pattern!r} within {START_S:g} s:\n{self.log.read_text(errors='replace')}")
+
+
+@contextlib.contextmanager
+def running(folder: Path, *arguments: str) -> Iterator[Program]:
+    """Run ``fulltape`` with arguments in a folder, and end it as Ctrl-C does."""
+    log = folder / f"{arguments[0]}.log"
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "FULLTAPE_SIM_TOKEN": TOKEN, "COLUMNS": "200"}
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [FULLTAPE, *arguments], cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT
+        )
+        try:
+            yield Program(process, log)
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+@dataclass
+class Reader:
+    """A page, and everything it complained of."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+
+    def changes(self, read: Callable[[], str], timeout_s: float = 20.0) -> str:
+        """Wait until what is read becomes something else, and return it."""
+        before, deadline = read(), time.monotonic() + timeout_s
+        while (now := read()) == before:
+            assert time.monotonic() < deadline, f"still {before!r} after {timeout_s:g} s"
+            self.page.wait_for_timeout(50)
+        return now
+
+
+@contextlib.contextmanager
+def chromium() -> Iterator[Browser]:
+    """Run a browser, or skip without one."""
+    if CHROMIUM is None:
+        pytest.skip("needs chromium: apt-get install chromium")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@contextlib.contextmanager
+def reading(browser: Browser, url: str) -> Iterator[Reader]:
+    """Open a page in a browser that has never seen it, and note its complaints."""
+    context = browser.new_context(viewport=VIEWPORT, timezone_id="Europe/Berlin")  # type: ignore[arg-type]
+    page = context.new_page()
+    reader = Reader(page)
+    page.on("pageerror", lambda error: reader.complaints.append(str(error)))
+    page.on("console", lambda said: reader.complaints.append(said.text) if said.type == "error" else None)
+    page.goto(url)
+    yield reader
+    context.close()
+
+
+def answer_of(url: str, call: str, **query: str) -> Any:
+    """Return what the API at ``url`` answers to a call."""
+    with urllib.request.urlopen(f"{url}/api/v1/{call}?{urlencode(query)}", timeout=10) as answer:
+        return json.load(answer)
