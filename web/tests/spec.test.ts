@@ -1,0 +1,32 @@
+import { expect, it } from "vitest";
+import { colourAt, legendOf, share, timeText, timeTicks, type Spec } from "../src/plots/spec";
+
+it("names every series, and needs no names for one", () => {
+  const bars: Spec = { kind: "bars", labels: ["a"], series: [{ label: "buys", values: [1], colour: "up" }] };
+  expect(legendOf(bars)).toEqual([]);
+  const two: Spec = { ...bars, series: [...bars.series, { label: "sells", values: [2] }] };
+  expect(legendOf(two)).toEqual([
+    { label: "buys", colour: "up", note: "" },
+    { label: "sells", colour: "series-2", note: "" },
+  ]);
+});
+
+it("tells how much of a donut each slice is", () => {
+  const slices = [
+    { label: "BTC", value: 3 },
+    { label: "ETH", value: 1 },
+  ];
+  expect(legendOf({ kind: "donut", slices, write: String }).map(({ note }) => note)).toEqual(["75.0 %", "25.0 %"]);
+  expect(share(0, 0)).toBe("–");
+  expect(colourAt(8, undefined)).toBe("series-1");
+});
+
+it("marks time at round moments", () => {
+  const noon = new Date(2026, 10, 28, 12, 0, 0).getTime();
+  const ticks = timeTicks(noon + 1, noon + 3_600_000, 7);
+  expect(ticks.map((tick) => (tick - noon) / 60_000)).toEqual([10, 20, 30, 40, 50, 60]);
+  expect(timeText(ticks[0]!, 600_000)).toBe("12:10");
+  expect(timeText(noon + 5_000, 5_000)).toBe("12:00:05");
+  expect(timeText(noon, 86_400_000)).toBe("28 Nov");
+  expect(timeText(noon - 12 * 3_600_000, 3_600_000)).toBe("28 Nov");
+});
