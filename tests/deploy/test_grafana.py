@@ -59,7 +59,7 @@ def test_dashboards_are_provisioned() -> None:
     assert set(told) == {"apiVersion", "providers"}
     (provider,) = told["providers"]
     assert provider["type"] == "file"
-    assert provider["options"]["path"] == "/var/lib/grafana/dashboards"
+    assert provider["options"]["path"] == "/etc/grafana/dashboards"
     assert sorted(path.stem for path in (GRAFANA / "dashboards").iterdir()) == list(NAMES)
 
 
