@@ -163,6 +163,13 @@ def test_the_overview_of_what_is_traded_is_that_after_its_last_tick(store: Store
     assert (eth["price"], eth["change_1d"], eth["all_time_high"]) == (100.5, None, None)
 
 
+def test_a_coin_is_in_the_overview_once(store: Store) -> None:
+    """A polled coin has a last price, too, which is its rate."""
+    write(store, coin(NOON, rate=4.0), last(price=4.0))
+    (row,) = rows(store, "FROM overview")
+    assert (row["name"], row["price"]) == ("Bitcoin", 4.0)
+
+
 def test_winners_and_losers_are_in_order(store: Store) -> None:
     write(
         store, last(), last(instrument=ETH.id), stat(NOON, change_1d=1.0), stat(NOON, instrument=ETH.id, change_1d=-2.0)

@@ -173,7 +173,7 @@ OLDER_SYSTEMS: Final = {
     SELECT last.instrument, '' AS name, last.price, s.newest.change_1t, s.newest.all_time_high, last.volume_24h,
            NULL::DOUBLE AS cap, NULL::DOUBLE AS total_supply, s.newest.change_1d, s.newest.change_7d, last.event_time
     FROM last LEFT JOIN {_NEWEST_STAT} AS s ON last.instrument = s.newest.instrument
-    WHERE last.price IS NOT NULL
+    WHERE last.price IS NOT NULL AND last.instrument NOT IN (SELECT instrument FROM rates)
     UNION ALL
     SELECT newest.instrument, newest.name, newest.rate, steps.change_1t, newest.all_time_high_usd, newest.volume,
            newest.cap, newest.total_supply, {_CHANGE_1D}, {_CHANGE_7D}, newest.event_time
