@@ -1,26 +1,24 @@
-// The one place that knows lightweight-charts: candles, volume and shading on a canvas.
+// Candles, volume and shading on a canvas.
 
 import {
   CandlestickSeries,
-  CrosshairMode,
   HistogramSeries,
   LineStyle,
   createChartEx,
   type CandlestickData,
-  type DeepPartial,
   type HistogramData,
   type IChartApiBase,
   type IPriceLine,
   type ISeriesApi,
   type Time,
-  type TimeChartOptions,
   type UTCTimestamp,
   type WhitespaceData,
 } from "lightweight-charts";
 import { decimalsOf, milliseconds, rounded } from "../format";
 import type { Candle } from "../types";
 import { changedSince } from "./changes";
-import { LocalTimeScale, crosshairText, tickText } from "./local_time";
+import { LocalTimeScale } from "./local_time";
+import { colours, optionsFor, paintWith } from "./look";
 import { Shading } from "./shading";
 import type { Span } from "./spans";
 
@@ -55,7 +53,7 @@ export class CandleChart {
 
   constructor(container: HTMLElement, events: ChartEvents) {
     this.#events = events;
-    this.#chart = createChartEx<Time, LocalTimeScale>(container, this.#timeScale, optionsOf(this.#timeScale));
+    this.#chart = createChartEx<Time, LocalTimeScale>(container, this.#timeScale, optionsFor(this.#timeScale));
     this.#prices = this.#chart.addSeries(CandlestickSeries, {
       borderVisible: false,
       lastValueVisible: false,
@@ -133,22 +131,9 @@ export class CandleChart {
 
   /** Take the colours from the page's style sheet, again whenever the theme has changed. */
   paint(): void {
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name: string): string => style.getPropertyValue(`--${name}`).trim();
-    const [up, down, line, text] = [colour("up"), colour("down"), colour("chart-line"), colour("text-muted")];
-    this.#chart.applyOptions({
-      layout: {
-        background: { color: colour("panel") },
-        textColor: text,
-        fontFamily: style.getPropertyValue("--font"),
-        panes: { separatorColor: colour("line"), separatorHoverColor: colour("line") },
-      },
-      grid: { vertLines: { color: line }, horzLines: { color: line } },
-      crosshair: {
-        vertLine: { color: text, labelBackgroundColor: colour("raised") },
-        horzLine: { color: text, labelBackgroundColor: colour("raised") },
-      },
-    });
+    const colour = colours();
+    const [up, down] = [colour("up"), colour("down")];
+    this.#chart.applyOptions(paintWith(colour));
     this.#prices.applyOptions({ upColor: up, downColor: down, wickUpColor: up, wickDownColor: down });
     this.#colours = { up, down, volumeUp: colour("volume-up"), volumeDown: colour("volume-down") };
     this.#markPrice();
@@ -220,24 +205,6 @@ export class CandleChart {
     const range = this.#chart.timeScale().getVisibleLogicalRange();
     if (range !== null && this.#candles.length > 0 && range.from < NEAR_START_BARS) this.#events.onNearStart();
   }
-}
-
-function optionsOf(scale: LocalTimeScale): DeepPartial<TimeChartOptions> {
-  return {
-    autoSize: true,
-    // The logo brings an inline style, which the page's policy forbids; the footer gives the credit.
-    layout: { attributionLogo: false, fontSize: 11 },
-    crosshair: { mode: CrosshairMode.Normal },
-    rightPriceScale: { borderVisible: false, minimumWidth: 76, scaleMargins: { top: 0.14, bottom: 0.06 } },
-    timeScale: {
-      borderVisible: false,
-      rightOffset: 6,
-      barSpacing: 7,
-      minBarSpacing: 0.5,
-      tickMarkFormatter: (time: Time, kind: number) => tickText(time as UTCTimestamp, kind, scale.isUtc),
-    },
-    localization: { timeFormatter: (time: Time) => crosshairText(time as UTCTimestamp, scale.isUtc) },
-  };
 }
 
 function secondsAt(candle: Candle): number {
