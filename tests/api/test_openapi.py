@@ -22,9 +22,12 @@ WITHOUT_PARAMETERS = ["/health", "/ready", "/api/v1/status"]
 RECORDS = ("trades", "quotes", "candles", "coverage", "last", "coins")
 STATISTICS = ("stats", "stats/latest", "windows", "activity_bars", "quote_stats", "depths", "hourly", "daily")
 ANALYSIS = ("movers", "correlation", "flow", "trades/large", "distribution", "indicators")
+RETURNS = ("drawdown", "ratios", "correlation/rolling")
+VOLUME = ("relative_volume", "vwap/rolling", "vwap/anchored", "profile")
+MARKET = ("sentiment", "across", "rolling", "overview", "winners_losers", "quality")
 SETTINGS = tuple(signature(settings_of).parameters)
 LISTS = ("instruments", "venues/{venue}/instruments")
-WITH_PARAMETERS = [f"/api/v1/{name}" for name in (*RECORDS, *STATISTICS, *ANALYSIS, *LISTS)]
+WITH_PARAMETERS = [f"/api/v1/{name}" for name in (*RECORDS, *STATISTICS, *ANALYSIS, *RETURNS, *VOLUME, *MARKET, *LISTS)]
 quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fulltape.operators.volume import relative_volume, volume_profile, volume_z
+from fulltape.operators.volume import relative_volume, step_for, volume_profile, volume_z
 from fulltape.records import Array
 
 
@@ -80,3 +80,17 @@ def test_what_makes_no_profile_is_refused(step: float, share: float) -> None:
 def test_without_trades_there_is_no_profile() -> None:
     with pytest.raises(ValueError, match="no trades"):
         volume_profile(np.empty(0), np.empty(0), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("prices", "steps", "step"),
+    [
+        ([100.0, 200.0], 50, 2.0),
+        ([0.0, 0.3], 3, 0.1),
+        ([1.0, 10.0], 4, 5.0),
+        ([60_000.0], 50, 2_000.0),
+        ([5.0, 12.0], 1, 10.0),
+    ],
+)
+def test_a_step_is_a_round_number_that_makes_few_enough(prices: list[float], steps: int, step: float) -> None:
+    assert step_for(np.array(prices), steps) == pytest.approx(step, rel=1e-12)

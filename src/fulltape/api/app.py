@@ -33,8 +33,10 @@ from fulltape.api.rest.candles import candles
 from fulltape.api.rest.events import events
 from fulltape.api.rest.indicators import indicators
 from fulltape.api.rest.instruments import follow, instruments, offered, unfollow
+from fulltape.api.rest.market import overview, quality, rolling, sentiments, venues_of, winners_losers
 from fulltape.api.rest.process import status
 from fulltape.api.rest.records import coins, coverage, last, quotes, trades
+from fulltape.api.rest.returns import drawdowns, ratios, rolling_correlation
 from fulltape.api.rest.sql import sql
 from fulltape.api.rest.statistics import (
     activity_bars,
@@ -46,6 +48,7 @@ from fulltape.api.rest.statistics import (
     stats,
     windows,
 )
+from fulltape.api.rest.volume import profile, volumes, vwap_anchored, vwap_rolling
 from fulltape.api.sending import Sending
 from fulltape.api.services import Services
 from fulltape.api.sharing import Shared
@@ -65,7 +68,8 @@ _CALLS: Final = [
     instruments, offered, follow, unfollow, trades, quotes, candles, coins, coverage, add_records, last,
     stats, latest_stats, windows, activity_bars, quote_stats, depths, indicators, hourly, daily,
     movers, correlation, flow, large_trades,
-    trade_distribution, status, sql, stream, events,
+    drawdowns, ratios, rolling_correlation, volumes, vwap_rolling, vwap_anchored, profile, sentiments, venues_of,
+    rolling, overview, winners_losers, quality, trade_distribution, status, sql, stream, events,
 ]  # fmt: skip
 """Everything under ``/api/v1``."""
 

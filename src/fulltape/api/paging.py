@@ -25,7 +25,8 @@ MAX_LIMIT: Final = 10_000
 TEXT: Final = {"type": "string", "oneOf": None}
 """What a parameter that may be left out is in the OpenAPI document: a query has no way to say null."""
 
-_TIME: Final = {**TEXT, "format": "date-time"}
+TIME: Final = {**TEXT, "format": "date-time"}
+"""What one is that is a time."""
 _CURSOR: Final = struct.Struct(">qqq")
 _LAST_NS: Final = int(np.iinfo(np.int64).max) - 1
 """The far end of time: the next value stands for infinity in a store, the smallest for null in a batch."""
@@ -44,8 +45,8 @@ class PageQuery:
 
 
 def page_query(
-    start: Annotated[str | None, QueryParameter(description="First time, RFC 3339.", schema_extra=_TIME)] = None,
-    end: Annotated[str | None, QueryParameter(description="The time to end before.", schema_extra=_TIME)] = None,
+    start: Annotated[str | None, QueryParameter(description="First time, RFC 3339.", schema_extra=TIME)] = None,
+    end: Annotated[str | None, QueryParameter(description="The time to end before.", schema_extra=TIME)] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=MAX_LIMIT, description="How many records.")] = DEFAULT_LIMIT,
     cursor: Annotated[
         str | None,

@@ -23,10 +23,12 @@ _BEFORE: Final = 1_000
 """How many windows before a page are looked through for a price to carry into it."""
 
 
-def read_candles(reader: Reader, code: int, interval_s: int, page: PageQuery) -> tuple[Batch, Cursor | None]:
+def read_candles(
+    reader: Reader, code: int, interval_s: int, page: PageQuery, bound: str = "limit"
+) -> tuple[Batch, Cursor | None]:
     """Return a page of an instrument's candles and where the next one begins, None after the last row.
 
-    Raises the 400 for a page that would be made of too many stored candles.
+    Raises the 400 for a page that would be made of too many stored candles; ``bound`` is the parameter to lower.
     """
     with reader.pinned():
         fine_s = _source(reader, code, interval_s)
@@ -35,7 +37,7 @@ def read_candles(reader: Reader, code: int, interval_s: int, page: PageQuery) ->
         ratio = interval_s // fine_s
         if ratio * page.limit > MOST_ROWS:
             most = MOST_ROWS // ratio
-            advice = f"ask with limit={most} at most" if most else "that is too long an interval for them"
+            advice = f"ask with {bound}={most} at most" if most else "that is too long an interval for them"
             made_of = f"{format_interval(interval_s)} is made of {ratio:,} stored candles of {format_interval(fine_s)}"
             raise bad_request(f"interval: {made_of}: {advice}")
         rows = _fine_rows(reader, code, interval_s, fine_s, page)

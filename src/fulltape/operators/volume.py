@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import msgspec
@@ -71,6 +72,16 @@ def volume_profile(price: Array, size: Array, step: float, share: float = VALUE_
     prices = np.arange(lowest, lowest + steps) * step
     control = float(prices[int(volumes.argmax())])
     return VolumeProfile(step, prices, volumes, control, float(prices[low]), float((lowest + high + 1) * step))
+
+
+def step_for(price: Array, steps: int = 50) -> float:
+    """Return the least of 1, 2 and 5 times a power of ten that makes at most ``steps`` steps of a range of prices.
+
+    Prices that are all equal are one step. There must be one price at least.
+    """
+    wanted = (float(price.max()) - float(price.min())) / steps or abs(float(price[0])) / steps or 1.0
+    power = 10.0 ** math.floor(math.log10(wanted))
+    return next(factor * power for factor in (1.0, 2.0, 5.0, 10.0) if factor * power >= wanted * (1.0 - _ROUNDING))
 
 
 @kernel

@@ -3,6 +3,7 @@
 * ``hourly``: ``transaction_count`` and ``total_trade_volume`` (quote currency) of completed clock hours;
 * ``daily``: open, high, low, close and volumes of UTC days, and ``sma_10d``, ``sma_30d``: the mean of the closes of
   the last 10 and 30 days, all of them over and with trades, else null;
+* ``quality``: see `fulltape.stores.quality`;
 * ``rolling``: the last hour (``_1h``) and 24 hours (``_24h``) up to the engine's clock, in whole minutes: the one that
   goes on and the 59 or 1,439 before it. None of its figures shares a name with those of a UTC day.
 
@@ -12,6 +13,8 @@ A late trade revises the candles and with them these figures. They need the inte
 from __future__ import annotations
 
 from typing import Final
+
+from fulltape.stores.quality import QUALITY
 
 VIEWS: Final = {
     "hourly": """
@@ -45,5 +48,6 @@ VIEWS: Final = {
     WHERE interval = '1m' AND trades > 0 AND start >= day_ago
     GROUP BY instrument
     """,
+    "quality": QUALITY,
 }
 """What makes each view, by its name, once those of the records are there."""

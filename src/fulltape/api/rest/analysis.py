@@ -14,7 +14,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
-from fulltape.api.paging import TEXT, PageQuery, parse_time, read_page
+from fulltape.api.paging import PageQuery, parse_time, read_page
 from fulltape.api.problems import bad_request
 from fulltape.api.rest.answers import (
     CorrelationAnswer,
@@ -26,43 +26,36 @@ from fulltape.api.rest.answers import (
     answers_of,
 )
 from fulltape.api.rest.pages import AnyRequest, InstrumentText, IntervalText, interval_of, page_answers, send
+from fulltape.api.rest.ranges import (
+    DAY_NS,
+    HOUR_NS,
+    MOST_MINUTES,
+    MOST_TRADES,
+    EndText,
+    IdsText,
+    MinutesText,
+    StartText,
+    closes,
+    range_of,
+    span_of,
+)
 from fulltape.api.rest.statistics import newest_stats
-from fulltape.api.rolled import read_candles
 from fulltape.api.services import Services, json_response
 from fulltape.api.wire import encode
-from fulltape.clock import SECOND_NS, format_rfc3339
+from fulltape.clock import format_rfc3339
 from fulltape.operators.correlation import correlate, log_returns
 from fulltape.operators.distribution import distribution
 from fulltape.operators.flow import order_flow
 from fulltape.records import TRADES, WINDOWS, Array, Batch
 from fulltape.records.codec import to_dicts
-from fulltape.records.interval import format_interval, window_start
+from fulltape.records.interval import format_interval
 from fulltape.stores.base import Cursor, Reader, Selection
 
-_DAY_NS: Final = 86_400 * SECOND_NS
-_HOUR_NS: Final = 3_600 * SECOND_NS
-_MOST_TRADES: Final = 1_000_000
-"""Of how many trades a distribution may be made."""
-_MOST_MINUTES: Final = 100_000
-"""Of how many rows of `WINDOWS` an answer may be made: a month and more."""
 _SCANNED: Final = 200_000
 """Through how many trades one request for large ones looks; the rest is for the next page."""
 
 Period = Literal["1m", "5m", "15m", "1h", "4h", "1d", "7d", "30d"]
 """The periods that changes are kept of: those of `fulltape.operators.changes`."""
-IdsText = Annotated[
-    str,
-    QueryParameter(description="2 to 20 ids, with commas between.", pattern=r"^[^,]+(,[^,]+){1,19}$", max_length=2_000),
-]
-MinutesText = Annotated[
-    str, QueryParameter(description="Whole minutes, such as `5m`, `4h`, `1d`.", pattern=r"^[1-9][0-9]{0,5}[mhdw]$")
-]
-StartText = Annotated[
-    str | None, QueryParameter(description="First time, RFC 3339.", schema_extra={**TEXT, "format": "date-time"})
-]
-EndText = Annotated[
-    str | None, QueryParameter(description="The time to end before.", schema_extra={**TEXT, "format": "date-time"})
-]
 
 
 @get("/movers", responses=answers_of(MoversAnswer), summary="What has risen and fallen most", tags=["analysis"])
@@ -104,10 +97,7 @@ async def correlation(
     before = parse_time("end", end)
 
     def read(reader: Reader) -> CorrelationAnswer:
-        with reader.pinned():
-            until = reader.last_commit()[1] if before is None else before
-            closes = _closes(reader, codes, interval_s, until, periods)
-        found = correlate(log_returns(closes))
+        found = correlate(log_returns(closes(reader, codes, interval_s, before, periods + 1)))
         return CorrelationAnswer(
             services.simulated, names, interval, periods,
             _nullable(found.correlation), _nullable(found.beta), found.returns.tolist(),
@@ -130,15 +120,15 @@ async def flow(
     """
     interval_s = interval_of(interval)
     code = services.catalogue.code_of(instrument)
-    span = parse_time("start", start), parse_time("end", end)
+    span = span_of(start, end)
 
     def read(reader: Reader) -> FlowAnswer:
         with reader.pinned():
-            first, until = _range(reader, span, _DAY_NS)
-            selection = Selection(WINDOWS, (code,), start=first, end=until, limit=_MOST_MINUTES + 1)
+            first, until = range_of(reader, span, DAY_NS)
+            selection = Selection(WINDOWS, (code,), start=first, end=until, limit=MOST_MINUTES + 1)
             rows = reader.read(selection)
-        if len(rows) > _MOST_MINUTES:
-            raise bad_request(f"the range has more than {_MOST_MINUTES:,} windows of a minute: ask in parts")
+        if len(rows) > MOST_MINUTES:
+            raise bad_request(f"the range has more than {MOST_MINUTES:,} windows of a minute: ask in parts")
         return FlowAnswer(services.simulated, instrument, interval, _flow_windows(rows, interval_s))
 
     return json_response(encode(await services.read(read)))
@@ -180,37 +170,17 @@ async def trade_distribution(
     The range is the last hour if no start is named.
     """
     code = services.catalogue.code_of(instrument)
-    span = parse_time("start", start), parse_time("end", end)
+    span = span_of(start, end)
 
     def read(reader: Reader) -> bytes:
         with reader.pinned():
-            first, until = _range(reader, span, _HOUR_NS)
-            trades = reader.read(Selection(TRADES, (code,), start=first, end=until, limit=_MOST_TRADES + 1))
-        if len(trades) > _MOST_TRADES:
-            raise bad_request(f"the range has more than {_MOST_TRADES:,} trades: ask for a shorter one")
+            first, until = range_of(reader, span, HOUR_NS)
+            trades = reader.read(Selection(TRADES, (code,), start=first, end=until, limit=MOST_TRADES + 1))
+        if len(trades) > MOST_TRADES:
+            raise bad_request(f"the range has more than {MOST_TRADES:,} trades: ask for a shorter one")
         return _distribution_json(services, instrument, trades, bins)
 
     return json_response(await services.read(read))
-
-
-def _range(reader: Reader, span: tuple[int | None, int | None], length: int) -> tuple[int, int]:
-    """Return a range whose end is the engine's clock, and whose start is ``length`` (ns) before, unless named."""
-    start, end = span
-    end = reader.last_commit()[1] + 1 if end is None else end
-    return (end - length if start is None else start), end
-
-
-def _closes(reader: Reader, codes: list[int], interval_s: int, until: int, periods: int) -> Array:
-    """Return the closes of the windows that end at ``until`` at the latest, (windows, instruments), NaN where none."""
-    length = interval_s * SECOND_NS
-    end = int(window_start(max(until, 0), interval_s))
-    first = end - (periods + 1) * length
-    closes = np.full((periods + 1, len(codes)), np.nan)
-    for column, code in enumerate(codes):
-        page = PageQuery(first, end, periods + 1, None, newest_first=False)
-        rows, _ = read_candles(reader, code, interval_s, page)
-        closes[rows["start"] // length - first // length, column] = rows["close"]
-    return closes
 
 
 def _flow_windows(rows: Batch, interval_s: int) -> tuple[FlowWindow, ...]:

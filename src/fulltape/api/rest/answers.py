@@ -11,7 +11,8 @@ from fulltape.api.problems import problem_answers
 from fulltape.records import TRADES
 from fulltape.records.codec import wire_type
 
-_Time = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+TimeText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+"""A time as RFC 3339."""
 _Table = list[list[float | None]]
 _TRADE: Any = wire_type(TRADES)
 
@@ -22,7 +23,7 @@ class Mover(msgspec.Struct, frozen=True):
     instrument: str
     price: float
     change: float
-    event_time: _Time
+    event_time: TimeText
 
 
 class MoversAnswer(msgspec.Struct, frozen=True):
@@ -49,7 +50,7 @@ class CorrelationAnswer(msgspec.Struct, frozen=True):
 class FlowWindow(msgspec.Struct, frozen=True):
     """The takers of a window: volumes and deltas in base currency, null where the venue does not tell sides."""
 
-    start: _Time
+    start: TimeText
     trades: int
     taker_buy_volume: float | None
     taker_sell_volume: float | None
@@ -82,14 +83,14 @@ class VolumesAnswer(msgspec.Struct, frozen=True):
     """``volumes[i]`` was traded in the window of ``interval`` that begins at ``starts[i]``, in base units."""
 
     interval: str
-    starts: list[_Time]
+    starts: list[TimeText]
     volumes: list[float]
 
 
 class RollingAnswer(msgspec.Struct, frozen=True):
     """Means of price and size of the last 50 trades at some of the trades, told by their ``times``."""
 
-    times: list[_Time]
+    times: list[TimeText]
     prices: list[float]
     sizes: list[float]
 

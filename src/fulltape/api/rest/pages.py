@@ -91,8 +91,13 @@ async def send(
     response, commit = await services.read(read)
     if page.end is None or code is None:
         return response
+    return keep(request, services, response, Basis(schema.name, code, page.end + reach, commit))
+
+
+def keep(request: AnyRequest, services: Services, response: Response[bytes], basis: Basis) -> Response[bytes]:
+    """Return an answer about the past with the tag of its content, kept to be sent again; 304 if the client has it."""
     answer = Answer.of(response)
-    services.answers.keep(key_of(request.scope), Basis(schema.name, code, page.end + reach, commit), answer)
+    services.answers.keep(key_of(request.scope), basis, answer)
     if answer.matches(request.headers.get("if-none-match")):
         return Response(b"", status_code=304, headers={"ETag": answer.tag, "Cache-Control": "no-cache"})
     return Response(answer.body, headers=answer.headers, media_type=response.media_type)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 import pyarrow as pa
@@ -11,24 +11,24 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
-from fulltape.api.formats import Form, json_table, table_response, wanted_form
+from fulltape.api.formats import Form, table_response, wanted_form
 from fulltape.api.paging import PageQuery, encode_cursor
 from fulltape.api.problems import problem_answers
+from fulltape.api.rest.answers import TimeText
 from fulltape.api.rest.pages import AnyRequest, InstrumentOrAll, InstrumentText, page_answers, send_page
+from fulltape.api.rest.series import rows_of
 from fulltape.api.services import Services, json_response
 from fulltape.api.wire import PAGES, encode, encode_page
 from fulltape.records import ACTIVITY_BARS, DEPTHS, QUOTE_STATS, STATS, WINDOWS, Batch
 from fulltape.records.codec import encode as encode_rows
 from fulltape.stores.base import Cursor, Reader, Selection
 
-_Time = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
-
 
 class Hour(msgspec.Struct, frozen=True):
     """What was traded in a completed clock hour; ``total_trade_volume`` in quote currency."""
 
     instrument: str
-    hour_start: _Time
+    hour_start: TimeText
     transaction_count: int | None
     total_trade_volume: float | None
 
@@ -37,7 +37,7 @@ class Day(msgspec.Struct, frozen=True):
     """A UTC day with the means of the last 10 and 30 closes."""
 
     instrument: str
-    day: _Time
+    day: TimeText
     open: float | None
     high: float | None
     low: float | None
@@ -211,6 +211,4 @@ async def _send_view(
     cursor = None if after is None else encode_cursor(after)
     if form is not Form.JSON:
         return table_response(table, form, simulated=services.simulated, following=cursor)
-    content = json_table(table)
-    rows = [dict(zip(content["columns"], row, strict=True)) for row in content["rows"]]
-    return json_response(encode_page(services.simulated, view.name, encode(rows), cursor))
+    return json_response(encode_page(services.simulated, view.name, encode(rows_of(table)), cursor))
