@@ -32,6 +32,11 @@ QUERIES: Final = {
         "SELECT median(r) FROM range(90000000000000) AS t(r)",
         "SELECT max(s) FROM (SELECT sum(a.high) OVER (ORDER BY a.low * j) AS s FROM candles AS a, range(20) AS b(j))",
     ),
+    "ones whose plan has no end": (
+        "SELECT " + "nullif(" * 40 + "price" + ", 1)" * 40 + " FROM trades",
+        "SELECT price AS a0" + "".join(f", a{n} + a{n} AS a{n + 1}" for n in range(60)) + " FROM trades",
+        "SELECT getenv('HOME')",
+    ),
 }
 _EVERY_S: Final = 0.05
 _LIMITS: Final = SqlLimits(timeout_s=2.0)

@@ -22,6 +22,13 @@ from fulltape.stores.schema import (
     create_statements,
 )
 
+SHUT_OFF: Final = {
+    "enable_external_access": "false",
+    "autoload_known_extensions": "false",
+    "autoinstall_known_extensions": "false",
+}
+"""Settings of a DuckDB that has neither files nor extensions."""
+
 _META: Final = f"{SCHEMA}.meta"
 _PID: Final = re.compile(r"PID (\d+)")
 
@@ -56,12 +63,7 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
         raise ConfigError(f"{path}: no such database")
     if not read_only and not os.access(path.parent, os.W_OK):
         raise ConfigError(f"{path}: no permission to write in {path.parent}, where the log of the database lies too")
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "checkpoint_threshold": "16MB",
-        "enable_external_access": "false",
-        "autoload_known_extensions": "false",
-        "autoinstall_known_extensions": "false",
-    }
+    config: dict[str, str | bool | int | float | list[str]] = {"checkpoint_threshold": "16MB", **SHUT_OFF}
     if not read_only:
         config |= {
             "memory_limit": _MEMORY,

@@ -15,12 +15,14 @@ import pyarrow as pa
 
 from fulltape.errors import ConfigError
 from fulltape.stores.base import SqlLimits, SqlRows
-from fulltape.stores.sandbox import check
+from fulltape.stores.rehearsal import Rehearsal
+from fulltape.stores.sandbox import check, check_text
 from fulltape.stores.schema import public_tables
 
 _NICENESS: Final = 10
 _WATCH_S: Final = 0.02
 _BATCH_ROWS: Final = 2_048
+_MOST_COLUMNS: Final = 1_000
 
 
 class DuckDbSandbox:
@@ -29,6 +31,7 @@ class DuckDbSandbox:
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._cursor = cursor
         self._tables = public_tables()
+        self._rehearsal = Rehearsal()
         self._running = threading.Lock()
         self._closing = threading.Event()
 
@@ -36,7 +39,7 @@ class DuckDbSandbox:
         """Run a query; see `fulltape.stores.base.Sandbox.run`. The calling thread steps back behind all others."""
         _step_back()
         with self._running:
-            check(self._cursor, query, self._tables)
+            self._rehearse(query, gone)
             self._cursor.execute("BEGIN TRANSACTION READ ONLY")
             try:
                 watch = _Watch(self._cursor, limits, (gone, self._closing))
@@ -50,10 +53,23 @@ class DuckDbSandbox:
         """Give the cursor back, ending what runs."""
         self._closing.set()
         with self._running:
+            self._rehearsal.close()
             self._cursor.close()
+
+    def _rehearse(self, query: str, gone: threading.Event) -> None:
+        """Raise ConfigError for what may not be said, or cannot be planned in bounds."""
+
+        def stop() -> str:
+            return _unwanted(gone, self._closing)
+
+        check_text(query)
+        check(self._rehearsal.tree(query, stop), self._tables)
+        self._rehearsal.plan(query, stop)
 
     def _fetch(self, query: str, limits: SqlLimits) -> SqlRows:
         relation = self._cursor.sql(query)
+        if len(relation.columns) > _MOST_COLUMNS:
+            raise ConfigError(f"query refused: it has {len(relation.columns):,} columns, {_MOST_COLUMNS:,} are allowed")
         with relation.limit(limits.max_rows + 1).to_arrow_reader(_BATCH_ROWS) as batches:
             return _within(batches, limits)
 
@@ -88,15 +104,19 @@ class _Watch:
                 self._cursor.interrupt()  # has no effect on a query about to begin, so again until it ends
 
     def _judge(self) -> str:
-        if self._closing.is_set():
-            return "the database is being closed"
-        if self._gone.is_set():
-            return "nobody waits for it any more"
+        if reason := _unwanted(self._gone, self._closing):
+            return reason
         if time.monotonic() >= self._until:
             return f"it ran for more than {self._limits.timeout_s:g} s"
         if self._process.memory_info().rss >= self._most:
             return f"it took more than {self._limits.max_memory_bytes >> 20} MiB of memory"
         return ""
+
+
+def _unwanted(gone: threading.Event, closing: threading.Event) -> str:
+    if closing.is_set():
+        return "the database is being closed"
+    return "nobody waits for it any more" if gone.is_set() else ""
 
 
 def _within(batches: pa.RecordBatchReader, limits: SqlLimits) -> SqlRows:

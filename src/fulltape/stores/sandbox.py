@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import Any, Final
 
-import duckdb
 import msgspec
 
 from fulltape.errors import ConfigError, did_you_mean
@@ -28,7 +27,7 @@ FUNCTIONS: Final = frozenset(
 
     lower upper lcase ucase left right substr substring length len strlen char_length character_length trim ltrim rtrim
     reverse strpos instr position contains prefix suffix starts_with ends_with ^@ split_part ascii ord
-    regexp_matches regexp_full_match regexp_extract levenshtein jaccard
+    regexp_matches regexp_full_match regexp_extract jaccard
 
     now get_current_timestamp current_date today get_current_time current_localtimestamp transaction_timestamp
     age ago date_add date_diff datediff date_sub datesub date_part datepart date_trunc datetrunc time_bucket last_day
@@ -41,7 +40,7 @@ FUNCTIONS: Final = frozenset(
     any_value approx_count_distinct approx_quantile arbitrary arg_max arg_min argmax argmin arg_max_null arg_min_null
     max_by min_by avg mean favg fsum sum kahan_sum sumkahan count count_star count_if countif bool_and bool_or
     bit_and bit_or bit_xor first last max min product geomean geometric_mean weighted_avg wavg
-    median mode mad quantile quantile_cont quantile_disc reservoir_quantile entropy kurtosis kurtosis_pop skewness sem
+    median mode mad quantile quantile_cont quantile_disc entropy kurtosis kurtosis_pop skewness sem
     stddev stddev_pop stddev_samp var_pop var_samp variance corr covar_pop covar_samp
     regr_avgx regr_avgy regr_count regr_intercept regr_r2 regr_slope regr_sxx regr_sxy regr_syy
 
@@ -62,6 +61,22 @@ TYPES: Final = frozenset(
 )
 """The types that may be cast to. Text from a BIT made from a BLOB is eight times as long, and that can be nested."""
 
+_PATTERNS: Final = dict.fromkeys(("regexp_matches", "regexp_full_match", "regexp_extract"), 1_000) | dict.fromkeys(
+    ("strftime", "strptime", "try_strptime"), 100
+)
+"""How long the pattern of a function may be, which must stand in the query: each row's would be read anew."""
+
+_ARGUMENTS: Final = dict.fromkeys(("max", "min"), 1) | dict.fromkeys(
+    ("arg_max", "arg_min", "argmax", "argmin", "max_by", "min_by", "arg_max_null", "arg_min_null"), 2
+)
+"""How many arguments a function may have that gives a list if it has one more."""
+
+_NOT_OVER: Final = frozenset({"entropy"})
+"""Aggregates that hold every value of a frame, for every row anew."""
+
+_LONGEST_TEXT: Final = 1_000
+_MOST_GROUPINGS: Final = 64
+
 _EXPRESSIONS: Final = frozenset(
     """
     COLUMN_REF CONSTANT FUNCTION WINDOW OPERATOR COMPARISON CONJUNCTION CASE CAST TYPE BETWEEN STAR SUBQUERY
@@ -77,14 +92,22 @@ _NODES: Final = frozenset(
 _LISTS: Final = "ARRAY_CONSTRUCTOR"
 
 
-def check(cursor: duckdb.DuckDBPyConnection, query: str, tables: Collection[str]) -> None:
-    """Raise ConfigError, saying what is wrong, unless ``query`` is one SELECT of what may be said over ``tables``."""
+def check_text(query: str) -> None:
+    """Raise ConfigError for a text that is not even to be read."""
     if len(query) > MAX_QUERY:
         raise ConfigError(f"the query has {len(query):,} characters, {MAX_QUERY:,} are allowed")
+    if "\0" in query:
+        raise ConfigError("the query cannot be read: it has a character of value 0")
+
+
+def check(text: str, tables: Collection[str]) -> None:
+    """Raise ConfigError, saying what is wrong, unless a syntax tree is one SELECT of what may be said over ``tables``.
+
+    The tree is what DuckDB's ``json_serialize_sql`` gives.
+    """
     try:
-        ((text,),) = cursor.execute("SELECT json_serialize_sql(?::VARCHAR)", [query]).fetchall()
         tree = msgspec.json.decode(text)
-    except (duckdb.Error, msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise ConfigError(f"the query cannot be read: {error}") from error
     if tree["error"]:
         message = tree["error_message"]
@@ -93,22 +116,24 @@ def check(cursor: duckdb.DuckDBPyConnection, query: str, tables: Collection[str]
     if len(tree["statements"]) != 1:
         raise ConfigError(f"one SELECT can be run here, not {len(tree['statements'])} statements")
     nodes = list(_walk(tree["statements"]))
-    named = {entry["key"].lower() for node in nodes for entry in (node.get("cte_map") or {}).get("map") or ()}
-    called = {id(node["function"]) for node in nodes if node.get("type") == "TABLE_FUNCTION"}
-    for node in nodes:
+    called = {id(node["function"]) for node, _ in nodes if node.get("type") == "TABLE_FUNCTION"}
+    for node, named in nodes:
         _check_node(node, named, tables, follows_from=id(node) in called)
 
 
-def _walk(root: Any) -> Iterator[dict[str, Any]]:
-    """Yield every object of a JSON document."""
-    waiting = [root]
+def _walk(root: Any) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
+    """Yield every object of a JSON document, and the names that WITH has given to queries where it stands."""
+    waiting: list[tuple[Any, frozenset[str]]] = [(root, frozenset())]
     while waiting:
-        node = waiting.pop()
-        if isinstance(node, dict):
-            yield node
-            waiting.extend(node.values())
-        elif isinstance(node, list):
-            waiting.extend(node)
+        node, named = waiting.pop()
+        if isinstance(node, list):
+            waiting.extend((child, named) for child in node)
+        elif isinstance(node, dict):
+            for entry in (node.get("cte_map") or {}).get("map") or ():
+                waiting.append((entry["value"], named))  # it sees the names before its own only
+                named |= {entry["key"].lower()}
+            yield node, named
+            waiting.extend((child, named) for key, child in node.items() if key != "cte_map")
 
 
 def _check_node(node: dict[str, Any], named: Collection[str], tables: Collection[str], *, follows_from: bool) -> None:
@@ -120,10 +145,34 @@ def _check_node(node: dict[str, Any], named: Collection[str], tables: Collection
         raise _refusal(kind.lower().replace("_", " "))
     if "function_name" in node:
         _check_function(node["function_name"].lower(), ROW_FUNCTIONS if follows_from else FUNCTIONS)
+        _check_call(node, node["function_name"].lower())
     if expression == "TYPE" and node["type_name"].lower() not in TYPES:
         raise _refusal(f"the type {node['type_name']}")
+    if expression == "CONSTANT" and len(node["literal"]["text"]) > _LONGEST_TEXT:
+        raise ConfigError(f"a text has {len(node['literal']['text']):,} characters, {_LONGEST_TEXT:,} are allowed")
+    if len(node.get("group_sets") or ()) > _MOST_GROUPINGS:
+        raise ConfigError(f"CUBE and ROLLUP may make {_MOST_GROUPINGS} groupings, here are {len(node['group_sets']):,}")
     if kind == "BASE_TABLE":
         _check_table(node, named, tables)
+    if kind == "SHOW_REF":
+        _check_show(node, tables)
+
+
+def _check_call(node: dict[str, Any], name: str) -> None:
+    """Raise ConfigError for arguments and windows with which a function takes far more than without."""
+    arguments = [argument["expression"] for argument in node["arguments"]]
+    if len(arguments) > _ARGUMENTS.get(name, len(arguments)):
+        raise _refusal(f"{name} of several values")
+    if name in _PATTERNS and len(arguments) > 1:
+        if arguments[1]["class"] != "CONSTANT":
+            raise ConfigError(f"the pattern of {name} must be a text in the query")
+        if len(arguments[1]["literal"]["text"]) > _PATTERNS[name]:
+            raise ConfigError(f"the pattern of {name} may have {_PATTERNS[name]:,} characters")
+    if node["class"] == "WINDOW":
+        if name in _NOT_OVER:
+            raise _refusal(f"{name} over a window")
+        if node["exclude_clause"] != "NO_OTHER":
+            raise _refusal("EXCLUDE in a window")
 
 
 def _check_function(name: str, allowed: Collection[str]) -> None:
@@ -137,6 +186,15 @@ def _check_table(node: dict[str, Any], named: Collection[str], tables: Collectio
     if len(path) == 1 and (name.lower() in named or name.lower() in tables):
         return
     raise ConfigError(f"no table {name!r}{did_you_mean(name, tables)}; there are {', '.join(sorted(tables))}")
+
+
+def _check_show(node: dict[str, Any], tables: Collection[str]) -> None:
+    """Let through DESCRIBE and SUMMARIZE, whose query is in the tree, SHOW TABLES, and SHOW of a table."""
+    name = node["table_name"].strip('"').lower()
+    if node["query"] is None and node["show_type"] != "SHOW_FROM" and name in {"tables", *tables}:
+        return
+    if node["query"] is None:
+        raise _refusal("SHOW of anything but tables")
 
 
 def _refusal(what: str) -> ConfigError:
