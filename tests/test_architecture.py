@@ -140,7 +140,8 @@ def test_every_decision_is_in_the_index_and_has_its_four_parts() -> None:
     folder = ROOT / "docs" / "adr"
     index = (folder / "README.md").read_text(encoding="utf-8")
     records = sorted(folder.glob("[0-9]*.md"))
-    assert [int(path.name[:4]) for path in records] == list(range(1, len(records) + 1))
+    numbers = [int(path.name[:4]) for path in records]  # given when the work begins: one may stay unused
+    assert numbers == sorted(set(numbers))
     for path in records:
         text = path.read_text(encoding="utf-8")
         title = text.splitlines()[0].removeprefix("# ")
