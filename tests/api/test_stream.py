@@ -25,6 +25,7 @@ from tests.api.scene import (
     subscribe,
     trade,
 )
+from tests.conformance.samples import activity_bar, depth, quote_stat, window
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
@@ -84,6 +85,25 @@ async def test_snapshot_holds_the_newest_of_each_oldest_first(backend: FakeBacke
             (i, n) for i in (BTC, ETH) for n in ("5", "6", "7")
         ]
         assert [c["start"][14:16] for c in snapshot["candles"]] == ["03", "04"]
+
+
+async def test_statistics_are_channels(backend: FakeBackend, server: Server) -> None:
+    kinds = ("windows", "activity_bars", "quote_stats", "depths")
+
+    def rows(number: int) -> list[msgspec.Struct]:
+        made = (window(minute(number)), activity_bar(number), quote_stat(minute(number)), depth(minute(number)))
+        return [msgspec.structs.replace(row, instrument=BTC) for row in made]
+
+    await backend.commit(*rows(1), *rows(2))
+    async with server.stream() as socket:
+        await subscribe(socket, *kinds)
+        snapshot = await receive(socket, "snapshot")
+        assert {kind: len(snapshot[kind]) for kind in kinds} == dict.fromkeys(kinds, 2)
+        assert snapshot["depths"][0]["event_time"] < snapshot["depths"][1]["event_time"]
+        await backend.commit(*rows(3))
+        commit = await receive(socket, "commit")
+        assert [row["number"] for row in commit["activity_bars"]] == [3]
+        assert {kind: len(commit[kind]) for kind in kinds} == dict.fromkeys(kinds, 1)
 
 
 async def test_snapshot_tells_what_is_not_settled(backend: FakeBackend, server: Server) -> None:

@@ -21,6 +21,7 @@ from fulltape.api.config import ApiConfig
 from fulltape.api.gate import Gate
 from fulltape.api.health import health, ready
 from fulltape.api.hub import Hub
+from fulltape.api.live_indicators import LiveIndicators
 from fulltape.api.metrics import metrics
 from fulltape.api.openapi import document_forms, openapi_config
 from fulltape.api.paging import page_query
@@ -88,7 +89,8 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
 
     queries = Queries(backend, config)
     answers = Answers(config.answers_bytes)
-    hub = Hub(backend, catalogue, config, answers)
+    followed = LiveIndicators(readers.run, catalogue.table, config.max_indicators, config.snapshot_candles)
+    hub = Hub(backend, catalogue, config, answers, followed)
     services = Services(
         backend, config, catalogue, readers, queries, hub, answers, Shared(read_snapshot), asyncio.Semaphore(_BRINGING)
     )

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from fulltape.api.indicator_key import IndicatorKey
 from fulltape.api.messages import CommitMessage
 from fulltape.api.subscription import Wants
 
@@ -32,6 +33,11 @@ class Client:
         self._is_held = False
         self._woken = asyncio.Event()
         self.is_slow = False
+
+    @property
+    def indicators(self) -> tuple[IndicatorKey, ...]:
+        """Which indicators it follows."""
+        return self._wants.indicators if self._wants is not None else ()
 
     def begin(self, wants: Wants) -> None:
         """Forget the subscription before, and keep commits for this one without sending them yet."""

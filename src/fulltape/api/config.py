@@ -42,6 +42,8 @@ class ApiConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The longest message a stream client may send."""
     max_clients: int = 1_000
     """How many stream clients may be connected."""
+    max_indicators: int = 500
+    """How many indicators of single instruments all stream clients together may follow."""
     client_backlog: int = 200
     """How many messages may wait for a stream client before it is closed as too slow."""
     close_grace_s: float = 5.0

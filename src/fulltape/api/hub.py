@@ -12,6 +12,7 @@ from fulltape.api.backend import Backend
 from fulltape.api.catalogue import Catalogue
 from fulltape.api.client import Client
 from fulltape.api.config import ApiConfig
+from fulltape.api.live_indicators import LiveIndicators
 from fulltape.api.messages import CommitMessage, status_text
 from fulltape.api.wire import encode_status
 from fulltape.bus.base import Overflow, Subscription
@@ -25,8 +26,16 @@ _log = logging.getLogger(__name__)
 class Hub:
     """Hands commits and, once a second, the status to every client. Used on the event loop only."""
 
-    def __init__(self, backend: Backend, catalogue: Catalogue, config: ApiConfig, answers: Answers) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        catalogue: Catalogue,
+        config: ApiConfig,
+        answers: Answers,
+        indicators: LiveIndicators,
+    ) -> None:
         self._backend = backend
+        self.indicators = indicators
         self._answers = answers
         self._catalogue = catalogue
         self._config = config
@@ -68,6 +77,7 @@ class Hub:
                 async for commit in subscription:
                     self._answers.note(commit)
                     message = CommitMessage(commit, self._catalogue.table())
+                    self.indicators.take(message)
                     for client in self.clients:
                         client.offer(message)
                 if not subscription.dropped:
@@ -75,6 +85,7 @@ class Hub:
                 # Commits were lost on the way to the hub: every client has a hole and must resume.
                 subscription = self._subscribe()
                 self._answers.clear()
+                self.indicators.keep_only(())
                 for client in tuple(self.clients):
                     client.fall_behind()
         finally:
@@ -83,6 +94,7 @@ class Hub:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(self._config.status_every_s)
+            self.indicators.keep_only(key for client in self.clients for key in client.indicators)
             if self.clients:
                 text = self.status_text()
                 for client in self.clients:

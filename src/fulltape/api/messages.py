@@ -12,7 +12,8 @@ from functools import cached_property
 
 from websockets.frames import Frame, Opcode
 
-from fulltape.api.subscription import CONFLATED, Wants
+from fulltape.api.indicator_key import IndicatorKey
+from fulltape.api.subscription import CONFLATED, INDICATORS, Wants
 from fulltape.api.wire import encode
 from fulltape.clock import format_rfc3339
 from fulltape.records import Batch, Commit, Instrument
@@ -38,18 +39,28 @@ class Text(str):
 class CommitMessage:
     """One commit as messages to clients. Used on the event loop only."""
 
-    __slots__ = ("_chunks", "_codes", "_commit", "_texts")
+    __slots__ = ("_chunks", "_codes", "_commit", "_indicators", "_texts")
 
     def __init__(self, commit: Commit, codes: InstrumentCodes) -> None:
         self._commit = commit
         self._codes = codes
         self._chunks: dict[str, Chunks] = {}
+        self._indicators: dict[IndicatorKey, Sequence[bytes]] = {}
         self._texts: dict[Wants, Text | None] = {}
 
     @property
     def number(self) -> int:
         """The commit's number."""
         return self._commit.number
+
+    def batch(self, kind: str) -> Batch | None:
+        """Return the commit's rows of a kind."""
+        return self._commit.batches.get(kind)
+
+    def add_indicator(self, key: IndicatorKey, rows: Sequence[bytes]) -> None:
+        """Add the rows of an indicator, in order of time."""
+        self._indicators[key] = rows
+        self._texts.clear()
 
     def text(self, wants: Wants) -> Text | None:
         """Return the message for a client, or None if the commit holds nothing that it wants."""
@@ -60,7 +71,8 @@ class CommitMessage:
     def _join(self, wants: Wants) -> Text | None:
         found = ((schema.name, self._rows(schema.name, wants)) for schema in wants.schemas)
         parts = [(name, b",".join(row for group in groups.values() for row in group)) for name, groups in found]
-        parts = [(name, rows) for name, rows in parts if rows]
+        followed = [row for key in wants.indicators for row in self._indicators.get(key, ())]
+        parts = [(name, rows) for name, rows in (*parts, (INDICATORS, b",".join(followed))) if rows]
         new = self._new(wants)
         if not parts and not new:
             return None
@@ -86,8 +98,8 @@ class CommitMessage:
     def joined(cls, messages: Sequence[CommitMessage], wants: Wants) -> Text | None:
         """Return one message for commits that follow each other, for a client that reads slowly.
 
-        It holds every row, but of kinds that are conflated the newest of each instrument; ``merged`` counts the rows
-        of each kind that these stand for.
+        It holds every row, but of kinds that are conflated the newest of each instrument or indicator; ``merged``
+        counts the rows of each kind that these stand for.
         """
         parts: list[tuple[str, bytes]] = []
         merged: Counter[str] = Counter()
@@ -101,6 +113,10 @@ class CommitMessage:
                 groups = {key: rows[-1:] for key, rows in groups.items()}
             if groups:
                 parts.append((schema.name, b",".join(row for rows in groups.values() for row in rows)))
+        followed = [[row for m in messages for row in m._indicators.get(key, ())] for key in wants.indicators]
+        if any(followed):
+            merged[INDICATORS] = sum(len(rows) - 1 for rows in followed if rows)
+            parts.append((INDICATORS, b",".join(row for rows in followed for row in rows[-1:])))
         new = [instrument for message in messages for instrument in message._new(wants)]
         if not parts and not new:
             return None

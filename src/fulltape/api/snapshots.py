@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from fulltape.api.catalogue import Catalogue
 from fulltape.api.config import ApiConfig
+from fulltape.api.indicator_key import IndicatorKey
+from fulltape.api.live_indicators import encoded
 from fulltape.api.messages import commit_text, snapshot_text
-from fulltape.api.subscription import Wants
+from fulltape.api.paging import MAX_LIMIT, PageQuery
+from fulltape.api.subscription import INDICATORS, Wants
+from fulltape.api.warm import read_indicator
 from fulltape.clock import SECOND_NS
-from fulltape.records import CANDLES, COVERAGE, TRADES, Batch, CoverageState, InstrumentTable, Schema
+from fulltape.records import (
+    ACTIVITY_BARS,
+    CANDLES,
+    COVERAGE,
+    DEPTHS,
+    QUOTE_STATS,
+    TRADES,
+    WINDOWS,
+    Batch,
+    CoverageState,
+    InstrumentTable,
+    Schema,
+)
 from fulltape.records.codec import encode
 from fulltape.records.columns import NULL_INT
 from fulltape.stores.base import Reader, Selection
 
 _DAY_NS = 86_400 * SECOND_NS
+_NEWEST = (TRADES, WINDOWS, ACTIVITY_BARS, QUOTE_STATS, DEPTHS)
+"""Kinds of which a snapshot holds the newest rows of each instrument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +66,10 @@ class StreamReader:
                 for batch in [self._standing(schema, wants, tuple(codes), clock)]
                 if batch is not None
             ]
+            followed = self._indicators({key: None for key in wants.indicators})
         parts = [(schema.name, _rows([batch], table)) for schema, batch in batches]
+        if wants.indicators:
+            parts.append((INDICATORS, followed))
         instruments = [table[code] for code in codes]
         return Caught(number, (snapshot_text(number, clock, simulated, instruments, parts),))
 
@@ -63,8 +86,14 @@ class StreamReader:
                 room -= sum(map(len, batches[-1][1]))
                 if room < 0:
                     return None
+            changed = self._changed(wants, since)
+            if changed is None:
+                return None
+            followed = self._indicators(changed)
         table = self.catalogue.table()
         parts = [(schema.name, _rows(group, table)) for schema, group in batches if any(map(len, group))]
+        if followed:
+            parts.append((INDICATORS, followed))
         return Caught(number, (commit_text(number, clock, parts),) if parts else ())
 
     def _standing(self, schema: Schema, wants: Wants, codes: tuple[int, ...], clock: int) -> Batch | None:
@@ -72,14 +101,40 @@ class StreamReader:
             keys = [(code, interval) for code in codes for interval in sorted(wants.intervals)]
             newest = [self._newest(CANDLES, code, self.config.snapshot_candles, interval) for code, interval in keys]
             return Batch.concat(newest or [schema.empty()])
-        if schema is TRADES:
-            newest = [self._newest(TRADES, code, self.config.snapshot_trades) for code in codes]
+        if schema in _NEWEST:
+            newest = [self._newest(schema, code, self.config.snapshot_trades) for code in codes]
             return Batch.concat(newest or [schema.empty()])
         if schema is COVERAGE:
             return _unsettled(self.reader.read(Selection(COVERAGE, _filter(wants))), clock)
         if schema.latest:
             return self.reader.read(Selection(schema, _filter(wants)))
         return None
+
+    def _indicators(self, since: Mapping[IndicatorKey, int | None]) -> bytes:
+        """Return the values of indicators at final candles from a start on, or the newest, as JSON joined by commas."""
+        table, rows = self.catalogue.table(), list[bytes]()
+        for key, start in since.items():
+            limit = self.config.snapshot_candles if start is None else MAX_LIMIT
+            page = PageQuery(start, None, limit, None, newest_first=start is None)
+            of = key.of
+            candles, columns, _ = read_indicator(self.reader, key.code, of.interval_s, page, of.indicator, of.values)
+            told = np.flatnonzero(candles["is_final"])
+            told = told[np.argsort(candles["start"][told])]
+            values = {name: array[told] for name, array in columns.items()}
+            rows += encoded(key, candles["start"][told], values, table)
+        return b",".join(rows)
+
+    def _changed(self, wants: Wants, since: int) -> dict[IndicatorKey, int] | None:
+        """Return from which start on indicators have changed after a commit; None if that is too far back."""
+        found: dict[IndicatorKey, int] = {}
+        for key in wants.indicators:
+            selection = Selection(CANDLES, (key.code,), interval_s=key.of.interval_s)
+            changed = self.reader.read(replace(selection, after_commit=since, limit=1))
+            if len(changed):
+                found[key] = start = int(changed["start"][0])
+                if len(self.reader.read(replace(selection, start=start, limit=MAX_LIMIT + 1))) > MAX_LIMIT:
+                    return None
+        return found
 
     def _newest(self, schema: Schema, code: int, limit: int, interval_s: int | None = None) -> Batch:
         selection = Selection(schema, (code,), interval_s=interval_s, newest_first=True, limit=limit)

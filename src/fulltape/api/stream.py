@@ -16,7 +16,7 @@ from fulltape.api.messages import CommitMessage, notice_text
 from fulltape.api.services import Services
 from fulltape.api.snapshots import Caught, StreamReader
 from fulltape.api.subscription import Subscribe, Wants, decode_request, resolve
-from fulltape.errors import FulltapeError
+from fulltape.errors import ConfigError, FulltapeError
 from fulltape.records import Commit
 
 TOO_SLOW = 4008
@@ -84,22 +84,31 @@ async def subscribe(client: Client, services: Services, request: Subscribe, want
     client.begin(wants)
     texts: tuple[str, ...] = ()
     try:
+        await services.hub.indicators.follow(wants.indicators)
         caught = None if request.since is None else await _resume(services, wants, request.since)
         if caught is None:
             if request.since is not None:
                 texts = (notice_text("reset", f"cannot resume after {request.since}: a snapshot follows"),)
             caught = await services.snapshots.get(wants)
-    except FulltapeError as error:
+    except (FulltapeError, HTTPException) as error:
         client.stop()
-        client.offer(notice_text("error", f"the store cannot answer: {error}"))
+        client.offer(notice_text("error", _complaint(error)))
         return
     client.go_on(caught.commit, (*texts, *caught.texts), services.hub.status_text())
+
+
+def _complaint(error: FulltapeError | HTTPException) -> str:
+    """Return what to say of a subscription that cannot be served."""
+    if isinstance(error, HTTPException):
+        return str(error.detail)
+    return str(error) if isinstance(error, ConfigError) else f"the store cannot answer: {error}"
 
 
 async def _resume(services: Services, wants: Wants, since: int) -> Caught | None:
     """Return what was committed after ``since``, from memory if all of it is there, else from the store."""
     commits = services.backend.bus.since(since)
-    if commits and commits[0].number == since + 1 and _records(commits, wants) <= services.config.resume_records:
+    is_whole = commits and commits[0].number == since + 1 and _records(commits, wants) <= services.config.resume_records
+    if commits and is_whole and not wants.indicators:
         return await services.read(lambda _: _encode(services, commits, wants))
     return await services.read(
         lambda reader: StreamReader(reader, services.catalogue, services.config).missed(wants, since)

@@ -8,7 +8,7 @@ from fulltape.api.paging import MAX_LIMIT, PageQuery
 from fulltape.api.problems import bad_request
 from fulltape.api.rolled import MOST_ROWS, read_candles
 from fulltape.operators.indicators.base import Columns, Indicator, Values
-from fulltape.records import Batch
+from fulltape.records import CANDLES, Batch
 from fulltape.stores.base import Cursor, Reader
 
 _ROLLED_LIMIT: Final = 300
@@ -36,7 +36,16 @@ def read_indicator(
     return candles.take(oldest_first), {name: array[first:][oldest_first] for name, array in columns.items()}, after
 
 
-def _before(reader: Reader, code: int, interval_s: int, start: int, indicator: Indicator, needed: int) -> list[Batch]:
+def read_latest(reader: Reader, code: int, interval_s: int, indicator: Indicator, count: int) -> tuple[Batch, bool]:
+    """Return the newest candles, in order of time, of which ``count`` can be used, and whether these are all."""
+    parts = _before(reader, code, interval_s, None, indicator, count)
+    candles = Batch.concat([CANDLES.empty(), *parts])
+    return candles, int(indicator.usable(candles).sum()) < count
+
+
+def _before(
+    reader: Reader, code: int, interval_s: int, start: int | None, indicator: Indicator, needed: int
+) -> list[Batch]:
     """Return candles before ``start``, in order of time, of which ``needed`` can be used, or all that there are."""
     most = MAX_LIMIT if interval_s in reader.intervals() else _ROLLED_LIMIT
     parts: list[Batch] = []

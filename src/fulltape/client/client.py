@@ -47,6 +47,25 @@ class Client:
         """Return changes of the best bid or ask."""
         return self.records("quotes", instrument, start=start, end=end, limit=limit)
 
+    def indicator(
+        self,
+        instrument: str,
+        name: str,
+        interval: str = "1m",
+        *,
+        start: Time = None,
+        end: Time = None,
+        limit: int | None = None,
+        **parameters: float,
+    ) -> pa.Table:
+        """Return an indicator at each candle: ``indicator("BTC-USD.COINBASE", "RSI", "5m", period=14)``."""
+        more = {"interval": interval, "name": name, **parameters}
+        return self.records("indicators", instrument, start=start, end=end, limit=limit, **more)
+
+    def series(self, call: str, *, start: Time = None, end: Time = None, **query: Any) -> pa.Table:
+        """Return what a call that gives a series does: ``series("drawdown", instrument=..., interval="1d")``."""
+        return self._http.table(call, {"start": rfc3339("start", start), "end": rfc3339("end", end), **query})
+
     def records(
         self,
         kind: str,
@@ -75,13 +94,15 @@ class Client:
         kinds: Sequence[str] = ("trades",),
         *,
         intervals: Sequence[str] = (),
+        indicators: Sequence[str] = (),
         since: int | None = None,
     ) -> Iterator[Update]:
         """Yield a snapshot, then every commit, for ever; goes on by itself after a break, without hole or double.
 
+        ``intervals`` says which candles, ``indicators`` which indicators, as ``RSI(period=14)@5m``, of these kinds.
         ``since`` is the number of the last commit handled by an earlier stream: it goes on there, without a snapshot.
         """
-        return follow_blocking(self._line, Follower(instruments, kinds, intervals, since))
+        return follow_blocking(self._line, Follower(instruments, kinds, intervals, indicators, since))
 
     def stream_async(
         self,
@@ -89,10 +110,11 @@ class Client:
         kinds: Sequence[str] = ("trades",),
         *,
         intervals: Sequence[str] = (),
+        indicators: Sequence[str] = (),
         since: int | None = None,
     ) -> AsyncIterator[Update]:
         """Do the same as `stream` on an event loop."""
-        return follow(self._line, Follower(instruments, kinds, intervals, since))
+        return follow(self._line, Follower(instruments, kinds, intervals, indicators, since))
 
     def close(self) -> None:
         """Let go of the connection."""

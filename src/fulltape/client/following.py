@@ -62,6 +62,11 @@ class _Message(msgspec.Struct):
     coverage: list[Row] | None = None
     stats: list[Row] | None = None
     coins: list[Row] | None = None
+    windows: list[Row] | None = None
+    activity_bars: list[Row] | None = None
+    quote_stats: list[Row] | None = None
+    depths: list[Row] | None = None
+    indicators: list[Row] | None = None
 
 
 _KINDS: Final = _Message.__struct_fields__[_Message.__struct_fields__.index("trades") :]
@@ -72,9 +77,17 @@ class Follower:
     """The state of one stream over all its connections."""
 
     def __init__(
-        self, instruments: Sequence[str], kinds: Sequence[str], intervals: Sequence[str], since: int | None = None
+        self,
+        instruments: Sequence[str],
+        kinds: Sequence[str],
+        intervals: Sequence[str] = (),
+        indicators: Sequence[str] = (),
+        since: int | None = None,
     ) -> None:
-        self._wanted = {"op": "subscribe", "instruments": instruments, "kinds": kinds, "intervals": intervals}
+        self._wanted = {
+            "op": "subscribe", "instruments": instruments, "kinds": kinds, "intervals": intervals,
+            "indicators": indicators,
+        }  # fmt: skip
         self._since = since
         self._has_begun = False
         self._simulated = False

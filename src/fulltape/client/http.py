@@ -57,6 +57,11 @@ class Http:
                 return
             asked["cursor"] = following
 
+    def table(self, path: str, query: Mapping[str, Any]) -> pa.Table:
+        """Return the rows of a call that answers all of them at once."""
+        asked = {name: value for name, value in query.items() if value is not None}
+        return _table(self.request("GET", path, params={**asked, "format": "arrow"}))
+
     def sql(self, query: str) -> pa.Table:
         """Return the rows of a SELECT; warns if there were more than the server sends."""
         answer = self.request("POST", "sql", params={"format": "arrow"}, json={"query": query})

@@ -20,7 +20,7 @@ from fulltape.api.paging import TEXT
 from fulltape.api.problems import bad_request, problem_answers
 from fulltape.api.services import Services
 from fulltape.api.stream import subscribe
-from fulltape.api.subscription import SCHEMAS, Subscribe, resolve
+from fulltape.api.subscription import INDICATORS, SCHEMAS, Subscribe, resolve
 from fulltape.errors import TransientError
 
 MEDIA_TYPE: Final = "text/event-stream"
@@ -37,9 +37,15 @@ _ANSWERS: Final = {
 async def events(
     services: NamedDependency[Services],
     instruments: Annotated[str, QueryParameter(description="Ids with commas between, or `*`.", max_length=8_000)],
-    kinds: Annotated[str, QueryParameter(description=f"Some of {', '.join(SCHEMAS)}.", max_length=200)],
+    kinds: Annotated[str, QueryParameter(description=f"Some of {', '.join((*SCHEMAS, INDICATORS))}.", max_length=200)],
     intervals: Annotated[
         str | None, QueryParameter(description="Which candles, as `1m,1h`.", schema_extra=TEXT)
+    ] = None,
+    indicators: Annotated[
+        str | None,
+        QueryParameter(
+            description="Which indicators, as `RSI(period=14)@5m;MACD@1h`.", max_length=4_000, schema_extra=TEXT
+        ),
     ] = None,
     last_event_id: Annotated[
         str | None,
@@ -55,6 +61,7 @@ async def events(
         "instruments": instruments.split(","),
         "kinds": kinds.split(","),
         "intervals": intervals.split(",") if intervals else [],
+        "indicators": indicators.split(";") if indicators else [],
         "since": int(last_event_id) if last_event_id and last_event_id.isdecimal() else None,
     }
     try:
