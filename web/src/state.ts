@@ -1,9 +1,10 @@
 // What one stream has told us so far, as a value: reduce(state, message) never changes its arguments.
 
 import { between, filled } from "./holes";
-import type { Candle, Commit, Coverage, Instrument, Last, Message, Snapshot, Status, Trade } from "./types";
+import type { Candle, Commit, Coverage, Instrument, Last, Message, Quote, Snapshot, Status, Trade } from "./types";
 
 export const MAX_TRADES = 200;
+export const MAX_QUOTES = 300;
 export const MAX_CANDLES = 20_000;
 export const MAX_COVERAGE = 5_000;
 
@@ -17,6 +18,8 @@ export interface State {
   readonly candles: readonly Candle[];
   /** Oldest first. */
   readonly trades: readonly Trade[];
+  /** Of one instrument, oldest first. */
+  readonly quotes: readonly Quote[];
   readonly coverage: ReadonlyMap<string, Coverage>;
   readonly status: Status | null;
   /** What the server did not understand of the subscription, or empty. */
@@ -30,6 +33,7 @@ export const EMPTY: State = {
   last: new Map(),
   candles: [],
   trades: [],
+  quotes: [],
   coverage: new Map(),
   status: null,
   error: "",
@@ -60,6 +64,8 @@ function afterSnapshot(state: State, message: Snapshot): State {
     last: withLast(new Map(), message.last),
     candles: filled(message.candles ?? []),
     trades: (message.trades ?? []).slice(-MAX_TRADES),
+    // A snapshot has none: those that were there before are not what came just before the next.
+    quotes: [],
     coverage: withCoverage(new Map(), message.coverage),
     status: state.status,
     error: "",
@@ -74,7 +80,8 @@ function afterCommit(state: State, message: Commit): State {
     instruments: withInstruments(state.instruments, message.instruments),
     last: withLast(state.last, message.last),
     candles: withCandles(state.candles, message.candles),
-    trades: message.trades?.length ? [...state.trades, ...message.trades].slice(-MAX_TRADES) : state.trades,
+    trades: newest(state.trades, message.trades, MAX_TRADES),
+    quotes: newest(state.quotes, message.quotes, MAX_QUOTES),
     coverage: withCoverage(state.coverage, message.coverage),
   };
 }
@@ -86,11 +93,24 @@ export function withOlder(state: State, page: readonly Candle[]): State {
   return older.length === 0 ? state : { ...state, candles: filled([...older, ...state.candles]) };
 }
 
+/** Return the state with a page of quotes, oldest first, before those that the stream brought since. */
+export function withFetchedQuotes(state: State, page: readonly Quote[]): State {
+  const first = state.quotes[0];
+  // Quotes of one moment are left to the stream, which may have them: better one less than one twice.
+  const older = first === undefined ? page : page.filter((quote) => quote.event_time < first.event_time);
+  return { ...state, quotes: newest(older, state.quotes, MAX_QUOTES) };
+}
+
 /** Return the state with coverage that was asked for apart from the stream. What the stream said is newer. */
 export function withFetchedCoverage(state: State, rows: readonly Coverage[]): State {
   const merged = new Map(rows.map((row) => [coverageKey(row), row]));
   for (const [key, row] of state.coverage) merged.set(key, row);
   return { ...state, coverage: bounded(merged) };
+}
+
+/** Return the newest `most` of two runs of rows, the second of which is the newer one. */
+function newest<Row>(old: readonly Row[], rows: readonly Row[] | undefined, most: number): readonly Row[] {
+  return rows?.length ? [...old, ...rows].slice(-most) : old;
 }
 
 function withInstruments(

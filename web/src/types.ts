@@ -71,6 +71,17 @@ export interface Last {
   ingest_time: Time;
 }
 
+export interface Quote {
+  instrument: string;
+  bid: number | null;
+  bid_size: number | null;
+  ask: number | null;
+  ask_size: number | null;
+  event_time: Time;
+  ingest_time: Time;
+  source: "BOOK" | "TICKER" | "QUOTE";
+}
+
 export interface Coverage {
   instrument: string;
   channel: string;
@@ -140,6 +151,7 @@ export interface Records {
   trades?: Trade[];
   candles?: Candle[];
   last?: Last[];
+  quotes?: Quote[];
   coverage?: Coverage[];
 }
 

@@ -1,6 +1,6 @@
 // Records for tests, with the fields that a test cares about.
 
-import type { Candle, Coverage, Last, Message, Trade } from "../src/types";
+import type { Candle, Coverage, Last, Message, Quote, Trade } from "../src/types";
 
 const ID = "BTC-USD.COINBASE";
 
@@ -67,6 +67,20 @@ export function last(price: number): Last {
     volume_24h: null,
     event_time: at(0),
     ingest_time: at(0),
+  };
+}
+
+export function quote(second: number, change: Partial<Quote> = {}): Quote {
+  return {
+    instrument: ID,
+    bid: 10,
+    bid_size: 1,
+    ask: 11,
+    ask_size: 1,
+    event_time: at(second),
+    ingest_time: at(second),
+    source: "BOOK",
+    ...change,
   };
 }
 

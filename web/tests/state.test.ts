@@ -3,14 +3,16 @@ import {
   EMPTY,
   MAX_CANDLES,
   MAX_COVERAGE,
+  MAX_QUOTES,
   MAX_TRADES,
   reduce,
   withFetchedCoverage,
+  withFetchedQuotes,
   withOlder,
   type State,
 } from "../src/state";
 import type { Instrument, Message } from "../src/types";
-import { at, candle, commit, last, snapshot, stretch, trade } from "./records";
+import { at, candle, commit, last, quote, snapshot, stretch, trade } from "./records";
 
 function after(...messages: Message[]): State {
   return messages.reduce(reduce, EMPTY);
@@ -156,4 +158,28 @@ describe("what is fetched apart", () => {
 it("keeps the picture on reset until the snapshot comes", () => {
   const before = after(snapshot(1, { candles: [candle(5)] }));
   expect(reduce(before, { type: "reset", detail: "too far behind" })).toBe(before);
+});
+
+describe("quotes", () => {
+  it("come by commits, and begin anew with a snapshot", () => {
+    const state = after(snapshot(1), commit(2, { quotes: [quote(1), quote(2)] }), commit(3, { quotes: [quote(3)] }));
+    expect(state.quotes).toEqual([quote(1), quote(2), quote(3)]);
+    expect(reduce(state, snapshot(4)).quotes).toEqual([]);
+    expect(reduce(state, commit(4, { trades: [trade(1)] })).quotes).toBe(state.quotes);
+  });
+
+  it("that were asked for come before, none twice", () => {
+    const state = after(snapshot(1), commit(2, { quotes: [quote(3), quote(4)] }));
+    expect(withFetchedQuotes(state, [quote(1), quote(2), quote(3)]).quotes).toEqual([1, 2, 3, 4].map((n) => quote(n)));
+    expect(withFetchedQuotes(after(snapshot(1)), [quote(1)]).quotes).toEqual([quote(1)]);
+    expect(withFetchedQuotes(state, []).quotes).toEqual(state.quotes);
+  });
+
+  it("are the newest only", () => {
+    const many = Array.from({ length: MAX_QUOTES + 50 }, (_, number) => quote(number));
+    const state = after(snapshot(1), commit(2, { quotes: many }));
+    expect([state.quotes.length, state.quotes.at(-1)]).toEqual([MAX_QUOTES, many.at(-1)]);
+    const next = after(snapshot(1), commit(2, { quotes: [quote(999)] }));
+    expect(withFetchedQuotes(next, many).quotes).toHaveLength(MAX_QUOTES);
+  });
 });
