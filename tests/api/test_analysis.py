@@ -86,6 +86,21 @@ async def test_a_distribution_names_the_largest(backend: FakeBackend, api: Api) 
     assert (await api.get("/api/v1/distribution", instrument=ETH)).json()["distribution"] is None
 
 
+async def test_a_distribution_is_of_a_period_or_between_two_times(backend: FakeBackend, api: Api) -> None:
+    await backend.commit(*(trade(n) for n in range(1, 31)), clock=START_NS + 30 * SECOND_NS)
+    ends = {"start": format_rfc3339(START_NS + 3 * SECOND_NS), "end": format_rfc3339(START_NS + 11 * SECOND_NS)}
+    for query, count, start in (
+        ({"period": "10s"}, 10, START_NS + 20 * SECOND_NS + 1),
+        ({}, 30, START_NS + (30 - 3_600) * SECOND_NS + 1),
+        (ends, 8, START_NS + 3 * SECOND_NS),
+        ({**ends, "period": "1s"}, 8, START_NS + 3 * SECOND_NS),
+        ({"end": ends["end"], "period": "4s"}, 4, START_NS + 7 * SECOND_NS),
+    ):
+        answer = (await api.get("/api/v1/distribution", instrument=BTC, **query)).json()
+        assert (answer["distribution"]["trades"], answer["start"]) == (count, format_rfc3339(start))
+        assert "end" not in query or answer["end"] == ends["end"]
+
+
 async def test_a_distribution_rolls_over_fifty_trades(backend: FakeBackend, api: Api) -> None:
     rows = [trade(n) for n in range(1, 62)]
     await backend.commit(*rows, clock=START_NS + 100 * SECOND_NS)
@@ -115,6 +130,8 @@ def test_the_periods_of_movers_are_those_that_changes_are_kept_of() -> None:
         (f"trades/large?instrument={BTC}&min_value=-1", 400, "min_value"),
         (f"trades/large?instrument={BTC}&min_value=nan", 400, "min_value"),
         (f"distribution?instrument={BTC}&start=soon", 400, "RFC 3339"),
+        (f"distribution?instrument={BTC}&period=1y", 400, "period"),
+        (f"distribution?instrument={BTC}&period=9999d", 404, "366d"),
     ],
 )
 async def test_what_cannot_be_worked_out_is_told(query: str, status: int, says: str, api: Api) -> None:

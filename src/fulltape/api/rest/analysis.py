@@ -28,7 +28,6 @@ from fulltape.api.rest.answers import (
 from fulltape.api.rest.pages import AnyRequest, InstrumentText, IntervalText, interval_of, page_answers, send
 from fulltape.api.rest.ranges import (
     DAY_NS,
-    HOUR_NS,
     MOST_MINUTES,
     MOST_TRADES,
     EndText,
@@ -42,7 +41,7 @@ from fulltape.api.rest.ranges import (
 from fulltape.api.rest.statistics import newest_stats
 from fulltape.api.services import Services, json_response
 from fulltape.api.wire import encode
-from fulltape.clock import format_rfc3339
+from fulltape.clock import SECOND_NS, format_rfc3339
 from fulltape.operators.correlation import correlate, log_returns
 from fulltape.operators.distribution import distribution
 from fulltape.operators.flow import order_flow
@@ -163,22 +162,26 @@ async def trade_distribution(
     instrument: InstrumentText,
     start: StartText = None,
     end: EndText = None,
+    period: Annotated[IntervalText, QueryParameter(description="The range's length, if no start is named.")] = "1h",
     bins: Annotated[int, QueryParameter(ge=1, le=1_000, description="Bins of the histograms.")] = 50,
 ) -> Response[bytes]:
     """Return histograms of sizes and pauses, box plot, volume by minute, rolling means, Lorenz curve, largest trades.
 
-    The range is the last hour if no start is named.
+    The range is the last hour unless told otherwise.
     """
     code = services.catalogue.code_of(instrument)
     span = span_of(start, end)
+    length = interval_of(period) * SECOND_NS
 
     def read(reader: Reader) -> bytes:
         with reader.pinned():
-            first, until = range_of(reader, span, HOUR_NS)
+            first, until = range_of(reader, span, length)
             trades = reader.read(Selection(TRADES, (code,), start=first, end=until, limit=MOST_TRADES + 1))
         if len(trades) > MOST_TRADES:
             raise bad_request(f"the range has more than {MOST_TRADES:,} trades: ask for a shorter one")
-        return _distribution_json(services, instrument, trades, bins)
+        times = {"start": format_rfc3339(first), "end": format_rfc3339(until)}
+        figures = _figures(services, trades, bins)
+        return encode({"simulated": services.simulated, "instrument": instrument, **times, "distribution": figures})
 
     return json_response(await services.read(read))
 
@@ -191,21 +194,18 @@ def _flow_windows(rows: Batch, interval_s: int) -> tuple[FlowWindow, ...]:
     return tuple(FlowWindow(*row) for row in zip(*lists, strict=True))
 
 
-def _distribution_json(services: Services, instrument: str, trades: Batch, bins: int) -> bytes:
+def _figures(services: Services, trades: Batch, bins: int) -> dict[str, Any] | None:
     try:
         found = distribution(trades, bins)
     except ValueError:
-        found = None
-    largest = TRADES.empty() if found is None else trades.take(found.largest)
-    figures: Any = None
-    if found is not None:
-        figures = msgspec.to_builtins(found, enc_hook=_nullable)
-        figures["largest"] = to_dicts(largest, services.catalogue.table())
-        volumes, rolling = figures["volumes"], figures["rolling"]
-        volumes["interval"] = format_interval(volumes.pop("interval_s"))
-        volumes["starts"] = [format_rfc3339(time) for time in volumes["starts"]]
-        rolling["times"] = [format_rfc3339(time) for time in rolling["times"]]
-    return encode({"simulated": services.simulated, "instrument": instrument, "distribution": figures})
+        return None
+    figures: dict[str, Any] = msgspec.to_builtins(found, enc_hook=_nullable)
+    figures["largest"] = to_dicts(trades.take(found.largest), services.catalogue.table())
+    volumes, rolling = figures["volumes"], figures["rolling"]
+    volumes["interval"] = format_interval(volumes.pop("interval_s"))
+    volumes["starts"] = [format_rfc3339(time) for time in volumes["starts"]]
+    rolling["times"] = [format_rfc3339(time) for time in rolling["times"]]
+    return figures
 
 
 def _nullable(values: Array) -> list[Any]:

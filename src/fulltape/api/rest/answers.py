@@ -114,10 +114,12 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class DistributionAnswer(msgspec.Struct, frozen=True):
-    """The distribution of a range's trades; null if there are none."""
+    """The distribution of the trades of ``[start, end)``; null if there are none."""
 
     simulated: bool
     instrument: str
+    start: TimeText
+    end: TimeText
     distribution: Figures | None
 
 
