@@ -38,6 +38,6 @@ export default defineConfig({
     rolldownOptions: { input: PAGES.map(({ path }) => `${path}index.html`) },
     license: { fileName: "licences.md" },
   },
-  server: { proxy: { "/api": { target: "http://127.0.0.1:8000", ws: true } } },
+  server: { proxy: { "/api": { target: "http://127.0.0.1:8000", ws: true }, "/compat": "http://127.0.0.1:8000" } },
   test: { include: ["tests/**/*.test.ts"] },
 });

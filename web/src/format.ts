@@ -63,6 +63,16 @@ export function utcDay(ms: number): string {
   return new Date(ms).toLocaleDateString("en-GB", { day: "numeric", month: "short", year: "numeric", timeZone: "UTC" });
 }
 
+/** Return `14:03:07`, the UTC time of day. */
+export function utcClock(ms: number): string {
+  return new Date(ms).toISOString().slice(11, 19);
+}
+
+/** Return `20 Nov 2026 14:03:07 UTC`, and what that is in the browser's zone: for hovering. */
+export function utcDateTime(ms: number): string {
+  return `${utcDay(ms)} ${utcClock(ms)} UTC (here ${dateTime(ms)})`;
+}
+
 /** Return the time as the venue gave it, for hovering: `2026-11-20 14:03:07.512345678 UTC`. */
 export function utc(time: string): string {
   return time.replace("T", " ").replace("Z", " UTC");

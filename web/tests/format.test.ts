@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { age, clockTime, compact, decimalsOf, exact, milliseconds, percent, rounded, utc, utcDay } from "../src/format";
+import { age, clockTime, compact, decimalsOf, exact, milliseconds, percent, rounded, utc, utcClock, utcDateTime, utcDay } from "../src/format";
 
 describe("exact", () => {
   it.each([
@@ -62,6 +62,14 @@ describe("times", () => {
     const local = new Date(milliseconds(time)).getHours().toString().padStart(2, "0");
     expect(clockTime(time)).toMatch(new RegExp(`^${local}:\\d\\d:07\\.512$`));
     expect(utc(time)).toBe("2026-11-20 14:03:07.512345678 UTC");
+  });
+
+  it("tells UTC first, and the reader's own time beside it", () => {
+    expect(utcClock(milliseconds(time))).toBe("14:03:07");
+    const here = new Date(milliseconds(time)).getHours().toString().padStart(2, "0");
+    expect(utcDateTime(milliseconds(time))).toMatch(
+      new RegExp(`^20 Nov 2026 14:03:07 UTC \\(here \\d+ Nov 2026 ${here}:\\d\\d:07\\)$`),
+    );
   });
 
   it("names UTC days", () => {

@@ -30,3 +30,17 @@ it("marks time at round moments", () => {
   expect(timeText(noon, 86_400_000)).toBe("28 Nov");
   expect(timeText(noon - 12 * 3_600_000, 3_600_000)).toBe("28 Nov");
 });
+
+it("marks time in UTC where that is what a plot tells", () => {
+  const evening = Date.UTC(2026, 10, 28, 21);
+  const ticks = timeTicks(evening, evening + 11 * 3_600_000, 7, true);
+  expect(ticks.map((tick) => timeText(tick, 7_200_000, true))).toEqual([
+    "22:00",
+    "29 Nov",
+    "02:00",
+    "04:00",
+    "06:00",
+    "08:00",
+  ]);
+  expect(timeText(evening + 5_000, 5_000, true)).toBe("21:00:05");
+});

@@ -12,9 +12,10 @@ export function rootOf(address: string): string {
   return rootFrom(page?.path ?? "");
 }
 
-/** Return the address of the call `name` of the API. */
+/** Return the address of the call `name` of the API, or of another part of the server if that begins with a slash. */
 export function apiUrl(name: string, query: Query = {}): URL {
-  const url = new URL(`${rootOf(document.baseURI)}api/v1/${name}`, document.baseURI);
+  const path = name.startsWith("/") ? name.slice(1) : `api/v1/${name}`;
+  const url = new URL(`${rootOf(document.baseURI)}${path}`, document.baseURI);
   url.hash = url.search = "";
   for (const [key, value] of Object.entries(query)) {
     if (value !== undefined) url.searchParams.set(key, String(value));

@@ -4,7 +4,7 @@ import { access, type Access } from "./access.svelte";
 import { apiUrl, type Query } from "./address";
 import { headersOf } from "./token";
 
-/** What to ask: `name` is what follows `/api/v1/`. With a body it is a POST. */
+/** What to ask: `name` is what follows `/api/v1/`, or begins with a slash: `/compat/health`. With a body it is a POST. */
 export interface Call {
   readonly name: string;
   readonly query?: Query;

@@ -16,7 +16,7 @@ import {
   Tooltip,
 } from "chart.js";
 import type { ChartConfiguration, ChartDataset, ChartOptions, TooltipItem } from "chart.js";
-import { dateTime } from "../format";
+import { dateTime, utcDateTime } from "../format";
 import { colourAt, timeText, timeTicks, type Bars, type Donut, type LineSeries, type Lines, type Spec } from "./spec";
 
 Chart.register(
@@ -107,15 +107,17 @@ function barsOf({ series, isHistogram }: Bars, paint: Paint): Dataset[] {
 function lineOf(paint: Paint): (series: LineSeries, place: number) => Dataset {
   return ({ label, points, colour, fill, style = "line" }, place) => {
     const ink = paint(colourAt(place, colour));
+    const hasPoints = style === "dots" || style === "marked" || points.length === 1;
     return {
       label,
       data: [...points],
       borderColor: ink,
-      backgroundColor: style === "dots" ? ink : ink + FILL,
+      backgroundColor: ink + FILL,
+      pointBackgroundColor: ink,
       borderWidth: 1.5,
       borderDash: style === "dashed" ? [5, 4] : [],
       fill: fill === "zero" ? "origin" : fill === "next" ? "+1" : false,
-      pointRadius: style === "dots" ? 2.5 : points.length === 1 ? 2 : 0,
+      pointRadius: hasPoints ? 2.5 : 0,
       pointHitRadius: 8,
       showLine: style !== "dots",
       stepped: style === "steps",
@@ -172,7 +174,8 @@ function barOptions(spec: Bars, paint: Paint): ChartOptions<Kind> {
     const value = (isHorizontal ? parsed.x : parsed.y) as number;
     return `${dataset.label ?? ""}: ${writeY(value)}`;
   };
-  const names = { ...axis(paint, titleX, {}), stacked: isStacked, grid: { display: false } };
+  // Of names in rows none is left out: they are as many as there is room for.
+  const names = { ...axis(paint, titleX, { autoSkip: !isHorizontal }), stacked: isStacked, grid: { display: false } };
   const figures = {
     ...axis(paint, titleY, written(writeY)),
     stacked: isStacked,
@@ -188,21 +191,21 @@ function barOptions(spec: Bars, paint: Paint): ChartOptions<Kind> {
 }
 
 function lineOptions(spec: Lines, paint: Paint): ChartOptions<Kind> {
-  const { isTime, isLogarithmic, writeX = String, writeY = String } = spec;
+  const { isTime, isUtc = false, isLogarithmic, writeX = String, writeY = String } = spec;
   const label = ({ dataset, parsed }: TooltipItem<Kind>): string =>
     `${dataset.label ?? ""}: ${parsed.y === null ? "–" : writeY(parsed.y as number)}`;
   const time = {
     afterBuildTicks: (scale: { min: number; max: number; ticks: { value: number }[] }) => {
-      scale.ticks = timeTicks(scale.min, scale.max, TICKS_OF_TIME).map((value) => ({ value }));
+      scale.ticks = timeTicks(scale.min, scale.max, TICKS_OF_TIME, isUtc).map((value) => ({ value }));
     },
     ...axis(paint, spec.titleX, {
       callback: (value: number, _place: number, ticks: { value: number }[]) =>
-        timeText(value, (ticks[1]?.value ?? value + 60_000) - (ticks[0]?.value ?? value)),
+        timeText(value, (ticks[1]?.value ?? value + 60_000) - (ticks[0]?.value ?? value), isUtc),
     }),
   };
   const x = isTime ? time : axis(paint, spec.titleX, written(spec.writeX));
   return {
-    ...shared(paint, label, isTime ? dateTime : writeX),
+    ...shared(paint, label, isTime ? (isUtc ? utcDateTime : dateTime) : writeX),
     parsing: false,
     interaction: { mode: "index", axis: "x", intersect: false },
     scales: {

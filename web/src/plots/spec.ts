@@ -27,8 +27,8 @@ export interface LineSeries {
   readonly colour?: Colour;
   /** Tint what lies between this line and zero, or the line after it. */
   readonly fill?: "zero" | "next";
-  /** Straight steps from point to point, or points without a line. */
-  readonly style?: "line" | "steps" | "dots" | "dashed";
+  /** Straight steps from point to point, points without a line, or a line with its points marked. */
+  readonly style?: "line" | "steps" | "dots" | "dashed" | "marked";
 }
 
 interface Axes {
@@ -56,6 +56,8 @@ export interface Lines extends Axes {
   readonly kind: "lines";
   readonly series: readonly LineSeries[];
   readonly isTime?: boolean;
+  /** The time is told in UTC, and the reader's own only on hovering. */
+  readonly isUtc?: boolean;
   /** Limits of the axes where the data should not decide. */
   readonly minX?: number;
   readonly maxX?: number;
@@ -116,20 +118,20 @@ const STEPS = [
   ...[1, 2, 7, 14, 30, 90, 365].map((n) => n * DAY),
 ];
 
-/** Return where to mark an axis of time: at most `count` round moments of the reader's own zone. */
-export function timeTicks(min: number, max: number, count: number): number[] {
+/** Return where to mark an axis of time: at most `count` round moments of the reader's own zone, or of UTC. */
+export function timeTicks(min: number, max: number, count: number, isUtc = false): number[] {
   const step = STEPS.find((step) => (max - min) / step <= count) ?? STEPS.at(-1)!;
-  const zone = new Date(min).getTimezoneOffset() * MINUTE;
+  const zone = isUtc ? 0 : new Date(min).getTimezoneOffset() * MINUTE;
   const ticks: number[] = [];
   for (let at = Math.ceil((min - zone) / step) * step + zone; at <= max; at += step) ticks.push(at);
   return ticks;
 }
 
 /** Return a moment as an axis writes it: the day at midnight, else the time, with seconds where marks need them. */
-export function timeText(ms: number, stepMs: number): string {
+export function timeText(ms: number, stepMs: number, isUtc = false): string {
   const date = new Date(ms);
-  const isMidnight = date.getHours() + date.getMinutes() + date.getSeconds() === 0;
-  if (stepMs >= DAY || isMidnight) return date.toLocaleDateString("en-GB", { day: "numeric", month: "short" });
-  const seconds = stepMs < MINUTE ? ({ second: "2-digit" } as const) : {};
-  return date.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", ...seconds });
+  const zone = isUtc ? { timeZone: "UTC" } : {};
+  const time = date.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", ...zone });
+  if (stepMs >= DAY || time === "00:00:00") return date.toLocaleDateString("en-GB", { day: "numeric", month: "short", ...zone });
+  return stepMs < MINUTE ? time : time.slice(0, 5);
 }
