@@ -325,6 +325,14 @@ def test_the_image_has_what_runs_and_nothing_else(installed: Installed) -> None:
     assert installed.lock.splitlines()[-1].startswith("fulltape @ file://")
 
 
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_profiles_are_in_the_wheel(installed: Installed) -> None:
+    for file in (ROOT / "profiles").iterdir():
+        command = [str(installed.binaries / "fulltape"), "config", "sample", "--profile", file.stem]
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == file.read_text()
+
+
 @pytest.fixture
 def running(installed: Installed, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Start the image's entry point with its command, on the simulated venue and on a loopback port."""

@@ -18,11 +18,13 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="config")
 
 
-def sample() -> None:
-    """Print a commented configuration that holds every default."""
-    from fulltape.engine import config
+def sample(
+    profile: Annotated[str, typer.Option("--profile", help="A ready one instead, such as coinbase-grafana.")] = "",
+) -> None:
+    """Print a commented configuration that holds every default, or one that does what an older system did."""
+    from fulltape.engine import config, profiles
 
-    typer.echo(config.sample(), nl=False)
+    typer.echo(profiles.text(profile) if profile else config.sample(), nl=False)
 
 
 def check(file: Annotated[Path, typer.Argument(help="The file to check.")] = Path("fulltape.toml")) -> None:
