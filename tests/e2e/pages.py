@@ -84,6 +84,13 @@ class Reader:
             self.page.wait_for_timeout(50)
         return now
 
+    def becomes(self, is_so: Callable[[], bool], timeout_s: float = 20.0) -> None:
+        """Wait until something is so."""
+        deadline = time.monotonic() + timeout_s
+        while not is_so():
+            assert time.monotonic() < deadline, f"not so after {timeout_s:g} s"
+            self.page.wait_for_timeout(200)
+
 
 @contextlib.contextmanager
 def chromium() -> Iterator[Browser]:
@@ -113,3 +120,13 @@ def answer_of(url: str, call: str, **query: str) -> Any:
     """Return what the API at ``url`` answers to a call."""
     with urllib.request.urlopen(f"{url}/api/v1/{call}?{urlencode(query)}", timeout=10) as answer:
         return json.load(answer)
+
+
+def rows_of(url: str, query: str) -> list[list[Any]]:
+    """Return the rows that the API at ``url`` answers to SQL."""
+    request = urllib.request.Request(
+        f"{url}/api/v1/sql", data=json.dumps({"query": query}).encode(), headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        rows: list[list[Any]] = json.load(answer)["rows"]
+        return rows

@@ -40,7 +40,8 @@ export function isSame(a: Choice, b: Choice): boolean {
   return a.instrument === b.instrument && a.interval === b.interval;
 }
 
-function decoded(text: string): string {
+/** Return what was written into an address, or nothing if it makes no sense. */
+export function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch (error) {

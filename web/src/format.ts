@@ -23,12 +23,23 @@ export function compact(value: number): string {
   return new Intl.NumberFormat(LOCALE, { notation: "compact", maximumSignificantDigits: 5 }).format(value);
 }
 
+/** Return a large figure in four figures, whatever they are, so that columns align: 1.090B, 364.5M. */
+export function figures(value: number): string {
+  const digits = { minimumSignificantDigits: 4, maximumSignificantDigits: 4 };
+  return new Intl.NumberFormat(LOCALE, { notation: "compact", ...digits }).format(value);
+}
+
 /** Return a change as `+1.23 %`, or a dash when there is nothing to compare with. */
 export function percent(now: number | null | undefined, before: number | null | undefined): string {
   if (now === null || now === undefined || !before) return "–";
-  const change = (now / before - 1) * 100;
-  const text = Math.abs(change).toFixed(2);
-  return `${text === "0.00" ? "" : change < 0 ? "−" : "+"}${text} %`;
+  return signed((now / before - 1) * 100, "%");
+}
+
+/** Return a figure with its sign and two decimals, such as a change in percent: `−0.52 %`. A dash for none. */
+export function signed(value: number | null | undefined, unit: string): string {
+  if (value === null || value === undefined) return "–";
+  const text = Math.abs(value).toFixed(2);
+  return `${text === "0.00" ? "" : value < 0 ? "−" : "+"}${text} ${unit}`;
 }
 
 /** Return an age that can be read at a glance: `0 s`, `59 s`, `3 m`, `2 h`, `5 d`. */

@@ -1,7 +1,19 @@
 // What one stream has told us so far, as a value: reduce(state, message) never changes its arguments.
 
 import { between, filled } from "./holes";
-import type { Candle, Commit, Coverage, Instrument, Last, Message, Quote, Snapshot, Status, Trade } from "./types";
+import type {
+  Candle,
+  Commit,
+  Coverage,
+  Instrument,
+  Last,
+  Message,
+  Quote,
+  Snapshot,
+  Stat,
+  Status,
+  Trade,
+} from "./types";
 
 export const MAX_TRADES = 200;
 export const MAX_QUOTES = 300;
@@ -21,6 +33,8 @@ export interface State {
   /** Of one instrument, oldest first. */
   readonly quotes: readonly Quote[];
   readonly coverage: ReadonlyMap<string, Coverage>;
+  /** The newest of each instrument that had a tick since the stream began. */
+  readonly stats: ReadonlyMap<string, Stat>;
   readonly status: Status | null;
   /** What the server did not understand of the subscription, or empty. */
   readonly error: string;
@@ -35,6 +49,7 @@ export const EMPTY: State = {
   trades: [],
   quotes: [],
   coverage: new Map(),
+  stats: new Map(),
   status: null,
   error: "",
 };
@@ -61,12 +76,13 @@ function afterSnapshot(state: State, message: Snapshot): State {
     commit: message.commit,
     simulated: message.simulated,
     instruments: message.instruments,
-    last: withLast(new Map(), message.last),
+    last: withNewest(new Map(), message.last),
     candles: filled(message.candles ?? []),
     trades: (message.trades ?? []).slice(-MAX_TRADES),
     // A snapshot has none: those that were there before are not what came just before the next.
     quotes: [],
     coverage: withCoverage(new Map(), message.coverage),
+    stats: new Map(),
     status: state.status,
     error: "",
   };
@@ -78,7 +94,8 @@ function afterCommit(state: State, message: Commit): State {
     ...state,
     commit: message.commit,
     instruments: withInstruments(state.instruments, message.instruments),
-    last: withLast(state.last, message.last),
+    last: withNewest(state.last, message.last),
+    stats: withNewest(state.stats, message.stats),
     candles: withCandles(state.candles, message.candles),
     trades: newest(state.trades, message.trades, MAX_TRADES),
     quotes: newest(state.quotes, message.quotes, MAX_QUOTES),
@@ -122,7 +139,10 @@ function withInstruments(
   return [...next.values()];
 }
 
-function withLast(old: ReadonlyMap<string, Last>, rows: readonly Last[] | undefined): ReadonlyMap<string, Last> {
+function withNewest<Row extends { instrument: string }>(
+  old: ReadonlyMap<string, Row>,
+  rows: readonly Row[] | undefined,
+): ReadonlyMap<string, Row> {
   if (!rows?.length) return old;
   const next = new Map(old);
   for (const row of rows) next.set(row.instrument, row);

@@ -82,6 +82,24 @@ export interface Quote {
   source: "BOOK" | "TICKER" | "QUOTE";
 }
 
+/** Where an instrument stood after a tick; docs/statistics.md defines each figure. Changes are in percent. */
+export interface Stat {
+  instrument: string;
+  price: number;
+  change_1t: number | null;
+  all_time_high: number;
+  all_time_high_distance: number;
+  change_1m: number | null;
+  change_5m: number | null;
+  change_15m: number | null;
+  change_1h: number | null;
+  change_4h: number | null;
+  change_1d: number | null;
+  change_7d: number | null;
+  change_30d: number | null;
+  event_time: Time;
+}
+
 export interface Coverage {
   instrument: string;
   channel: string;
@@ -138,7 +156,7 @@ export interface Status {
   engine: EngineStatus;
 }
 
-export type Kind = "trades" | "candles" | "quotes" | "last" | "coverage";
+export type Kind = "trades" | "candles" | "quotes" | "last" | "coverage" | "stats";
 
 export interface Subscription {
   instruments: string[];
@@ -153,6 +171,7 @@ export interface Records {
   last?: Last[];
   quotes?: Quote[];
   coverage?: Coverage[];
+  stats?: Stat[];
 }
 
 export interface Snapshot extends Records {

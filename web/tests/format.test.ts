@@ -1,5 +1,20 @@
 import { describe, expect, it } from "vitest";
-import { age, clockTime, compact, decimalsOf, exact, milliseconds, percent, rounded, utc, utcClock, utcDateTime, utcDay } from "../src/format";
+import {
+  age,
+  clockTime,
+  compact,
+  decimalsOf,
+  exact,
+  figures,
+  milliseconds,
+  percent,
+  rounded,
+  signed,
+  utc,
+  utcClock,
+  utcDateTime,
+  utcDay,
+} from "../src/format";
 
 describe("exact", () => {
   it.each([
@@ -26,6 +41,10 @@ describe("exact", () => {
   });
 });
 
+it("gives large figures one width", () => {
+  expect([1.09e9, 364.48e6, 2e7, 1_234, 0.5].map(figures)).toEqual(["1.090B", "364.5M", "20.00M", "1.234K", "0.5000"]);
+});
+
 describe("other numbers", () => {
   it("counts the decimals of steps that JavaScript writes with an exponent", () => {
     expect([1, 0.01, 0.25, 1e-7, 1e-8, 0].map(decimalsOf)).toEqual([0, 2, 2, 7, 8, 0]);
@@ -48,6 +67,9 @@ describe("other numbers", () => {
     expect(percent(100, 0)).toBe("–");
     expect(percent(null, 100)).toBe("–");
     expect(percent(1, undefined)).toBe("–");
+    expect(signed(-0.004, "bp")).toBe("0.00 bp");
+    expect(signed(1.5, "bp")).toBe("+1.50 bp");
+    expect(signed(null, "%")).toBe("–");
   });
 });
 
