@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.pages import TOKEN, Reader, chromium, reading, running
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
-from playwright.sync_api import Browser, WebSocketRoute, expect  # noqa: E402
+from playwright.sync_api import Browser, Response, WebSocketRoute, expect  # noqa: E402
 
 pytestmark = pytest.mark.e2e
 
@@ -123,6 +123,25 @@ def test_instrument_and_interval_are_chosen_by_mouse_and_by_key(reader: Reader) 
     expect(page.get_by_test_id("interval-5m")).to_have_attribute("aria-pressed", "true")
     page.go_back()
     expect(page).to_have_url(re.compile(r"/1m$"))
+    assert reader.complaints == []
+
+
+def test_the_stretch_that_is_shown_is_chosen_and_older_candles_come(reader: Reader) -> None:
+    page = reader.page
+    expect(page.get_by_test_id("legend")).to_contain_text("VWAP", timeout=20_000)
+    first = page.get_by_test_id("chart").screenshot()
+
+    def is_older(answer: Response) -> bool:
+        return "/api/v1/candles?" in answer.url and BTC in answer.url
+
+    with page.expect_response(is_older, timeout=20_000) as answer:
+        page.get_by_test_id("chart").hover()
+        for _ in range(40):
+            page.keyboard.press("-")
+    assert answer.value.ok
+    reader.becomes(lambda: page.get_by_test_id("chart").screenshot() != first)
+    page.keyboard.press("End")
+    reader.changes(page.get_by_test_id("legend").inner_text)
     assert reader.complaints == []
 
 
