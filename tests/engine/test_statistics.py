@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from tests.engine.machine import MINUTES, NOON, SECOND, Kept, Machine, chunk, match
 
+from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.statistics import StatisticConfig
 from fulltape.operators.activity_bars import ActivityBarConfig
 from fulltape.records import TRADES, BarBasis, Batch
@@ -35,6 +36,29 @@ def test_trades_make_rows_of_every_kind() -> None:
     assert (bar.basis, bar.number, bar.open, bar.close, bar.trades) == (BarBasis.TICKS, 1, 100.0, 110.0, 2)
     assert [row.start for row in one.rows("windows")][:2] == [NOON - MINUTE // 2, NOON]
     assert "tick_stats" not in one.batches
+
+
+@pytest.mark.parametrize("back", [0, 3 * SECOND])
+def test_ids_of_two_kinds_do_not_change_the_order_of_arrival(back: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trades of one connection are told apart from those of another by the rule of their ids, and come together again.
+
+    Every trade's ingest time is a clock: so all that came in ten seconds as one step is what it is frame by frame,
+    also if our clock was set ``back`` meanwhile.
+    """
+    monkeypatch.setattr(Pipeline, "_follows", lambda _, instruments: instruments == 0)
+    symbols = ("BTC-USD", "ETH-USD")
+    times = [NOON + n * SECOND // 4 - (back if n > 20 else 0) for n in range(40)]
+    frames = [
+        chunk(match(n // 2 + 7, time, symbol=symbols[n % 2], price=str(100 + n)), at=time)
+        for n, time in enumerate(times)
+    ]
+    whole, parts = machine(), machine()
+    whole.step(*frames, clock=times[-1])
+    for frame, time in zip(frames, times, strict=True):
+        parts.step(frame, clock=time)
+    for kind in ("trades", "stats", "activity_bars"):
+        assert whole.rows(kind) == parts.rows(kind)
+    assert len(whole.rows("stats")) > 10
 
 
 def book(bid: float, ask: float) -> bytes:

@@ -405,18 +405,18 @@ class Pipeline:
         trades, frames = _joined(work.unsequenced.pop(TRADES.name, []), TRADES.empty())
         beats, beat_frames = _joined(work.unsequenced.pop(HEARTBEATS.name, []), HEARTBEATS.empty())
         follows = self._follows(trades["instrument"])
-        if not follows.all():
-            others = trades.take(~follows)
-            known = self._recent_ids.duplicates(others)
-            self.counters.duplicates += len(known)
-            work.add(others.take(np.delete(np.arange(len(others)), known)))
-            trades, frames = trades.take(follows), frames[follows]
-        result = self._sequencer.apply(trades, frames, beats, beat_frames, clock)
-        self.counters.duplicates += result.duplicates
+        mine, places = (trades, frames) if follows.all() else (trades.take(follows), frames[follows])
+        result = self._sequencer.apply(mine, places, beats, beat_frames, clock)
+        # Both kinds of ids stay in the one order of arrival: the ingest time of each trade is a clock for all.
+        twice = np.flatnonzero(follows)[result.dropped]
+        if len(mine) < len(trades):
+            known = self._recent_ids.duplicates(trades.take(~follows))
+            twice = np.concatenate((twice, np.flatnonzero(~follows)[known]))
+        self.counters.duplicates += len(twice)
         self.counters.id_resets += result.resets
         work.events += result.events
-        if len(result.trades):
-            work.add(result.trades)
+        if len(twice) < len(trades):
+            work.add(trades.take(np.delete(np.arange(len(trades)), twice)) if len(twice) else trades)
 
     def _page(self, page: Page, work: _Work, history: History) -> None:
         """Take a part of a venue's history: all bars or moments, and the trades that are not stored yet."""

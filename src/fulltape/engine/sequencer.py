@@ -109,12 +109,17 @@ class _Saved(msgspec.Struct, array_like=True):
 
 @dataclass(slots=True)
 class Sequenced:
-    """The trades that are new, in order of arrival, and what was noticed on the way."""
+    """The trades that are new, in order of arrival, where those were that are not, and what was noticed on the way."""
 
     trades: Batch
     events: list[Event] = field(default_factory=list)
-    duplicates: int = 0
+    dropped: Array = field(default_factory=lambda: np.empty(0, np.int64))
     resets: int = 0
+
+    @property
+    def duplicates(self) -> int:
+        """How many are not new."""
+        return len(self.dropped)
 
 
 class Sequencer:
@@ -179,7 +184,7 @@ class Sequencer:
             keep = np.ones(len(trades), np.bool_)
             keep[run.dropped] = False
             run.result.trades = trades.take(keep)
-            run.result.duplicates = len(run.dropped)
+            run.result.dropped = np.array(run.dropped, np.int64)
         self._changed.update(np.unique(trades["instrument"]).tolist())
         return run.result
 
