@@ -11,7 +11,7 @@ no older ones: who keeps those asks for the range again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
@@ -50,8 +50,8 @@ class Message(Protocol):
         """Return its rows of a kind."""
         ...
 
-    def add_indicator(self, key: IndicatorKey, rows: Sequence[bytes]) -> None:
-        """Add an indicator's rows."""
+    def add_indicator(self, key: IndicatorKey, rows: Mapping[int, bytes]) -> None:
+        """Add an indicator's rows by their start."""
         ...
 
 
@@ -202,10 +202,11 @@ class LiveIndicators:
         message.add_indicator(key, encoded(key, starts, columns, self._codes()))
 
 
-def encoded(key: IndicatorKey, starts: Array, columns: Columns, codes: InstrumentCodes) -> list[bytes]:
-    """Return the rows of an indicator as JSON, one each."""
+def encoded(key: IndicatorKey, starts: Array, columns: Columns, codes: InstrumentCodes) -> dict[int, bytes]:
+    """Return the rows of an indicator as JSON, by their start."""
     told = {"instrument": codes.id_of(key.code), "interval": key.of.interval, "indicator": key.of.label}
-    return [encode({**told, **row}) for row in _rows(starts, columns)]
+    rows = [encode({**told, **row}) for row in _rows(starts, columns)]
+    return dict(zip(starts.tolist(), rows, strict=True))
 
 
 def _rows(starts: Array, columns: Columns) -> Iterator[dict[str, Any]]:

@@ -45,7 +45,7 @@ class CommitMessage:
         self._commit = commit
         self._codes = codes
         self._chunks: dict[str, Chunks] = {}
-        self._indicators: dict[IndicatorKey, Sequence[bytes]] = {}
+        self._indicators: dict[IndicatorKey, Mapping[int, bytes]] = {}
         self._texts: dict[Wants, Text | None] = {}
 
     @property
@@ -57,8 +57,8 @@ class CommitMessage:
         """Return the commit's rows of a kind."""
         return self._commit.batches.get(kind)
 
-    def add_indicator(self, key: IndicatorKey, rows: Sequence[bytes]) -> None:
-        """Add the rows of an indicator, in order of time."""
+    def add_indicator(self, key: IndicatorKey, rows: Mapping[int, bytes]) -> None:
+        """Add the rows of an indicator by their start, in order of time."""
         self._indicators[key] = rows
         self._texts.clear()
 
@@ -71,7 +71,7 @@ class CommitMessage:
     def _join(self, wants: Wants) -> Text | None:
         found = ((schema.name, self._rows(schema.name, wants)) for schema in wants.schemas)
         parts = [(name, b",".join(row for group in groups.values() for row in group)) for name, groups in found]
-        followed = [row for key in wants.indicators for row in self._indicators.get(key, ())]
+        followed = [row for key in wants.indicators for row in self._indicators.get(key, {}).values()]
         parts = [(name, rows) for name, rows in (*parts, (INDICATORS, b",".join(followed))) if rows]
         new = self._new(wants)
         if not parts and not new:
@@ -98,8 +98,8 @@ class CommitMessage:
     def joined(cls, messages: Sequence[CommitMessage], wants: Wants) -> Text | None:
         """Return one message for commits that follow each other, for a client that reads slowly.
 
-        It holds every row, but of kinds that are conflated the newest of each instrument or indicator; ``merged``
-        counts the rows of each kind that these stand for.
+        It holds every row, but of kinds that are conflated the newest of each instrument, and of indicators the newest
+        of each candle; ``merged`` counts the rows of each kind that these stand for.
         """
         parts: list[tuple[str, bytes]] = []
         merged: Counter[str] = Counter()
@@ -113,10 +113,14 @@ class CommitMessage:
                 groups = {key: rows[-1:] for key, rows in groups.items()}
             if groups:
                 parts.append((schema.name, b",".join(row for rows in groups.values() for row in rows)))
-        followed = [[row for m in messages for row in m._indicators.get(key, ())] for key in wants.indicators]
-        if any(followed):
-            merged[INDICATORS] = sum(len(rows) - 1 for rows in followed if rows)
-            parts.append((INDICATORS, b",".join(row for rows in followed for row in rows[-1:])))
+        followed: list[bytes] = []
+        for indicator in wants.indicators:
+            told = [message._indicators.get(indicator, {}) for message in messages]
+            kept = {start: row for rows in told for start, row in rows.items()}
+            merged[INDICATORS] += sum(map(len, told)) - len(kept)
+            followed += kept.values()
+        if followed:
+            parts.append((INDICATORS, b",".join(followed)))
         new = [instrument for message in messages for instrument in message._new(wants)]
         if not parts and not new:
             return None

@@ -121,7 +121,7 @@ class StreamReader:
             told = np.flatnonzero(candles["is_final"])
             told = told[np.argsort(candles["start"][told])]
             values = {name: array[told] for name, array in columns.items()}
-            rows += encoded(key, candles["start"][told], values, table)
+            rows += encoded(key, candles["start"][told], values, table).values()
         return b",".join(rows)
 
     def _changed(self, wants: Wants, since: int) -> dict[IndicatorKey, int] | None:

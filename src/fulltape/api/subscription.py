@@ -40,7 +40,7 @@ _STREAMED: Final = (
 SCHEMAS: Final[dict[str, Schema]] = {s.name: s for s in _STREAMED}
 """The stored kinds that are streamed, in the order in which a message holds them."""
 CONFLATED: Final = frozenset(schema.name for schema in (QUOTES, LAST_VALUES, STATS, COINS, QUOTE_STATS, DEPTHS))
-"""Kinds of which only the newest row of an instrument goes to a client that has fallen behind; indicators, too."""
+"""Kinds of which only the newest row of an instrument goes to a client that has fallen behind."""
 
 
 class Subscribe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
