@@ -11,6 +11,7 @@ export interface Page {
 export const PAGES: readonly Page[] = [
   { path: "", title: "Live", hint: "Candles, trades and feeds of one instrument" },
   { path: "overview/", title: "Overview", hint: "Every instrument: prices, changes, volumes, averages, performance" },
+  { path: "books/", title: "Books", hint: "Spread, depth and imbalance of a book, aggressors, venues beside each other" },
   { path: "sql/", title: "SQL", hint: "Ask the tape in SQL" },
 ];
 

@@ -1,18 +1,23 @@
 // What one stream has told us so far, as a value: reduce(state, message) never changes its arguments.
 
 import { between, filled } from "./holes";
+import { withRows, type Runs } from "./runs";
 import type {
   Candle,
   Commit,
   Coverage,
+  Depth,
   Instrument,
   Last,
   Message,
   Quote,
+  QuoteStat,
+  Records,
   Snapshot,
   Stat,
   Status,
   Trade,
+  TradeWindow,
 } from "./types";
 
 export const MAX_TRADES = 200;
@@ -35,6 +40,9 @@ export interface State {
   readonly coverage: ReadonlyMap<string, Coverage>;
   /** The newest of each instrument that had a tick since the stream began. */
   readonly stats: ReadonlyMap<string, Stat>;
+  readonly quoteStats: Runs<QuoteStat>;
+  readonly depths: Runs<Depth>;
+  readonly windows: Runs<TradeWindow>;
   readonly status: Status | null;
   /** What the server did not understand of the subscription, or empty. */
   readonly error: string;
@@ -50,6 +58,9 @@ export const EMPTY: State = {
   quotes: [],
   coverage: new Map(),
   stats: new Map(),
+  quoteStats: new Map(),
+  depths: new Map(),
+  windows: new Map(),
   status: null,
   error: "",
 };
@@ -83,6 +94,7 @@ function afterSnapshot(state: State, message: Snapshot): State {
     quotes: [],
     coverage: withCoverage(new Map(), message.coverage),
     stats: new Map(),
+    ...withRuns(EMPTY, message),
     status: state.status,
     error: "",
   };
@@ -96,10 +108,20 @@ function afterCommit(state: State, message: Commit): State {
     instruments: withInstruments(state.instruments, message.instruments),
     last: withNewest(state.last, message.last),
     stats: withNewest(state.stats, message.stats),
+    ...withRuns(state, message),
     candles: withCandles(state.candles, message.candles),
     trades: newest(state.trades, message.trades, MAX_TRADES),
     quotes: newest(state.quotes, message.quotes, MAX_QUOTES),
     coverage: withCoverage(state.coverage, message.coverage),
+  };
+}
+
+/** Return the runs of a state with the rows of a message, or of an answer to a call. */
+export function withRuns(state: State, { quote_stats, depths, windows }: Records): Pick<State, "quoteStats" | "depths" | "windows"> {
+  return {
+    quoteStats: withRows(state.quoteStats, quote_stats),
+    depths: withRows(state.depths, depths),
+    windows: withRows(state.windows, windows),
   };
 }
 

@@ -100,6 +100,46 @@ export interface Stat {
   event_time: Time;
 }
 
+/** A second of an instrument's quotes, among those of the same product elsewhere; docs/statistics.md defines each figure. */
+export interface QuoteStat {
+  instrument: string;
+  bid: number | null;
+  ask: number | null;
+  spread: number | null;
+  spread_bp: number | null;
+  mid: number | null;
+  microprice: number | null;
+  venues: number;
+  best_bid: number | null;
+  best_ask: number | null;
+  median_price: number | null;
+  premium_bp: number | null;
+  is_outlier: boolean;
+  event_time: Time;
+}
+
+/** A second of an instrument's book. */
+export interface Depth {
+  instrument: string;
+  /** How far from the mid the depths reach. */
+  depth_bp: number;
+  bid_depth: number | null;
+  ask_depth: number | null;
+  levels: number;
+  book_imbalance: number | null;
+  crossed_s: number;
+  event_time: Time;
+}
+
+/** A minute of trades; one begins every 30 s, and those at :30 have only a mean. */
+export interface TradeWindow {
+  instrument: string;
+  start: Time;
+  realised_volatility: number | null;
+  volatility_1m: number | null;
+  taker_buy_ratio: number | null;
+}
+
 export interface Coverage {
   instrument: string;
   channel: string;
@@ -156,7 +196,10 @@ export interface Status {
   engine: EngineStatus;
 }
 
-export type Kind = "trades" | "candles" | "quotes" | "last" | "coverage" | "stats";
+export type Kind = "trades" | "candles" | "quotes" | "last" | "coverage" | "stats" | RunKind;
+
+/** Kinds of which a run of rows is kept for each instrument. */
+export type RunKind = "quote_stats" | "depths" | "windows";
 
 export interface Subscription {
   instruments: string[];
@@ -172,6 +215,9 @@ export interface Records {
   quotes?: Quote[];
   coverage?: Coverage[];
   stats?: Stat[];
+  quote_stats?: QuoteStat[];
+  depths?: Depth[];
+  windows?: TradeWindow[];
 }
 
 export interface Snapshot extends Records {

@@ -39,6 +39,8 @@ export interface LineOptions {
   readonly step: number;
   /** Moments are UTC days. */
   readonly isDaily?: boolean;
+  /** All of it is always seen, whatever comes; few minutes, so that marks of time need seconds. */
+  readonly isFitted?: boolean;
 }
 
 type Kind = "Line" | "Area" | "Baseline";
@@ -63,13 +65,13 @@ export class LineChart {
   }
 
   /** Draw these lines. Those that were drawn before keep what the reader has scrolled to. */
-  show(lines: readonly Line[], { write, step, isDaily = false }: LineOptions): void {
+  show(lines: readonly Line[], { write, step, isDaily = false, isFitted = false }: LineOptions): void {
     const isOther = lines.length !== this.#lines.length || lines.some((line, i) => !isSameLine(line, this.#lines[i]!));
     this.#timeScale.isUtc = isDaily;
     if (isOther) {
       for (const series of this.#series) this.#chart.removeSeries(series);
       this.#series = lines.map(({ style = "line" }) => this.#chart.addSeries(KINDS[style]) as Series);
-      this.#chart.timeScale().applyOptions({ timeVisible: !isDaily, secondsVisible: false });
+      this.#chart.timeScale().applyOptions({ timeVisible: !isDaily, secondsVisible: isFitted });
     }
     const wasEmpty = this.#lines.every(({ moments }) => moments.length === 0);
     const before = this.#lines;
@@ -80,7 +82,7 @@ export class LineChart {
       if (isOther || lines[i]!.moments !== before[i]!.moments) series.setData(dataOf(lines[i]!.moments));
     });
     if (isOther) this.paint();
-    if (isOther || wasEmpty) this.#chart.timeScale().fitContent();
+    if (isOther || wasEmpty || isFitted) this.#chart.timeScale().fitContent();
   }
 
   /** Take the colours from the page's style sheet, again whenever the theme has changed. */

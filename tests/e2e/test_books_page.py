@@ -1,0 +1,131 @@
+"""The books page over two simulated venues: live, and what stands on it is what the API says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.e2e.pages import Reader, answer_of, chromium, reading, running
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
+from playwright.sync_api import Browser, Locator, expect  # noqa: E402
+
+pytestmark = pytest.mark.e2e
+
+BTC, ETH, KRAKEN = "BTC-USD.COINBASE", "ETH-USD.COINBASE", "BTC-USD.KRAKEN"
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("books")
+    market = ("--venues", "coinbase,kraken", "--symbol", "BTC-USD", "--symbol", "ETH-USD", "--trades-per-s", "20")
+    with running(folder, "sim", *market, "--port", "0", "--config-out", "sim.toml") as sim:
+        sim.find(r"(up --config)")
+        with running(folder, "up", "--config", "sim.toml", "--port", "0") as up:
+            yield up.find(r"fulltape runs: (http://127\.0\.0\.1:\d+)\b")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def reader(url: str, browser: Browser) -> Iterator[Reader]:
+    with reading(browser, f"{url}/books/#{BTC}") as reader:
+        expect(reader.page.get_by_test_id("bid")).to_have_text(re.compile(r"^[\d,]+\.\d\d$"), timeout=30_000)
+        yield reader
+
+
+def region(reader: Reader, name: str) -> Locator:
+    return reader.page.get_by_role("region", name=name)
+
+
+def text_of(reader: Reader, test_id: str) -> Callable[[], str]:
+    return reader.page.get_by_test_id(test_id).inner_text
+
+
+def test_best_prices_move_and_are_those_of_the_api(url: str, reader: Reader) -> None:
+    reader.changes(text_of(reader, "bid"))
+    reader.changes(text_of(reader, "spread-bp"))
+    shown = {name: text_of(reader, name)() for name in ("bid", "spread-bp", "microprice")}
+    quotes = answer_of(url, "quotes", instrument=BTC, order="desc", limit="1000")["quotes"]
+    assert shown["bid"] in {f"{quote['bid']:,.2f}" for quote in quotes if quote["bid"]}
+    rows = answer_of(url, "quote_stats", instrument=BTC, order="desc", limit="100")["quote_stats"]
+    assert shown["spread-bp"] in {f"{row['spread_bp']:.3f}" for row in rows if row["spread_bp"]}
+    known = [row["microprice"] for row in rows if row["microprice"]]
+    assert min(abs(float(shown["microprice"].replace(",", "")) - one) for one in known) < 0.001
+    expect(reader.page.get_by_test_id("simulated")).to_contain_text("SIMULATED")
+    assert reader.page.title().startswith("[SIMULATED] BTC-USD")
+    assert reader.complaints == []
+
+
+def test_depth_and_imbalance_are_those_of_the_book(url: str, reader: Reader) -> None:
+    depth = region(reader, "Depth")
+    expect(depth.locator("li").first).to_contain_text(re.compile(r"bids [\d.]+"), timeout=20_000)
+    reader.changes(depth.locator("li").first.inner_text)
+    bids = float(depth.locator("li").first.locator(".number").inner_text())
+    rows = answer_of(url, "depths", instrument=BTC, order="desc", limit="100")["depths"]
+    assert min(abs(row["bid_depth"] / bids - 1) for row in rows) < 0.001
+    expect(depth).to_contain_text(f"within {rows[0]['depth_bp']:g} bp of the mid, in BTC")
+    imbalance = float(region(reader, "Imbalance").locator("li .number").inner_text())
+    assert any(f"{row['book_imbalance']:.2f}" == f"{imbalance:.2f}" for row in rows)
+    for name in ("Best prices", "Spread", "Depth", "Imbalance"):
+        assert region(reader, name).locator("canvas").count() > 0
+    assert reader.complaints == []
+
+
+def test_venues_stand_beside_each_other(url: str, reader: Reader) -> None:
+    page = reader.page
+    for venue in ("COINBASE", "KRAKEN"):
+        expect(page.get_by_test_id(f"venue-{venue}").locator("td").first).to_have_text(
+            re.compile(r"^[\d,]+\.\d+$"), timeout=30_000
+        )
+    expect(page.get_by_test_id("venues").locator("td.best")).to_have_count(2)
+    expect(page.get_by_test_id("verdict")).to_contain_text(re.compile(r"Crossed by|bp apart|both best prices"))
+    bid = page.get_by_test_id("venue-KRAKEN").locator("td").first.inner_text().replace(",", "")
+    rows = answer_of(url, "quote_stats", instrument=KRAKEN, order="desc", limit="100")["quote_stats"]
+    assert float(bid) in {row["bid"] for row in rows}
+
+    page.get_by_role("button", name="KRAKEN").click()
+    expect(page).to_have_url(re.compile(rf"#{re.escape(KRAKEN)}/"))
+    expect(page.get_by_test_id("venue-KRAKEN")).to_have_attribute("aria-current", "true")
+    page.keyboard.press("ArrowUp")
+    expect(page.get_by_test_id("instrument")).not_to_have_value(KRAKEN)
+    assert reader.complaints == []
+
+
+def test_aggressors_and_volatility_come_with_completed_minutes(url: str, reader: Reader) -> None:
+    volume = region(reader, "Volume by aggressor")
+    reader.becomes(lambda: len(answer_of(url, "flow", instrument=BTC, interval="1m")["flow"]) > 1, timeout_s=150)
+    expect(volume).to_contain_text(re.compile(r"takers bought [\d.]+ % of what is seen, in BTC"), timeout=20_000)
+    shown = float(re.findall(r"bought ([\d.]+) %", volume.inner_text())[0])
+    flow = answer_of(url, "flow", instrument=BTC, interval="1m")["flow"][-40:]
+    ranges = [flow, flow[:-1]]  # a minute may have ended between
+    shares = [
+        100
+        * sum(row["taker_buy_volume"] for row in rows)
+        / sum(row["taker_buy_volume"] + row["taker_sell_volume"] for row in rows)
+        for rows in ranges
+    ]
+    assert min(abs(shown - share) for share in shares) < 0.06
+    expect(region(reader, "Volatility").locator("li")).to_contain_text(re.compile(r"\d\.\d %"), timeout=90_000)
+    reader.page.keyboard.press("2")
+    expect(volume.get_by_role("button", name="5m", exact=True)).to_have_attribute("aria-pressed", "true")
+    expect(reader.page).to_have_url(re.compile("/5m$"))
+    assert reader.complaints == []
+
+
+def test_an_unknown_instrument_gives_way_to_one_that_has_a_book(url: str, browser: Browser) -> None:
+    with reading(browser, f"{url}/books/#NOBODY-USD.NOWHERE") as reader:
+        expect(reader.page.get_by_test_id("instrument")).to_have_value(
+            re.compile(r"\.(COINBASE|KRAKEN)$"), timeout=30_000
+        )
+        expect(reader.page.get_by_test_id("last")).to_have_text(re.compile(r"^[\d,.]+$"), timeout=20_000)
+        reader.page.set_viewport_size({"width": 420, "height": 900})
+        assert reader.page.evaluate("document.documentElement.scrollWidth") <= 420
+        reader.page.keyboard.press("t")
+        expect(reader.page.locator("html")).to_have_attribute("data-theme", "light")
+        assert reader.complaints == []
