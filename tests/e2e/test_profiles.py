@@ -78,7 +78,7 @@ CASES = {
         },
     ),
     "coinbase-superset": Case(
-        ("coinbase_ticker", "coinbase_ticker_stats", "coinbase_rfq_match", "coinbase_volatility", "quote_stats"),
+        ("coinbase_ticker", "coinbase_ticker_stats", "coinbase_volatility", "quote_stats"),
         {"/": "<title>"},
         second_of_minute=40,
     ),
@@ -103,7 +103,7 @@ CASES = {
         past_days=33.0,
     ),
 }  # fmt: skip
-"""The rows of docs/parity.md that need no waiting for an hour, a day or an auction."""
+"""The rows of docs/parity.md that need no waiting for an hour, a day, an auction or the chance of an RFQ match."""
 
 
 def test_every_profile_has_a_case_and_a_system() -> None:
@@ -238,6 +238,8 @@ async def test_a_profile_runs_until_everything_has_data(name: str, tmp_path: Pat
         status = (await client.get("/api/v1/status")).json()
         assert {feed["state"] for feed in status["feeds"]} == {"live"}
         assert status["engine"]["rejected"] == {}
+        wanted = Config.parse(profiles.text(name)).venues[VENUES[name]].channels
+        assert set(wanted) <= {channel for feed in status["feeds"] for channel in feed["channels"]}
     if name == "alpaca-dash":
         files = sorted(path.name for path in (tmp_path / "data").iterdir())
         assert files == [f"{n}_min_crypto_data.csv" for n in (1, 2, 5)]
