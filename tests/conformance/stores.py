@@ -65,7 +65,7 @@ def ids(trades: Iterable[Trade]) -> list[str]:
 
 
 class StoreConformance:
-    """Cases T-01 to T-28."""
+    """Cases T-01 to T-30."""
 
     @pytest.fixture
     def store(self, open_store: OpenStore) -> Iterable[Store]:
@@ -426,6 +426,28 @@ class StoreConformance:
         idle.close()
         store.close()
         open_store().close()
+
+    def test_t29_what_a_range_of_commits_wrote_comes_in_their_order(self, store: Store) -> None:
+        store.commit(commit(1, trade(9, NOON + 9), candle(NOON), coverage(NOON)))
+        store.commit(commit(2, trade(2, NOON + 2), trade(1, NOON + 1)))
+        store.commit(commit(3, trade(3, NOON), candle(NOON, high=9.0, is_final=False), candle(NOON + MINUTE)))
+        reader = store.reader()
+        batch, numbers = reader.written(TRADES, 0, 2)
+        assert (ids(batch.rows(CODES)), numbers.tolist()) == (["9", "2", "1"], [1, 2, 2])
+        batch, numbers = reader.written(TRADES, 2, 9)
+        assert (ids(batch.rows(CODES)), numbers.tolist()) == (["3"], [3])
+        assert len(reader.written(CANDLES, 0, 2)[0]) == 0  # replaced since
+        batch, numbers = reader.written(CANDLES, 2, 3)
+        assert (batch["start"].tolist(), numbers.tolist()) == ([NOON, NOON + MINUTE], [3, 3])
+        assert reader.written(COVERAGE, 0, 1)[1].tolist() == [1]
+        reader.close()
+
+    def test_t30_a_database_keeps_its_id(self, open_store: OpenStore) -> None:
+        with open_store() as store:
+            own = store.identity.id
+        assert len(own) == 36
+        with open_store() as store:
+            assert store.identity.id == own
 
 
 def _sorted(rows: Iterable[Any]) -> list[Any]:

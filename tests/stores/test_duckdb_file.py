@@ -119,6 +119,24 @@ def test_views_of_an_older_fulltape_are_made_anew(made: Path, read_only: bool) -
         assert "price" in store.reader().sql("FROM trades").column_names
 
 
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_database_of_an_older_fulltape_gets_an_id(made: Path, read_only: bool) -> None:
+    with duckdb.connect(str(made)) as older:
+        older.execute("DROP TABLE _tape.identity")
+    with DuckDbStore.open(made, simulated=None, read_only=read_only) as store:
+        given = store.identity.id
+    with DuckDbStore.open(made, simulated=None) as store:
+        assert store.identity.id == given != ""
+
+
+def test_two_databases_have_two_ids(tmp_path: Path) -> None:
+    with (
+        DuckDbStore.open(tmp_path / "a.duckdb", simulated=False) as a,
+        DuckDbStore.open(tmp_path / "b.duckdb", simulated=False) as b,
+    ):
+        assert a.identity.id != b.identity.id
+
+
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     assert "is a folder" in refusal(tmp_path)
     assert "is a folder" in refusal(tmp_path, read_only=True)

@@ -15,7 +15,7 @@ from typing import Any, Final, Protocol, Self
 import msgspec
 import pyarrow as pa
 
-from fulltape.records import Batch, Commit, InstrumentTable, Schema
+from fulltape.records import Array, Batch, Commit, InstrumentTable, Schema
 
 
 class Retention(msgspec.Struct, frozen=True):
@@ -28,10 +28,14 @@ class Retention(msgspec.Struct, frozen=True):
 
 
 class StoreIdentity(msgspec.Struct, frozen=True):
-    """What a database is: format version, whether its prices are simulated."""
+    """What a database is: format version, whether its prices are simulated, and what tells it from all others.
+
+    ``id`` is the same in copies of a database.
+    """
 
     version: int
     simulated: bool
+    id: str = ""
 
 
 @dataclass(slots=True)
@@ -100,6 +104,14 @@ class Reader(Protocol):
 
     def read(self, selection: Selection) -> Batch:
         """Return the selected rows."""
+        ...
+
+    def written(self, schema: Schema, after: int, until: int) -> tuple[Batch, Array]:
+        """Return the rows that commits ``after`` < n <= ``until`` wrote, and the number of the commit of each.
+
+        They come in order of commits. Of kinds that keep one row per key, what a later commit replaced is not there;
+        nor is what retention deleted.
+        """
         ...
 
     def last_commit(self) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from fulltape.stores.base import StoreIdentity
 from fulltape.stores.schema import (
     COMMIT,
     FORMAT_VERSION,
+    IDENTITY_TABLE,
     SCHEMA,
     VIEWS_TABLE,
     completing_statements,
@@ -96,18 +97,17 @@ def identify(
     if _META not in names:
         raise ConfigError(f"{path}: a DuckDB database, but not one of fulltape: name another file with --db")
     ((version, is_simulated),) = connection.execute("SELECT version, simulated FROM _tape.meta").fetchall()
-    identity = StoreIdentity(version, is_simulated)
-    if identity.version != FORMAT_VERSION:
+    if version != FORMAT_VERSION:
         raise ConfigError(
-            f"{path}: has format {identity.version}, this fulltape reads format {FORMAT_VERSION}: "
+            f"{path}: has format {version}, this fulltape reads format {FORMAT_VERSION}: "
             "install the version of fulltape that wrote it, or name another file with --db"
         )
-    if simulated is not None and simulated != identity.simulated:
-        has, wants = ("simulated", "live") if identity.simulated else ("live", "simulated")
+    if simulated is not None and simulated != is_simulated:
+        has, wants = ("simulated", "live") if is_simulated else ("live", "simulated")
         raise ConfigError(f"{path}: holds {has} prices, {wants} ones must not mix with them: name another with --db")
     if not read_only:
         _execute(connection, _lacking(connection))
-    return identity
+    return StoreIdentity(version, is_simulated, _id(connection))
 
 
 def complete(path: Path) -> None:
@@ -156,7 +156,12 @@ def _create(connection: duckdb.DuckDBPyConnection, *, simulated: bool) -> StoreI
         [FORMAT_VERSION, simulated],
     )
     connection.commit()
-    return StoreIdentity(FORMAT_VERSION, simulated)
+    return StoreIdentity(FORMAT_VERSION, simulated, _id(connection))
+
+
+def _id(connection: duckdb.DuckDBPyConnection) -> str:
+    ((text,),) = connection.execute(f"SELECT id FROM {IDENTITY_TABLE}").fetchall()
+    return str(text)
 
 
 def _explain(text: str) -> str:

@@ -12,9 +12,9 @@ import duckdb
 import pyarrow as pa
 
 from fulltape.errors import ConfigError
-from fulltape.records import STORED, Batch
+from fulltape.records import STORED, Array, Batch, Schema
 from fulltape.stores.base import Selection, SqlLimits
-from fulltape.stores.duckdb_select import select
+from fulltape.stores.duckdb_select import select, written_by
 from fulltape.stores.export import check_suffix, write_whole
 from fulltape.stores.schema import COMMIT, quoted, rows_of
 
@@ -35,6 +35,12 @@ class DuckDbReader:
         query, parameters = select(selection)
         with self._in_use:
             return selection.schema.from_arrow(self._cursor.sql(query, params=parameters).to_arrow_table())
+
+    def written(self, schema: Schema, after: int, until: int) -> tuple[Batch, Array]:
+        """Return the rows that commits ``after`` < n <= ``until`` wrote, and the number of the commit of each."""
+        with self._in_use:
+            table = self._cursor.sql(written_by(schema), params=[after, until]).to_arrow_table()
+        return schema.from_arrow(table), table.column(COMMIT).to_numpy()
 
     def last_commit(self) -> tuple[int, int]:
         """Return (number, clock) of the newest commit this reader sees; (0, 0) in an empty store."""

@@ -35,6 +35,16 @@ def select(selection: Selection) -> tuple[str, list[int]]:
     return f"SELECT * FROM ({union}){ending}", parameters * len(parts)
 
 
+def written_by(schema: Schema) -> str:
+    """Return the statement that reads what commits after the first parameter, up to the second, wrote."""
+    columns = ", ".join([*physical_names(schema), COMMIT])
+    within = f"{COMMIT} > $1 AND {COMMIT} <= $2"
+    parts = [f"SELECT {columns} FROM {table(name)} WHERE {within}" for name in tables_of(schema)]
+    if not schema.latest:
+        return f"{parts[0]} ORDER BY {COMMIT}, rowid"
+    return f"SELECT * FROM ({' UNION ALL '.join(parts)}) ORDER BY {', '.join([COMMIT, *_order(schema)])}"
+
+
 def _conditions(selection: Selection) -> list[tuple[str, list[int]]]:
     time = quoted(selection.schema.time)
     found: list[tuple[str, list[int]]] = []

@@ -30,6 +30,9 @@ COMMIT: Final = "commit"
 VIEWS_TABLE: Final = "_tape.views"
 """Holds the digest of the views that a database has."""
 
+IDENTITY_TABLE: Final = "_tape.identity"
+"""Holds what tells a database from all others."""
+
 OPEN_CANDLES: Final = "candles_open"
 """Candles that are not final: few rows that every commit replaces, kept apart from the millions that rest."""
 
@@ -112,6 +115,8 @@ def completing_statements(tables: Collection[str], views: str) -> Iterator[str]:
         if schema.name not in tables:
             for name in tables_of(schema):
                 yield _create_table(schema, name)
+    if IDENTITY_TABLE.removeprefix(f"{SCHEMA}.") not in tables:
+        yield f"CREATE TABLE {IDENTITY_TABLE} AS SELECT CAST(uuid() AS VARCHAR) AS id"
     if views != VIEWS_DIGEST:
         yield from _VIEWS
         yield f"CREATE OR REPLACE TABLE {VIEWS_TABLE} AS SELECT '{VIEWS_DIGEST}' AS digest"
