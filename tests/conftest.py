@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from fulltape.stores.duckdb import DuckDbStore
+
+if TYPE_CHECKING:
+    from tests.kafka.broker import Broker
 
 REQUIRE_ALL = os.environ.get("FULLTAPE_REQUIRE_ALL") == "1"
 
@@ -65,6 +69,15 @@ def make_database(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], 
         shutil.copyfile(template, path)
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A real Kafka that runs for all tests: each uses topics of its own."""
+    from tests.kafka.broker import running
+
+    with running(tmp_path_factory.mktemp("kafka")) as broker:
+        yield broker
 
 
 @pytest.fixture(scope="session")

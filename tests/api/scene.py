@@ -20,6 +20,7 @@ from fulltape.api.config import ApiConfig
 from fulltape.api.server import server_config
 from fulltape.bus.base import Bus
 from fulltape.bus.memory import MemoryBus
+from fulltape.bus.topics import Topics
 from fulltape.clock import SECOND_NS
 from fulltape.records import (
     DEAD_LETTERS,
@@ -41,7 +42,7 @@ from fulltape.records import (
 )
 from fulltape.records.delivery import Delivery, Receipt
 from fulltape.records.interval import window_start
-from fulltape.records.status import EngineStatus, FeedState, FeedStatus, Status
+from fulltape.records.status import EngineStatus, FeedState, FeedStatus, LogStatus, Status
 from fulltape.stores.base import Reader, Sandbox
 from fulltape.stores.duckdb import DuckDbStore
 
@@ -134,6 +135,8 @@ class FakeBackend:
     break_instruments: bool = False
     break_reader: Exception | None = None
     clock: int = START_NS
+    kafka: LogStatus | None = None
+    topics: Topics | None = None
     delivered: list[Delivery] = field(default_factory=list)
 
     def reader(self) -> Reader:
@@ -165,6 +168,7 @@ class FakeBackend:
             started=START_NS,
             feeds=self.feeds,
             engine=engine(self.number, self.error),
+            kafka=self.kafka,
         )
 
     def add(self, *ids: str) -> None:

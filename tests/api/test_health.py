@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.api.scene import Api, FakeBackend, feed
 
 from fulltape.errors import FatalError
-from fulltape.records.status import FeedState
+from fulltape.records.status import FeedState, LogState, LogStatus
 
 
 async def test_healthy(api: Api) -> None:
@@ -68,3 +68,26 @@ async def test_metrics_say_what_the_status_says(backend: FakeBackend, api: Api) 
     assert ("fulltape_feed_credits", "COINBASE", "COINBASE-1") not in values
     assert values["fulltape_stream_clients",] == 0
     assert values["fulltape_build_info", "1", "false"] == 1
+
+
+async def test_metrics_of_kafka_are_there_while_it_is_on(backend: FakeBackend, api: Api) -> None:
+    assert "fulltape_kafka" not in (await api.get("/metrics")).text
+    backend.kafka = LogStatus(
+        servers=("127.0.0.1:9092",),
+        state=LogState.WAITING,
+        commit=40,
+        lag_commits=2,
+        records={"trades": 7},
+        transactions=3,
+        failures=1,
+        too_long=0,
+        detail="no broker answers",
+    )
+    text = (await api.get("/metrics")).text
+    assert 'fulltape_kafka_state{state="waiting"} 1.0' in text
+    assert 'fulltape_kafka_state{state="live"} 0.0' in text
+    assert "fulltape_kafka_lag_commits 2.0" in text
+    assert 'fulltape_kafka_records_total{kind="trades"} 7.0' in text
+    assert "fulltape_kafka_failures_total 1.0" in text
+    status = (await api.get("/api/v1/status")).json()["kafka"]
+    assert (status["state"], status["commit"], status["detail"]) == ("waiting", 40, "no broker answers")

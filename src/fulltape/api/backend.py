@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from fulltape.bus.base import Bus
+from fulltape.bus.topics import Topics
 from fulltape.records import Instrument
 from fulltape.records.delivery import Delivery, Receipt
 from fulltape.records.status import Status
@@ -46,6 +47,11 @@ class Backend(Protocol):
     @property
     def following(self) -> Following:
         """Which instruments are followed."""
+        ...
+
+    @property
+    def topics(self) -> Topics | None:
+        """What is published outside, None while nothing is."""
         ...
 
     def reader(self) -> Reader:

@@ -13,7 +13,7 @@ from prometheus_client.registry import Collector
 
 from fulltape.api.hub import Hub
 from fulltape.api.services import Services
-from fulltape.records.status import Delay, EngineStatus, FeedState, FeedStatus, Status
+from fulltape.records.status import Delay, EngineStatus, FeedState, FeedStatus, LogState, LogStatus, Status
 
 
 class StatusCollector(Collector):
@@ -31,6 +31,8 @@ class StatusCollector(Collector):
         yield build
         yield from _feeds(self._status.feeds)
         yield from _engine(self._status.engine)
+        if self._status.kafka is not None:
+            yield from _kafka(self._status.kafka)
         yield GaugeMetricFamily("fulltape_stream_clients", "Stream clients connected.", len(self._hub.clients))
         yield CounterMetricFamily("fulltape_api_kept_answers", "Answers sent from memory.", self._answers_kept)
         yield CounterMetricFamily("fulltape_stream_dropped_clients", "Clients closed as too slow.", self._hub.dropped)
@@ -93,6 +95,19 @@ def _engine(engine: EngineStatus) -> Iterator[Metric]:
     yield _by("fulltape_engine_records", "Records committed.", "kind", engine.records)
     yield _by("fulltape_engine_rejected_frames", "Frames that were no records.", "reason", engine.rejected)
     yield _by("fulltape_engine_ignored_frames", "Frames of types not used.", "type", engine.ignored)
+
+
+def _kafka(kafka: LogStatus) -> Iterator[Metric]:
+    state = GaugeMetricFamily("fulltape_kafka_state", "1 for the state the publisher is in.", labels=["state"])
+    for member in LogState:
+        state.add_metric([member.value], kafka.state is member)
+    yield state
+    if kafka.lag_commits is not None:
+        yield GaugeMetricFamily("fulltape_kafka_lag_commits", "Commits not published yet.", kafka.lag_commits)
+    yield _by("fulltape_kafka_records", "Records published.", "kind", kafka.records)
+    yield CounterMetricFamily("fulltape_kafka_transactions", "Transactions committed.", kafka.transactions)
+    yield CounterMetricFamily("fulltape_kafka_failures", "Times that nobody answered, or refused.", kafka.failures)
+    yield CounterMetricFamily("fulltape_kafka_too_long_records", "Records too long for a message.", kafka.too_long)
 
 
 def _delays(delays: tuple[Delay, ...]) -> Iterator[Metric]:

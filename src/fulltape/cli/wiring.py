@@ -19,6 +19,8 @@ import msgspec
 
 from fulltape.api.config import ApiConfig
 from fulltape.api.tokens import FILE_NAME
+from fulltape.bus.entries import Shape
+from fulltape.bus.kafka_config import KafkaConfig, client_settings
 from fulltape.bus.memory import MemoryBus
 from fulltape.capture.line import Direction, Line
 from fulltape.capture.reader import read_recording
@@ -30,6 +32,7 @@ from fulltape.engine.config import CaptureConfig, Config, EngineConfig, StoreCon
 from fulltape.engine.feed import Feed
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Pipeline
+from fulltape.engine.publishing import LogPart
 from fulltape.engine.runner import LiveClock, RecordedClock, Runner, RunnerConfig
 from fulltape.engine.statistics import StatisticConfig
 from fulltape.engine.supervisor import Parts, Supervisor
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from litestar import Litestar
 
     from fulltape.api.backend import Backend
+    from fulltape.bus.kafka_topics import KafkaTopics
 
 DEFAULT_VENUE = "coinbase"
 _LOOKED_AT = 1_000  # lines of a recording
@@ -110,8 +114,40 @@ def supervisor(config: Config, store: Store, recorder: Recorder | None) -> Super
         recorder=recorder,
         history=config.history,
         exports=config.exports,
+        log=log(config.kafka),
+        topics=topics(config.kafka) if config.kafka.bootstrap else None,
     )
     return Supervisor(parts)
+
+
+def log(config: KafkaConfig) -> LogPart | None:
+    """Return where commits are published, None without brokers. Raises ConfigError if a secret is missing."""
+    if not config.bootstrap:
+        return None
+    with _needing_confluent():
+        from fulltape.bus.kafka import KafkaLog
+
+    shapes = {kind: config.shapes.get(kind, Shape.RECORD) for kind in config.kinds}
+    return LogPart(KafkaLog(config, client_settings(config, os.environ)), config.bootstrap, shapes, config.backlog)
+
+
+def topics(config: KafkaConfig) -> KafkaTopics:
+    """Return what looks at topics. Raises ConfigError if a secret is missing."""
+    with _needing_confluent():
+        from fulltape.bus.kafka_topics import KafkaTopics
+
+    return KafkaTopics(config, client_settings(config, os.environ))
+
+
+@contextlib.contextmanager
+def _needing_confluent() -> Iterator[None]:
+    """Name the extra where confluent-kafka is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "confluent_kafka":
+            raise
+        raise ConfigError("Kafka needs confluent-kafka: install it with `pip install 'fulltape[kafka]'`") from None
 
 
 def feeds(config: Config, recorder: Recorder | None) -> list[Feed]:

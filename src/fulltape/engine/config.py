@@ -16,6 +16,7 @@ from typing import Annotated, Any, Self
 
 import msgspec
 
+from fulltape.bus.kafka_config import KafkaConfig
 from fulltape.engine.wishes import check_wish
 from fulltape.errors import ConfigError, did_you_mean
 from fulltape.records import CANDLES, STORED
@@ -155,6 +156,7 @@ class Config(msgspec.Struct, frozen=True):
     statistics: StatisticsConfig = StatisticsConfig()
     history: HistoryConfig = HistoryConfig()
     exports: ExportsConfig = ExportsConfig()
+    kafka: KafkaConfig = KafkaConfig()
     venues: Mapping[str, VenueConfig] = {}
 
     @classmethod
@@ -208,6 +210,7 @@ class Config(msgspec.Struct, frozen=True):
                 raise ConfigError(f"[candles] {key}: {error}") from None
         if self.exports.csv_dir and "1m" not in self.candles.intervals:
             raise ConfigError("[exports] csv_dir: the files are made of candles of 1m: add it to [candles] intervals")
+        self.kafka.check()
         for name in self.store.retention:
             _check_retained(name)
         if not self.store.path:

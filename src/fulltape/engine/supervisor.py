@@ -17,6 +17,7 @@ from typing import Final
 import fulltape
 from fulltape.books.l2 import NO_SNAPSHOT
 from fulltape.bus.base import Bus
+from fulltape.bus.topics import Topics
 from fulltape.capture.recorder import Recorder, Tee
 from fulltape.clock import Clock
 from fulltape.engine.config import ExportsConfig, HistoryConfig
@@ -27,6 +28,7 @@ from fulltape.engine.following import Following
 from fulltape.engine.intake import Intake
 from fulltape.engine.past import Past
 from fulltape.engine.pipeline import BookWanted, Outcome, Pipeline
+from fulltape.engine.publishing import LogPart, Publisher
 from fulltape.engine.runner import LiveClock, Runner, RunnerConfig
 from fulltape.errors import FatalError, FulltapeError, TransientError
 from fulltape.records import Instrument
@@ -56,6 +58,8 @@ class Parts:
     recorder: Recorder | None = None
     history: HistoryConfig = field(default_factory=HistoryConfig)
     exports: ExportsConfig = field(default_factory=ExportsConfig)
+    log: LogPart | None = None
+    topics: Topics | None = None
     retry_s: float = 5.0
     """How long a part that failed rests before it begins again."""
     relist_s: float = 60.0
@@ -85,6 +89,12 @@ class Supervisor:
         simulated, retry_s = parts.store.identity.simulated, parts.retry_s
         self.past = Past(self._runner, parts.clock, parts.history, simulated=simulated, retry_s=retry_s)
         self._connections = Connections(self._runner, self._link, self._keep_link)
+        self.topics = parts.topics
+        self._publisher: Publisher | None = None
+        if parts.log is not None:
+            self._publisher = Publisher(
+                parts.log, parts.bus, self.reader, self.instruments, parts.store.identity, retry_s
+            )
         self.following = Following(parts.feeds, self._connections, self._runner, parts.bus, parts.relist_s)
 
     async def run(self) -> None:
@@ -97,13 +107,13 @@ class Supervisor:
         engine = asyncio.create_task(self._runner.run(), name="engine")
         retention = asyncio.create_task(self._keep(self._retain), name="retention")
         failed = asyncio.create_task(self._failed.wait())
-        exports = self._export()
+        exports, publishing = self._export(), self._publish()
         try:
             await self.following.begin()
             self._ask_for_lists(self._parts.feeds)
             await asyncio.wait((engine, failed), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await self._stop(engine, [retention, failed, *exports])
+            await self._stop(engine, [retention, failed, *exports], publishing)
         if self._error:
             raise FatalError(self._error)
 
@@ -131,13 +141,15 @@ class Supervisor:
 
     def status(self) -> Status:
         """Return the state of feeds and engine now."""
+        engine = self._runner.status(self._parts.clock.now_ns(), self._error)
         return Status(
             version=fulltape.__version__,
             simulated=self._parts.store.identity.simulated,
             started=self._started,
             feeds=self.feeds(),
-            engine=self._runner.status(self._parts.clock.now_ns(), self._error),
+            engine=engine,
             following=self.following.status(),
+            kafka=self._publisher.status(engine.commit) if self._publisher else None,
         )
 
     def feeds(self) -> tuple[FeedStatus, ...]:
@@ -171,9 +183,12 @@ class Supervisor:
         }
 
     async def _stop(
-        self, engine: asyncio.Task[None], others: Sequence[asyncio.Task[None] | asyncio.Task[bool]]
+        self,
+        engine: asyncio.Task[None],
+        others: Sequence[asyncio.Task[None] | asyncio.Task[bool]],
+        publishing: Sequence[asyncio.Task[None]],
     ) -> None:
-        """End the feeds, then let the engine commit what is left."""
+        """End the feeds, then let the engine commit what is left, and the publisher tell it."""
         links = [one.task for one in self._connections]
         others = [*others, *links, *self._asking.values(), *self._telling, *self._fetching.values()]
         for task in others:
@@ -186,6 +201,11 @@ class Supervisor:
             self._error = self._error or str(error)
         finally:
             await self.bus.close()
+            if self._publisher is not None:
+                await self._publisher.drained()
+            for task in publishing:
+                task.cancel()
+            await asyncio.gather(*publishing, return_exceptions=True)
             if self._parts.recorder is not None:
                 await asyncio.to_thread(self._parts.recorder.close)
 
@@ -245,6 +265,12 @@ class Supervisor:
             return []
         files = CsvFiles(wanted, self.reader, self.instruments, self._parts.clock)
         return [asyncio.create_task(self._keep(files.keep), name="exports")]
+
+    def _publish(self) -> list[asyncio.Task[None]]:
+        """Publish what is committed, if that is wanted."""
+        if self._publisher is None:
+            return []
+        return [asyncio.create_task(self._keep(self._publisher.run), name="publisher")]
 
     def _heard(self, outcome: Outcome) -> None:
         """Tell sessions what the parser found in their frames."""

@@ -98,6 +98,35 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     delays: tuple[Delay, ...] = ()
 
 
+class LogState(enum.StrEnum):
+    """What the publisher of commits does."""
+
+    OPENING = "opening"  # no answer yet
+    CATCHING_UP = "catching_up"  # publishes what the store holds
+    LIVE = "live"  # publishes commits as they are made
+    WAITING = "waiting"  # nobody answers; trying again
+    REFUSED = "refused"  # another database's topics, or not allowed: somebody must change something
+
+
+class LogStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the topics outside are; counters are those since the start.
+
+    ``commit`` is the newest one that is published, None while that is not known; ``lag_commits`` how many are not.
+    """
+
+    servers: tuple[str, ...]
+    state: LogState
+    commit: int | None
+    lag_commits: int | None
+    records: Mapping[str, int]
+    transactions: int
+    failures: int
+    too_long: int
+    """Records that were left out because they are longer than a message may be."""
+    detail: str
+    """What is wrong, or empty."""
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Everything `GET /api/v1/status` says."""
 
@@ -107,3 +136,5 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     feeds: tuple[FeedStatus, ...]
     engine: EngineStatus
     following: tuple[FollowingStatus, ...] = ()
+    kafka: LogStatus | None = None
+    """None while nothing is published there."""
