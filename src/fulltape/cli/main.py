@@ -20,6 +20,7 @@ from fulltape.cli import (
     simulate,
     tail,
     token,
+    topics,
 )
 from fulltape.cli.output import complain
 from fulltape.errors import ConfigError, FulltapeError
@@ -31,7 +32,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (serve, replay, backfill, importing, simulate, tail, query, instruments, configuration, token, doctor):
+for group in (
+    serve,
+    replay,
+    backfill,
+    importing,
+    simulate,
+    tail,
+    query,
+    instruments,
+    configuration,
+    token,
+    topics,
+    doctor,
+):
     group.register(app)
 
 

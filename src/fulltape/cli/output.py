@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import enum
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
@@ -48,8 +49,16 @@ def print_whole(table: Table, out: TextIO) -> None:
 
 def print_rows(rows: pa.Table, form: Format, out: TextIO) -> None:
     """Write an Arrow table: times as RFC 3339 UTC with nine digits, bytes as text."""
-    columns = [_values(column) for column in rows.columns]
-    names = rows.column_names
+    _print_columns(rows.column_names, [_values(column) for column in rows.columns], form, out)
+
+
+def print_columns(names: Sequence[str], rows: Sequence[Sequence[Any]], form: Format, out: TextIO) -> None:
+    """Write rows of plain values under the names of their columns."""
+    columns = [[row[place] for row in rows] for place in range(len(names))]
+    _print_columns(list(names), columns, form, out)
+
+
+def _print_columns(names: list[str], columns: list[list[Any]], form: Format, out: TextIO) -> None:
     match form:
         case Format.TABLE:
             _print_table(names, columns, out)

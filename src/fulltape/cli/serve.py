@@ -27,6 +27,7 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", help="A configurati
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="For the dashboard; 8000 unless told.")]
 Database = Annotated[Path | None, typer.Option("--db", help="The database; fulltape.duckdb unless told.")]
 Live = Annotated[bool, typer.Option("--live", help="Never simulate, however long the venue is silent.")]
+Kafka = Annotated[str, typer.Option("--kafka", help="Publish to these brokers, such as 127.0.0.1:9092.")]
 Sim = Annotated[bool, typer.Option("--sim", help="Follow the simulated venue.")]
 
 
@@ -48,10 +49,16 @@ class Plan:
 
 
 def up(
-    config_file: ConfigFile = None, port: Port = None, db: Database = None, live: Live = False, sim: Sim = False
+    config_file: ConfigFile = None,
+    port: Port = None,
+    db: Database = None,
+    live: Live = False,
+    sim: Sim = False,
+    kafka: Kafka = "",
 ) -> None:
     """Capture, store and show: follow the venues until Ctrl-C."""
-    _start(plan(config_file, port, db, live=live, sim=sim))
+    chosen = plan(config_file, port, db, live=live, sim=sim)
+    _start(replace(chosen, config=with_brokers(chosen.config, kafka)))
 
 
 def record(
@@ -84,6 +91,16 @@ def plan(config_file: Path | None, port: int | None, db: Path | None, *, live: b
     if db is not None:
         config = msgspec.structs.replace(config, store=msgspec.structs.replace(config.store, path=str(db)))
     return Plan(config, sim, may_simulate=not (live or sim or config_file), file=config_file)
+
+
+def with_brokers(config: Config, servers: str) -> Config:
+    """Return the configuration with other Kafka brokers, named with commas between; as it is if none is named."""
+    if not servers:
+        return config
+    bootstrap = tuple(one.strip() for one in servers.split(","))
+    changed = msgspec.structs.replace(config, kafka=msgspec.structs.replace(config.kafka, bootstrap=bootstrap))
+    changed.check()
+    return changed
 
 
 def simulated_path(path: str) -> Path:
