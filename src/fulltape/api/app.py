@@ -49,6 +49,7 @@ from fulltape.api.rest.statistics import (
     stats,
     windows,
 )
+from fulltape.api.rest.topics import messages, topics
 from fulltape.api.rest.volume import profile, volumes, vwap_anchored, vwap_rolling
 from fulltape.api.sending import Sending
 from fulltape.api.services import Services
@@ -58,6 +59,7 @@ from fulltape.api.static import static_routes
 from fulltape.api.stream import stream
 from fulltape.api.subscription import Wants
 from fulltape.api.tokens import Scope
+from fulltape.api.watching import Watching
 from fulltape.errors import did_you_mean
 
 _BRINGING: Final = 2
@@ -71,6 +73,7 @@ _CALLS: Final = [
     movers, correlation, flow, large_trades,
     drawdowns, ratios, rolling_correlation, volumes, vwap_rolling, vwap_anchored, profile, sentiments, venues_of,
     rolling, overview, winners_losers, quality, trade_distribution, status, sql, stream, events,
+    topics, messages,
 ]  # fmt: skip
 """Everything under ``/api/v1``."""
 
@@ -80,20 +83,7 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
 
     Run it with `fulltape.api.server.server_config`, which sets the limits that only the server can keep.
     """
-    catalogue = Catalogue(backend)
-    readers = Readers(backend, config.reader_threads)
-
-    def read_snapshot(wants: Wants) -> Awaitable[Caught]:
-        simulated = backend.status().simulated
-        return readers.run(lambda reader: StreamReader(reader, catalogue, config).snapshot(wants, simulated))
-
-    queries = Queries(backend, config)
-    answers = Answers(config.answers_bytes)
-    followed = LiveIndicators(readers.run, catalogue.table, config.max_indicators, config.snapshot_candles)
-    hub = Hub(backend, catalogue, config, answers, followed)
-    services = Services(
-        backend, config, catalogue, readers, queries, hub, answers, Shared(read_snapshot), asyncio.Semaphore(_BRINGING)
-    )
+    services = _services(backend, config)
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
@@ -101,8 +91,7 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
             async with services.hub.running():
                 yield
         finally:
-            queries.close()
-            readers.close()
+            services.close()
 
     api = Router(
         "/api/v1",
@@ -125,8 +114,33 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
     )
     document_forms(app.openapi_schema)
     # Outside of everything, so that it holds for answers that no handler gives, such as 404, too.
-    app.asgi_handler = Gate(Sending(app.asgi_handler, answers), config)
+    app.asgi_handler = Gate(Sending(app.asgi_handler, services.answers), config)
     return app
+
+
+def _services(backend: Backend, config: ApiConfig) -> Services:
+    """Return what handlers work with."""
+    catalogue = Catalogue(backend)
+    readers = Readers(backend, config.reader_threads)
+
+    def read_snapshot(wants: Wants) -> Awaitable[Caught]:
+        simulated = backend.status().simulated
+        return readers.run(lambda reader: StreamReader(reader, catalogue, config).snapshot(wants, simulated))
+
+    answers = Answers(config.answers_bytes)
+    followed = LiveIndicators(readers.run, catalogue.table, config.max_indicators, config.snapshot_candles)
+    return Services(
+        backend,
+        config,
+        catalogue,
+        readers,
+        Queries(backend, config),
+        Watching(backend),
+        Hub(backend, catalogue, config, answers, followed),
+        answers,
+        Shared(read_snapshot),
+        asyncio.Semaphore(_BRINGING),
+    )
 
 
 def refuse_unknown_parameters(request: Request[Any, Any, Any]) -> None:

@@ -20,6 +20,7 @@ from fulltape.api.readers import Readers
 from fulltape.api.sharing import Shared
 from fulltape.api.snapshots import Caught
 from fulltape.api.subscription import Wants
+from fulltape.api.watching import Watching
 from fulltape.stores.base import Reader
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class Services:
     catalogue: Catalogue
     readers: Readers
     queries: Queries
+    watching: Watching
     hub: Hub
     answers: Answers
     snapshots: Shared[Wants, Caught]
@@ -44,6 +46,12 @@ class Services:
     def simulated(self) -> bool:
         """Whether the prices are made up."""
         return self.backend.status().simulated
+
+    def close(self) -> None:
+        """End the threads, once nobody asks any more."""
+        self.queries.close()
+        self.watching.close()
+        self.readers.close()
 
     async def read(self, read: Callable[[Reader], T]) -> T:
         """Run a blocking read in a worker thread."""

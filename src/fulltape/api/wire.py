@@ -28,7 +28,7 @@ from fulltape.records.status import EngineStatus, FeedStatus, Status
 
 encode: Final = msgspec.json.Encoder().encode
 
-_TIME = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
+TimeText = Annotated[str, msgspec.Meta(extra_json_schema={"format": "date-time"})]
 
 
 class FollowedInstrument(Instrument, frozen=True):
@@ -71,9 +71,9 @@ def _with_texts(record: type[msgspec.Struct], **replaced: Any) -> type[msgspec.S
 
 StatusAnswer: Final = _with_texts(
     Status,
-    started=_TIME,
-    feeds=_list_of(_with_texts(FeedStatus, since=_TIME)),
-    engine=_with_texts(EngineStatus, clock=_TIME),
+    started=TimeText,
+    feeds=_list_of(_with_texts(FeedStatus, since=TimeText)),
+    engine=_with_texts(EngineStatus, clock=TimeText),
 )
 """`Status` with times as text."""
 
