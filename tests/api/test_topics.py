@@ -32,6 +32,7 @@ def written(broker: Broker) -> Iterator[KafkaConfig]:
     log.open("a", simulated=True)
     for number, name in enumerate((b"BTC-USD.COINBASE", b"BTC-USD.COINBASE", b"ETH-USD.COINBASE"), 1):
         log.append([Entry("trades", name, json.dumps({"trade_id": str(number)}).encode(), number)], number)
+    log.open("a", simulated=True)  # after which readers see what is committed
     log.close()
     reader = Consumer({"bootstrap.servers": broker.bootstrap, "group.id": "desk", "enable.auto.commit": False})
     reader.commit(offsets=[TopicPartition("api.trades", 0, 1), TopicPartition("api.trades", 1, 1)], asynchronous=False)

@@ -229,3 +229,11 @@ def test_an_endless_query_is_stopped_by_its_reader(reader: Reader) -> None:
     page.get_by_label("Query").fill("SELECT 40 + 2 AS answer")
     page.keyboard.press("Control+Enter")
     expect(page.get_by_role("cell", name="42")).to_be_visible()
+
+
+def test_without_kafka_the_page_of_topics_says_how_to_switch_it_on(reader: Reader) -> None:
+    page = reader.page
+    page.get_by_role("link", name="Topics").click()
+    expect(page.get_by_role("heading", name="Nothing is published to Kafka")).to_be_visible()
+    expect(page.get_by_text("fulltape up --kafka 127.0.0.1:9092")).to_be_visible()
+    assert reader.complaints == []

@@ -188,12 +188,27 @@ export interface EngineStatus {
   error: string;
 }
 
+/** How publishing to Kafka goes. */
+export interface KafkaStatus {
+  servers: string[];
+  state: "opening" | "catching_up" | "live" | "waiting" | "refused";
+  commit: number | null;
+  lag_commits: number | null;
+  records: Record<string, number>;
+  transactions: number;
+  failures: number;
+  too_long: number;
+  detail: string;
+}
+
 export interface Status {
   version: string;
   simulated: boolean;
   started: Time;
   feeds: FeedStatus[];
   engine: EngineStatus;
+  /** Null while nothing is published to Kafka. */
+  kafka: KafkaStatus | null;
 }
 
 export type Kind = "trades" | "candles" | "quotes" | "last" | "coverage" | "stats" | RunKind;
