@@ -36,6 +36,7 @@ def test_topics_are_made_described_and_listened_to(run: Run, broker: Broker, con
     log = KafkaLog(config, client_settings(config, {}))
     log.open("a", simulated=True)
     log.append([Entry("trades", b"BTC-USD.COINBASE", b'{"price":1.5}', 4)], 4)
+    log.open("a", simulated=True)  # after which readers see what is committed
     log.close()
 
     listed = json.loads(run("topics", "list", "--format", "json", *given).out)
