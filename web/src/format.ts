@@ -36,10 +36,10 @@ export function percent(now: number | null | undefined, before: number | null | 
 }
 
 /** Return a figure with its sign and two decimals, such as a change in percent: `−0.52 %`. A dash for none. */
-export function signed(value: number | null | undefined, unit: string): string {
+export function signed(value: number | null | undefined, unit = ""): string {
   if (value === null || value === undefined) return "–";
   const text = Math.abs(value).toFixed(2);
-  return `${text === "0.00" ? "" : value < 0 ? "−" : "+"}${text} ${unit}`;
+  return `${text === "0.00" ? "" : value < 0 ? "−" : "+"}${text} ${unit}`.trimEnd();
 }
 
 /** Return an age that can be read at a glance: `0 s`, `59 s`, `3 m`, `2 h`, `5 d`. */

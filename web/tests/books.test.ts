@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { barsOf, boughtShare, crossing, momentsOf, sameProduct, venuesOf, type Flow } from "../src/books/figures";
+import { barsOf, betweenOf, boughtShare, crossing, momentsOf, sameProduct, venuesOf, type Flow } from "../src/books/figures";
 import type { Depth, Instrument, Last, QuoteStat } from "../src/types";
 import { at } from "./records";
 
@@ -68,4 +68,12 @@ it("draws what takers bought upwards and what they sold downwards", () => {
   expect(bars.writeY?.(-1)).toBe("1");
   expect(boughtShare(flow)).toBe(75);
   expect(boughtShare([])).toBeNull();
+});
+
+it("tells spread, mid and microprice of the quote that is shown", () => {
+  const between = betweenOf({ bid: 99, ask: 101, bid_size: 3, ask_size: 1 } as Last);
+  expect(between).toEqual({ spread: 2, spreadBp: 200, mid: 100, microprice: 100.5 });
+  expect(betweenOf({ bid: 99, ask: 101, bid_size: null, ask_size: null } as Last)!.microprice).toBeNull();
+  expect(betweenOf({ bid: 99, ask: null } as Last)).toBeNull();
+  expect(betweenOf(undefined)).toBeNull();
 });

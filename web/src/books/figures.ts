@@ -5,6 +5,24 @@ import { milliseconds } from "../format";
 import { timeText, type Bars } from "../plots/spec";
 import type { Depth, Instrument, Last, QuoteStat, Time } from "../types";
 
+/** What lies between a bid and an ask. */
+export interface Between {
+  readonly spread: number;
+  readonly spreadBp: number;
+  readonly mid: number;
+  readonly microprice: number | null;
+}
+
+/** Return what lies between the newest bid and ask, as docs/statistics.md defines it; null without both. */
+export function betweenOf(last: Last | undefined): Between | null {
+  const { bid = null, ask = null, bid_size, ask_size } = last ?? {};
+  if (bid === null || ask === null) return null;
+  const [spread, mid] = [ask - bid, (bid + ask) / 2];
+  const size = (bid_size ?? 0) + (ask_size ?? 0);
+  const microprice = size > 0 ? (ask * (bid_size ?? 0) + bid * (ask_size ?? 0)) / size : null;
+  return { spread, spreadBp: (10_000 * spread) / mid, mid, microprice };
+}
+
 /** Return what is traded and quoted the same way elsewhere, the instrument itself included: the id up to the dot. */
 export function sameProduct(instruments: readonly Instrument[], id: string): string[] {
   const product = id.split(".")[0];

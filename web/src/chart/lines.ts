@@ -39,8 +39,10 @@ export interface LineOptions {
   readonly step: number;
   /** Moments are UTC days. */
   readonly isDaily?: boolean;
-  /** All of it is always seen, whatever comes; few minutes, so that marks of time need seconds. */
+  /** All of it is always seen, whatever comes. */
   readonly isFitted?: boolean;
+  /** It is about so few minutes that marks of time need seconds. */
+  readonly hasSeconds?: boolean;
 }
 
 type Kind = "Line" | "Area" | "Baseline";
@@ -65,13 +67,13 @@ export class LineChart {
   }
 
   /** Draw these lines. Those that were drawn before keep what the reader has scrolled to. */
-  show(lines: readonly Line[], { write, step, isDaily = false, isFitted = false }: LineOptions): void {
+  show(lines: readonly Line[], { write, step, isDaily = false, isFitted = false, hasSeconds = false }: LineOptions): void {
     const isOther = lines.length !== this.#lines.length || lines.some((line, i) => !isSameLine(line, this.#lines[i]!));
     this.#timeScale.isUtc = isDaily;
     if (isOther) {
       for (const series of this.#series) this.#chart.removeSeries(series);
       this.#series = lines.map(({ style = "line" }) => this.#chart.addSeries(KINDS[style]) as Series);
-      this.#chart.timeScale().applyOptions({ timeVisible: !isDaily, secondsVisible: isFitted });
+      this.#chart.timeScale().applyOptions({ timeVisible: !isDaily, secondsVisible: hasSeconds });
     }
     const wasEmpty = this.#lines.every(({ moments }) => moments.length === 0);
     const before = this.#lines;

@@ -23,11 +23,11 @@ WHERE name <> ''`;
 
 /** Two bars are among the newest twenty of a market that trades at all. */
 function closesQuery(interval: Interval, lengthS: number): string {
-  return `SELECT instrument, closes[1] AS newest, closes[2] AS before
-FROM (SELECT instrument, max_by(close, start, 2) AS closes FROM candles
-WHERE interval = '${interval}' AND close IS NOT NULL AND start::TIMESTAMP
-  > (SELECT max(start)::TIMESTAMP FROM candles WHERE interval = '${interval}') - INTERVAL ${20 * lengthS} SECONDS
-GROUP BY instrument)`;
+  return `SELECT instrument, max(close) FILTER (place = 1) AS newest, max(close) FILTER (place = 2) AS before
+FROM (SELECT instrument, close, row_number() OVER (PARTITION BY instrument ORDER BY start DESC) AS place
+      FROM candles WHERE interval = '${interval}' AND close IS NOT NULL AND start::TIMESTAMP
+        > (SELECT max(start)::TIMESTAMP FROM candles WHERE interval = '${interval}') - INTERVAL ${20 * lengthS} SECONDS)
+WHERE place < 3 GROUP BY instrument`;
 }
 
 export class Market {
