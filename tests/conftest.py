@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 import shutil
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FunctionType
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from litestar._openapi.plugin import OpenAPIPlugin
+from litestar._signature.model import SignatureModel
+from litestar.openapi.spec import OpenAPI
+from litestar.utils.signature import ParsedSignature
 
 from fulltape.stores.duckdb import DuckDbStore
 
@@ -44,6 +50,12 @@ def pytest_make_collect_report(
     return report
 
 
+def pytest_collection_finish() -> None:
+    """Leave what all the imports have made out of every later search for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     if not REQUIRE_ALL or not report.skipped or hasattr(report, "wasxfail"):
         return
@@ -57,6 +69,47 @@ def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
 def rewrite_golden(request: pytest.FixtureRequest) -> bool:
     """Whether golden expectations are to be rewritten instead of compared."""
     return bool(request.config.getoption("--rewrite-golden"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def applications_alike() -> Iterator[None]:
+    """Work out once what all applications have alike, most of what each costs: their document, their signatures."""
+    document, parsed, model = OpenAPIPlugin._build_openapi, ParsedSignature.from_fn, SignatureModel.create
+    documents = dict[frozenset[str], OpenAPI]()
+    signatures = dict[Any, ParsedSignature]()
+    models = dict[Any, type[SignatureModel]]()
+
+    def one_document(plugin: OpenAPIPlugin) -> OpenAPI:
+        calls = frozenset(plugin.included_routes)
+        if calls not in documents:
+            documents[calls] = document(plugin)
+        return documents[calls]
+
+    def one_signature(fn: Any, namespace: dict[str, Any]) -> ParsedSignature:
+        if not _is_of_a_module(fn):
+            return parsed(fn, namespace)
+        if fn not in signatures:
+            signatures[fn] = parsed(fn, namespace)
+        return signatures[fn]
+
+    def one_model(*, fn: Any, dependency_name_set: set[str], **others: Any) -> type[SignatureModel]:
+        if not _is_of_a_module(fn):
+            return model(fn=fn, dependency_name_set=dependency_name_set, **others)
+        key = fn, frozenset(dependency_name_set)
+        if key not in models:
+            models[key] = model(fn=fn, dependency_name_set=dependency_name_set, **others)
+        return models[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OpenAPIPlugin, "_build_openapi", one_document)
+        patch.setattr(ParsedSignature, "from_fn", one_signature)
+        patch.setattr(SignatureModel, "create", one_model)
+        yield
+
+
+def _is_of_a_module(fn: Any) -> bool:
+    """Return whether a function is the same for every application: one with a closure may hold its services."""
+    return isinstance(fn, FunctionType) and fn.__closure__ is None
 
 
 @pytest.fixture(scope="session")

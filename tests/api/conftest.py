@@ -6,25 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
-from litestar._openapi.plugin import OpenAPIPlugin
-from litestar.openapi.spec import OpenAPI
 from tests.api.scene import Api, FakeBackend, Server, backend_at, call, serve
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_document() -> Iterator[None]:
-    """Build the OpenAPI document of the same calls once: it is half of what an application costs."""
-    build, built = OpenAPIPlugin._build_openapi, dict[frozenset[str], OpenAPI]()
-
-    def once(plugin: OpenAPIPlugin) -> OpenAPI:
-        calls = frozenset(plugin.included_routes)
-        if calls not in built:
-            built[calls] = build(plugin)
-        return built[calls]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OpenAPIPlugin, "_build_openapi", once)
-        yield
 
 
 @pytest.fixture

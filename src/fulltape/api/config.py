@@ -33,7 +33,15 @@ class ApiConfig(msgspec.Struct, frozen=True, kw_only=True):
     request_burst: int = 500
     """How often it may ask at once, as a page that opens does."""
     max_connections: int = 2_000
-    """How many connections may be open before requests are refused with 503; streams count, too."""
+    """How many connections may be open; those that wait for a request make room, then requests are refused with 503."""
+    request_within_s: float = 30.0
+    """How long a client may take to send a whole request."""
+    take_within_s: float = 30.0
+    """How long a client may take nothing of an answer."""
+    max_unsent_bytes: int = 256 << 20
+    """How much all answers that clients have not taken yet may hold; the largest go first."""
+    look_every_s: float = 1.0
+    """How often connections are looked through for those that are over."""
     max_query_bytes: int = 8_192
     max_body_bytes: int = 65_536
     answers_bytes: int = 32 << 20
@@ -46,6 +54,8 @@ class ApiConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How many indicators of single instruments all stream clients together may follow."""
     client_backlog: int = 200
     """How many messages may wait for a stream client before it is closed as too slow."""
+    subscribe_within_s: float = 30.0
+    """How long a stream client may take to subscribe to something."""
     close_grace_s: float = 5.0
     """How long a slow client has to take what is on its way before the connection is dropped."""
     status_every_s: float = 1.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from litestar import Response, get
+from litestar.datastructures import State
 from litestar.di import NamedDependency
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -19,10 +20,11 @@ from fulltape.records.status import Delay, EngineStatus, FeedState, FeedStatus, 
 class StatusCollector(Collector):
     """The families of one status and hub."""
 
-    def __init__(self, status: Status, hub: Hub, answers_kept: int) -> None:
+    def __init__(self, status: Status, hub: Hub, answers_kept: int, dropped: Mapping[str, int]) -> None:
         self._status = status
         self._hub = hub
         self._answers_kept = answers_kept
+        self._dropped = dropped
 
     def collect(self) -> Iterator[Metric]:
         """Return every family."""
@@ -34,6 +36,10 @@ class StatusCollector(Collector):
         if self._status.kafka is not None:
             yield from _kafka(self._status.kafka)
         yield GaugeMetricFamily("fulltape_stream_clients", "Stream clients connected.", len(self._hub.clients))
+        dropped = CounterMetricFamily("fulltape_api_dropped_connections", "Connections ended.", labels=["reason"])
+        for reason, count in self._dropped.items():
+            dropped.add_metric([reason], count)
+        yield dropped
         yield CounterMetricFamily("fulltape_api_kept_answers", "Answers sent from memory.", self._answers_kept)
         yield CounterMetricFamily("fulltape_stream_dropped_clients", "Clients closed as too slow.", self._hub.dropped)
         yield CounterMetricFamily("fulltape_stream_refused_clients", "Clients turned away.", self._hub.refused)
@@ -42,10 +48,11 @@ class StatusCollector(Collector):
 
 
 @get("/metrics", sync_to_thread=False, include_in_schema=False)
-def metrics(services: NamedDependency[Services]) -> Response[bytes]:
+def metrics(state: State, services: NamedDependency[Services]) -> Response[bytes]:
     """Return the metrics in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(StatusCollector(services.backend.status(), services.hub, services.answers.hits))
+    dropped: Mapping[str, int] = state.room.dropped if "room" in state else {}  # without a socket there is none
+    registry.register(StatusCollector(services.backend.status(), services.hub, services.answers.hits, dropped))
     ProcessCollector(namespace="fulltape", registry=registry)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 from litestar import Litestar
@@ -10,6 +11,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.protocol import State
 
 from fulltape.api.config import ApiConfig
+from fulltape.api.connections import BoundedProtocol, Room
 from fulltape.api.messages import Text
 
 if TYPE_CHECKING:
@@ -35,12 +37,13 @@ def server_config(app: Litestar, *, host: str, port: int, config: ApiConfig) -> 
 
     Compression is off: on a fast network it would cost more time than it saves, for each client anew.
     """
+    app.state.room = room = Room(config)
     return uvicorn.Config(
         app,
         host=host,
         port=port,
         loop="uvloop",
-        http="httptools",
+        http=cast("Any", partial(BoundedProtocol, room=room)),
         ws=SharedFrames,
         limit_concurrency=config.max_connections,
         ws_max_size=config.max_message_bytes,

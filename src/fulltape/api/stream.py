@@ -36,7 +36,7 @@ async def stream(socket: WebSocket[Any, Any, Any], services: NamedDependency[Ser
         return
     loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(None) as deadline:
+        async with asyncio.timeout(services.config.subscribe_within_s) as deadline:
             # A socket that takes nothing would never let its own close message through.
             client = Client(
                 services.config.client_backlog,
@@ -46,7 +46,7 @@ async def stream(socket: WebSocket[Any, Any, Any], services: NamedDependency[Ser
             try:
                 async with asyncio.TaskGroup() as tasks:
                     tasks.create_task(_send(socket, client, services))
-                    tasks.create_task(_receive(socket, client, services))
+                    tasks.create_task(_receive(socket, client, services, deadline))
             finally:
                 hub.clients.discard(client)
     except* (WebSocketDisconnect, OSError):
@@ -62,7 +62,10 @@ async def _send(socket: WebSocket[Any, Any, Any], client: Client, services: Serv
     await socket.close(TOO_SLOW, "too slow: resume with since = the last commit you have handled")
 
 
-async def _receive(socket: WebSocket[Any, Any, Any], client: Client, services: Services) -> None:
+async def _receive(
+    socket: WebSocket[Any, Any, Any], client: Client, services: Services, deadline: asyncio.Timeout
+) -> None:
+    is_silent = True
     while True:
         data = await socket.receive_data(mode="text")
         if not data:
@@ -76,6 +79,9 @@ async def _receive(socket: WebSocket[Any, Any, Any], client: Client, services: S
         except HTTPException as error:
             client.offer(notice_text("error", error.detail))
         else:
+            if is_silent:
+                deadline.reschedule(None)
+                is_silent = False
             await subscribe(client, services, request, wants)
 
 

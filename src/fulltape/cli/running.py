@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from types import FrameType
@@ -23,6 +24,16 @@ def run(work: Callable[[asyncio.Event], Awaitable[None]]) -> None:
 
     with tuned():
         uvloop.run(until_signalled())
+
+
+def more_files(wanted: int) -> int:
+    """Let this process have ``wanted`` files and sockets open, or as many as it may; return how many that are."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < allowed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        return allowed
+    return wanted if soft == resource.RLIM_INFINITY else soft
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _ANSWER_S = 5.0
 _SLOW_S = 2.0
+_OTHER_FILES = 300  # the database and what it spills, recordings, the sockets of venues
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="A configuration file.")]
 Port = Annotated[int | None, typer.Option("--port", min=0, max=65_535, help="For the dashboard; 8000 unless told.")]
@@ -194,6 +195,7 @@ async def _run(config: Config, file: Path | None, listening: socket.socket, stop
     from fulltape.api.server import server_config
     from fulltape.cli import wiring
     from fulltape.cli.reloading import Reloader, reloading_on_hangup
+    from fulltape.cli.running import more_files
     from fulltape.cli.web import WebServer
 
     def announce() -> None:
@@ -208,6 +210,8 @@ async def _run(config: Config, file: Path | None, listening: socket.socket, stop
         recorder = wiring.recorder(config.capture)
         engine = wiring.supervisor(config, store, recorder)
         app, api = wiring.web_app(engine, config)
+        if (files := more_files(api.max_connections + _OTHER_FILES)) < api.max_connections + _OTHER_FILES:
+            tell(f"Only {files} files may be open at once: raise `ulimit -n`, or many clients keep new ones out.")
         web = WebServer(server_config(app, host=config.server.host, port=0, config=api), announce)
         reloader = Reloader(file, config, lambda changed: engine.renew(wiring.feeds(changed, recorder)))
         running = asyncio.create_task(engine.run())
