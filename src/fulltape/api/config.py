@@ -35,7 +35,7 @@ class ApiConfig(msgspec.Struct, frozen=True, kw_only=True):
     max_connections: int = 2_000
     """How many connections may be open; those that wait for a request make room, then requests are refused with 503."""
     request_within_s: float = 30.0
-    """How long a client may take to send a whole request."""
+    """How long a client may take to send a whole request, or the next 64 KiB of a long one."""
     take_within_s: float = 30.0
     """How long a client may take nothing of an answer."""
     max_unsent_bytes: int = 256 << 20

@@ -17,6 +17,8 @@ from fulltape.api.config import ApiConfig
 
 _MOST_HEAD: Final = 65_536
 """The longest address and headers of a request, in bytes."""
+_ENOUGH_BODY: Final = 65_536
+"""So many bytes of a body give its client the whole time again."""
 
 
 @dataclass(slots=True)
@@ -57,7 +59,8 @@ class Room:
         self._unsent.pop(one, None)
 
     def await_request(self, one: BoundedProtocol) -> None:
-        """Note that a client has the word."""
+        """Note that a client has the word, from now on."""
+        self._waiting.pop(one, None)
         self._waiting[one] = one.loop.time()
 
     def heard(self, one: BoundedProtocol) -> None:
@@ -71,7 +74,8 @@ class Room:
         self._timer = loop.call_later(self._config.look_every_s, self._look, loop) if self._open else None
 
     def _end_silent(self, now: float) -> None:
-        late = [one for one, since in self._waiting.items() if now - since > self._config.request_within_s]
+        within_s = self._config.request_within_s
+        late = [one for one, since in self._waiting.items() if now - since > within_s and not one.flow.read_paused]
         for one in late:
             self._drop(one, "silent")
 
@@ -107,7 +111,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *, room: Room, **others: Any) -> None:
         super().__init__(**others)
         self._room = room
-        self._head = self._unread = 0
+        self._head = self._unread = self._came = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See `asyncio.Protocol`."""
@@ -147,8 +151,12 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
+        """Take a part of the body; a long one may take longer."""
         self._unread = 0
+        self._came += len(body)
+        if self._came >= _ENOUGH_BODY:
+            self._came = 0
+            self._room.await_request(self)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
