@@ -142,7 +142,6 @@ class Variable(Strict, frozen=True, kw_only=True):
     sort: int = 0
     refresh: int = 0
     regex: str = ""
-    definition: str = ""
     datasource: Source | None = None
 
 
