@@ -7,14 +7,17 @@ import csv
 import re
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from tests.e2e.programs import FULLTAPE
+from tests.kafka.broker import Broker
+from tests.kafka.broker import running as broker_at
 
 from fulltape.clock import SECOND_NS
 from fulltape.engine import profiles
@@ -170,8 +173,9 @@ async def program(folder: Path, name: str, *arguments: str) -> asyncio.subproces
 
 
 @asynccontextmanager
-async def running(folder: Path, name: str, case: Case, venue: str) -> AsyncIterator[httpx.AsyncClient]:
+async def running(folder: Path, name: str, *options: str) -> AsyncIterator[httpx.AsyncClient]:
     """Run a profile on a simulated venue that has some history, and yield a client of it."""
+    case, venue = CASES[name], VENUES[name]
     settings = SimConfig(
         venues=(venue,),
         symbols=tuple(case.symbols),
@@ -187,7 +191,7 @@ async def running(folder: Path, name: str, case: Case, venue: str) -> AsyncItera
         if case.past:
             past = await program(folder, "past", "backfill", *case.past, "--config", f"{name}.toml")
             assert await past.wait() == 0, (folder / "past.log").read_text()
-        up = await program(folder, "up", "up", "--config", f"{name}.toml", "--port", "0")
+        up = await program(folder, "up", "up", "--config", f"{name}.toml", "--port", "0", *options)
         try:
             url = await printed((folder / "up.log").read_text, r"http://\S+", up)
             async with httpx.AsyncClient(base_url=url, timeout=30) as client:
@@ -233,7 +237,7 @@ async def wait_for_all(client: httpx.AsyncClient, case: Case) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 async def test_a_profile_runs_until_everything_has_data(name: str, tmp_path: Path) -> None:
-    async with running(tmp_path, name, CASES[name], VENUES[name]) as client:
+    async with running(tmp_path, name) as client:
         await wait_for_all(client, CASES[name])
         status = (await client.get("/api/v1/status")).json()
         assert {feed["state"] for feed in status["feeds"]} == {"live"}
@@ -245,3 +249,46 @@ async def test_a_profile_runs_until_everything_has_data(name: str, tmp_path: Pat
         assert files == [f"{n}_min_crypto_data.csv" for n in (1, 2, 5)]
         columns = next(csv.reader((tmp_path / "data" / files[0]).read_text().splitlines()))
         assert ",".join(columns) == "start_time,end_time,symbol,open,high,low,close,volume,trade_count"
+
+
+TOPICS = {
+    "alpaca-dash": {"bars": "crypto_ingestion"},
+    "coinbase-grafana": {"tickers": "ticker_batch"},
+    "bitmex-streamlit": {"trades": "trades", "quotes": "order"},
+    "bybit-streamlit": {"trades": "trades", "quotes": "order"},
+    "livecoinwatch-metabase": {"coins": "coins_current_full"},
+}
+"""What the older systems called their topics."""
+
+
+@pytest.mark.parametrize("name", profiles.names())
+def test_topics_are_called_as_before_and_none_is_written_unless_wanted(name: str) -> None:
+    kafka = Config.parse(profiles.text(name)).kafka
+    assert kafka.names == TOPICS.get(name, {})
+    assert set(kafka.names) <= set(kafka.kinds)
+    assert not kafka.bootstrap
+
+
+@pytest.fixture(scope="module")
+def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A Kafka that no other test writes to: the older names are whole names."""
+    with broker_at(tmp_path_factory.mktemp("profiles-kafka")) as broker:
+        yield broker
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+async def test_the_older_topic_is_written_to_in_the_older_form(own_broker: Broker, tmp_path: Path) -> None:
+    async with running(tmp_path, "coinbase-grafana", "--kafka", own_broker.bootstrap) as client:
+        deadline = time.monotonic() + PATIENCE_S
+        rows: list[dict[str, Any]] = []
+        while not rows:
+            assert time.monotonic() < deadline, (await client.get("/api/v1/status")).text
+            answer = await client.get("/api/v1/topics/ticker_batch/messages", params={"limit": 10})
+            rows = answer.json()["messages"] if answer.status_code == 200 else []
+            await asyncio.sleep(0.1)
+    for row in rows:
+        value = row["value"]
+        assert value["product"] in Config.parse(profiles.text("coinbase-grafana")).venues["coinbase"].instruments
+        assert value["price"] > 0
+        assert value["w_time"] > 1_700_000_000
