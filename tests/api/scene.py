@@ -42,7 +42,7 @@ from fulltape.records import (
 )
 from fulltape.records.delivery import Delivery, Receipt
 from fulltape.records.interval import window_start
-from fulltape.records.status import EngineStatus, FeedState, FeedStatus, LogStatus, Status
+from fulltape.records.status import EngineStatus, FeedState, FeedStatus, LogStatus, Status, Wait
 from fulltape.stores.base import Reader, Sandbox
 from fulltape.stores.duckdb import DuckDbStore
 
@@ -70,7 +70,7 @@ def feed(name: str = "COINBASE-1", state: FeedState = FeedState.LIVE, detail: st
     )
 
 
-def engine(commit: int = 0, error: str = "") -> EngineStatus:
+def engine(commit: int = 0, error: str = "", commit_wait: Wait | None = None) -> EngineStatus:
     return EngineStatus(
         commit=commit,
         clock=START_NS,
@@ -86,6 +86,7 @@ def engine(commit: int = 0, error: str = "") -> EngineStatus:
         rejected={"malformed_json": 1},
         ignored={"subscriptions": 1},
         error=error,
+        commit_wait=commit_wait,
     )
 
 
@@ -129,6 +130,7 @@ class FakeBackend:
     simulated: bool = False
     feeds: tuple[FeedStatus, ...] = field(default_factory=lambda: (feed(),))
     error: str = ""
+    commit_wait: Wait | None = None
     number: int = 0
     reader_threads: set[int] = field(default_factory=set)
     readers_opened: int = 0
@@ -167,7 +169,7 @@ class FakeBackend:
             simulated=self.simulated,
             started=START_NS,
             feeds=self.feeds,
-            engine=engine(self.number, self.error),
+            engine=engine(self.number, self.error, self.commit_wait),
             kafka=self.kafka,
         )
 

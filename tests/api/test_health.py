@@ -5,10 +5,10 @@ from __future__ import annotations
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.api.scene import Api, FakeBackend, feed
+from tests.api.scene import Api, FakeBackend, Server, feed, receive, subscribe, trade
 
 from fulltape.errors import FatalError
-from fulltape.records.status import FeedState, LogState, LogStatus
+from fulltape.records.status import FeedState, LogState, LogStatus, Wait
 
 
 async def test_healthy(api: Api) -> None:
@@ -67,6 +67,7 @@ async def test_metrics_say_what_the_status_says(backend: FakeBackend, api: Api) 
     assert values["fulltape_feed_credits", "COINBASE", "LIVECOINWATCH-1"] == 9_120
     assert ("fulltape_feed_credits", "COINBASE", "COINBASE-1") not in values
     assert values["fulltape_stream_clients",] == 0
+    assert not [name for name, *_ in values if "_wait_" in name]
     assert values["fulltape_build_info", "1", "false"] == 1
 
 
@@ -91,3 +92,21 @@ async def test_metrics_of_kafka_are_there_while_it_is_on(backend: FakeBackend, a
     assert "fulltape_kafka_failures_total 1.0" in text
     status = (await api.get("/api/v1/status")).json()["kafka"]
     assert (status["state"], status["commit"], status["detail"]) == ("waiting", 40, "no broker answers")
+
+
+async def test_metrics_tell_how_long_commits_take_to_reach_clients(backend: FakeBackend, server: Server) -> None:
+    backend.commit_wait = Wait(0.02, 0.3)
+    async with server.stream() as socket:
+        await subscribe(socket, "trades")
+        await receive(socket, "snapshot")
+        await backend.commit(trade(1))
+        await receive(socket, "commit")
+        await receive(socket, "status")  # the message before it is counted
+    text = (await server.get("/metrics")).text
+    found = {
+        line.split()[0]: float(line.split()[1]) for line in text.splitlines() if "_wait_p" in line and line[0] != "#"
+    }
+    assert found["fulltape_engine_commit_wait_p50_seconds"] == 0.02
+    assert found["fulltape_engine_commit_wait_p99_seconds"] == 0.3
+    assert 0.0 < found["fulltape_stream_wait_p50_seconds"] <= found["fulltape_stream_wait_p99_seconds"]
+    assert (await server.get("/api/v1/status")).json()["engine"]["commit_wait"] == {"p50_s": 0.02, "p99_s": 0.3}

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fulltape.clock import SECOND_NS
-from fulltape.engine.delays import WINDOW_NS, Delays
+from fulltape.engine.delays import WINDOW_NS, CommitWaits, Delays, sampled
 from fulltape.records import TRADES, Batch, Origin
-from fulltape.records.frames import Connection
+from fulltape.records.frames import Chunk, Connection, EventKind, SessionEvent
 
 NOON = 1_763_640_000 * SECOND_NS
 MS = 1_000_000
@@ -67,3 +67,21 @@ def test_a_flood_is_sampled_and_connections_keep_apart() -> None:
     assert first.clock_skew_s == pytest.approx(0.0101, abs=0.0003)
     assert second.connection == "X-2"
     assert second.clock_skew_s == pytest.approx(-1.27)
+
+
+def test_waits_for_a_commit_are_those_of_the_last_minute() -> None:
+    waits = CommitWaits()
+    assert waits.told() is None
+    waits.note(NOON, [NOON - 900 * MS])
+    waits.note(NOON + WINDOW_NS + 1, [NOON + WINDOW_NS + 1 - ms * MS for ms in range(101)])
+    waits.note(NOON + WINDOW_NS + 2, [])
+    told = waits.told()
+    assert told is not None
+    assert [told.p50_s, told.p99_s] == pytest.approx([0.05, 0.099])
+
+
+def test_some_frames_of_each_chunk_are_looked_at() -> None:
+    chunks = [Chunk(FEED, [b""] * count, list(range(count))) for count in (1, 64, 1_000)]
+    found = sampled([chunks[0], SessionEvent(FEED, EventKind.CONNECTED, NOON), *chunks[1:]])
+    assert len(found) <= 1 + 64 + 64
+    assert (found[:2], found[-1] > 980) == ([0, 0], True)

@@ -21,6 +21,7 @@ from fulltape.operators.candles import CandleConfig
 from fulltape.records import CANDLES, COVERAGE, TRADES, Candle, Commit, Trade
 from fulltape.records.frames import Chunk, SessionEvent
 from fulltape.records.page import Unfillable
+from fulltape.records.status import Wait
 from fulltape.stores.base import Reader, Retention, Selection, Store
 from fulltape.stores.duckdb import DuckDbStore
 
@@ -133,6 +134,13 @@ async def test_commits_are_numbered_stored_and_then_published(store: DuckDbStore
     assert (first.open, first.low, first.trades, first.revision) == (5.0, 4.0, 3, 1)
     assert len(with_reader.read(Selection(COVERAGE))) == 1
     with_reader.close()
+
+
+async def test_how_long_frames_wait_for_their_commit_is_known(store: DuckDbStore) -> None:
+    run = Run(store)
+    assert run.runner.status(NOON).commit_wait is None
+    await run.feed(STEPS[:1])
+    assert run.runner.status(NOON).commit_wait == Wait(0.0, 0.0)  # the recorded clock stands still meanwhile
 
 
 @pytest.mark.slow

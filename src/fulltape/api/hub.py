@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+import numpy as np
 
 from fulltape.api.answers import Answers
 from fulltape.api.backend import Backend
@@ -13,12 +16,16 @@ from fulltape.api.catalogue import Catalogue
 from fulltape.api.client import Client
 from fulltape.api.config import ApiConfig
 from fulltape.api.live_indicators import LiveIndicators
-from fulltape.api.messages import CommitMessage, status_text
+from fulltape.api.messages import CommitMessage, Text, status_text
 from fulltape.api.wire import encode_status
 from fulltape.bus.base import Overflow, Subscription
+from fulltape.records.status import Wait
 
 _CAPACITY = 1_024
 """Commits that may wait for the hub itself; it never waits for a client, so only a stalled event loop fills it."""
+
+_WAITS = 4_096
+"""Of how many messages to clients it is known how long they took."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +57,7 @@ class Hub:
         """Messages sent."""
         self.bytes = 0
         """Characters sent, which are bytes as long as venues name instruments in ASCII."""
+        self._waits: deque[float] = deque(maxlen=_WAITS)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -64,6 +72,19 @@ class Hub:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    def note_sent(self, text: str) -> None:
+        """Count a message that a socket has taken, and how long its commit waited for that."""
+        self.messages += 1
+        self.bytes += len(text)
+        if isinstance(text, Text) and text.commit_at is not None:
+            self._waits.append(asyncio.get_running_loop().time() - text.commit_at)
+
+    def client_wait(self) -> Wait | None:
+        """Return how long the last commits took from their publication to a client's socket."""
+        if not self._waits:
+            return None
+        return Wait(*np.percentile(self._waits, (50.0, 99.0)).tolist())
+
     def status_text(self) -> str:
         """Return the status message of this moment."""
         return status_text(encode_status(self._backend.status()))
@@ -76,7 +97,7 @@ class Hub:
             while True:
                 async for commit in subscription:
                     self._answers.note(commit)
-                    message = CommitMessage(commit, self._catalogue.table())
+                    message = CommitMessage(commit, self._catalogue.table(), asyncio.get_running_loop().time())
                     self.indicators.take(message)
                     for client in self.clients:
                         client.offer(message)

@@ -27,8 +27,11 @@ Chunks = Mapping[tuple[int, int], Sequence[bytes]]
 class Text(str):
     """A message, and the WebSocket frame that carries it: frames of a server have no mask, so all clients get the same.
 
-    Framing a message anew for each of a thousand clients costs more than sending it.
+    Framing a message anew for each of a thousand clients costs more than sending it. ``commit_at`` is when the oldest
+    commit in it was published, by the event loop's clock.
     """
+
+    commit_at: float | None = None
 
     @cached_property
     def frame(self) -> bytes:
@@ -39,10 +42,11 @@ class Text(str):
 class CommitMessage:
     """One commit as messages to clients. Used on the event loop only."""
 
-    __slots__ = ("_chunks", "_codes", "_commit", "_indicators", "_texts")
+    __slots__ = ("_at", "_chunks", "_codes", "_commit", "_indicators", "_texts")
 
-    def __init__(self, commit: Commit, codes: InstrumentCodes) -> None:
+    def __init__(self, commit: Commit, codes: InstrumentCodes, at: float | None = None) -> None:
         self._commit = commit
+        self._at = at
         self._codes = codes
         self._chunks: dict[str, Chunks] = {}
         self._indicators: dict[IndicatorKey, Mapping[int, bytes]] = {}
@@ -76,7 +80,11 @@ class CommitMessage:
         new = self._new(wants)
         if not parts and not new:
             return None
-        return commit_text(self._commit.number, self._commit.clock, parts, new)
+        return self._at_it(commit_text(self._commit.number, self._commit.clock, parts, new))
+
+    def _at_it(self, text: Text) -> Text:
+        text.commit_at = self._at
+        return text
 
     def _new(self, wants: Wants) -> list[Instrument]:
         return [i for code, i in self._commit.instruments.items() if wants.codes is None or code in wants.codes]
@@ -125,7 +133,7 @@ class CommitMessage:
         if not parts and not new:
             return None
         newest = messages[-1]._commit
-        return commit_text(newest.number, newest.clock, parts, new, +merged)
+        return messages[0]._at_it(commit_text(newest.number, newest.clock, parts, new, +merged))
 
 
 def split_rows(batch: Batch, codes: InstrumentCodes) -> Chunks:

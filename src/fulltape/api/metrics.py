@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 
 from fulltape.api.hub import Hub
 from fulltape.api.services import Services
-from fulltape.records.status import Delay, EngineStatus, FeedState, FeedStatus, LogState, LogStatus, Status
+from fulltape.records.status import Delay, EngineStatus, FeedState, FeedStatus, LogState, LogStatus, Status, Wait
 
 
 class StatusCollector(Collector):
@@ -45,6 +45,7 @@ class StatusCollector(Collector):
         yield CounterMetricFamily("fulltape_stream_refused_clients", "Clients turned away.", self._hub.refused)
         yield CounterMetricFamily("fulltape_stream_sent_messages", "Messages to clients.", self._hub.messages)
         yield CounterMetricFamily("fulltape_stream_sent_bytes", "Bytes to clients.", self._hub.bytes)
+        yield from _wait("fulltape_stream_wait", "From a commit to a client's socket", self._hub.client_wait())
 
 
 @get("/metrics", sync_to_thread=False, include_in_schema=False)
@@ -99,6 +100,7 @@ def _engine(engine: EngineStatus) -> Iterator[Metric]:
     checksums = {"verified": engine.checksums_verified, "failed": engine.checksums_failed}
     yield _by("fulltape_engine_book_checksums", "Checksums of books compared.", "result", checksums)
     yield from _delays(engine.delays)
+    yield from _wait("fulltape_engine_commit_wait", "From receipt to commit", engine.commit_wait)
     yield _by("fulltape_engine_records", "Records committed.", "kind", engine.records)
     yield _by("fulltape_engine_rejected_frames", "Frames that were no records.", "reason", engine.rejected)
     yield _by("fulltape_engine_ignored_frames", "Frames of types not used.", "type", engine.ignored)
@@ -128,6 +130,12 @@ def _delays(delays: tuple[Delay, ...]) -> Iterator[Metric]:
         p50.add_metric(names, delay.p50_s)
         p99.add_metric(names, delay.p99_s)
     yield from (skew, p50, p99)
+
+
+def _wait(name: str, text: str, wait: Wait | None) -> Iterator[Metric]:
+    if wait is not None:
+        yield GaugeMetricFamily(f"{name}_p50_seconds", f"{text}, half of all at most.", wait.p50_s)
+        yield GaugeMetricFamily(f"{name}_p99_seconds", f"{text}, 99 of 100 at most.", wait.p99_s)
 
 
 def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> CounterMetricFamily:

@@ -56,8 +56,7 @@ async def stream(socket: WebSocket[Any, Any, Any], services: NamedDependency[Ser
 async def _send(socket: WebSocket[Any, Any, Any], client: Client, services: Services) -> None:
     while (text := await client.next_text()) is not None:
         await socket.send_text(text)
-        services.hub.messages += 1
-        services.hub.bytes += len(text)
+        services.hub.note_sent(text)
     services.hub.dropped += 1
     await socket.close(TOO_SLOW, "too slow: resume with since = the last commit you have handled")
 

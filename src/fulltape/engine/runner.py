@@ -16,6 +16,7 @@ import msgspec
 
 from fulltape.bus.base import Bus
 from fulltape.clock import SECOND_NS, Clock
+from fulltape.engine.delays import CommitWaits, sampled
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Outcome, Pipeline
 from fulltape.errors import TransientError
@@ -144,6 +145,7 @@ class Runner:
         self._number = 0
         self._reached = 0
         self._commit_s = 0.0
+        self._waits = CommitWaits()
         self._oldest_stepped: int | None = None
         self._oldest_written: int | None = None
 
@@ -175,7 +177,7 @@ class Runner:
                 await self._settle()
                 awaited = [item for item in items if isinstance(item, Awaited)]
                 if awaited or not outcome.is_empty or clock - self._reached >= config.commit_at_least_s * SECOND_NS:
-                    self._write(outcome, clock, awaited)
+                    self._write(outcome, clock, awaited, sampled(items))
                 self._oldest_stepped = None
         finally:
             try:
@@ -252,21 +254,28 @@ class Runner:
             checksums_verified=books.verified,
             checksums_failed=books.failed,
             delays=self.pipeline.delays.told(),
+            commit_wait=self._waits.told(),
         )
 
-    def _write(self, outcome: Outcome, clock: int, awaited: Sequence[Awaited]) -> None:
-        """Hand a commit to the writer; `_settle` waits for it. ``awaited`` is what somebody waits for in it."""
+    def _write(self, outcome: Outcome, clock: int, awaited: Sequence[Awaited], came: Sequence[int]) -> None:
+        """Hand a commit to the writer; `_settle` waits for it.
+
+        ``awaited`` is what somebody waits for in it, ``came`` when some of its frames came.
+        """
         self._number += 1
         self._reached = clock
         self._oldest_written = self._oldest_stepped
         commit = Commit(self._number, clock, outcome.batches, outcome.snapshots, outcome.instruments)
         self._history.writing = self._writer.submit(self._timed_commit, commit)
         receipts = {item: outcome.receipts.get(item, Receipt()) for item in awaited}
-        self._publishing = asyncio.create_task(self._publish(self._history.writing, commit, receipts))
+        self._publishing = asyncio.create_task(self._publish(self._history.writing, commit, receipts, came))
 
-    async def _publish(self, writing: Future[None], commit: Commit, receipts: Mapping[Awaited, Receipt]) -> None:
+    async def _publish(
+        self, writing: Future[None], commit: Commit, receipts: Mapping[Awaited, Receipt], came: Sequence[int]
+    ) -> None:
         await asyncio.wrap_future(writing)
         self._oldest_written = None
+        self._waits.note(self._clock.reached(()), came)
         await self._bus.publish(commit)
         for item, receipt in receipts.items():
             if (done := self._awaited.get(item)) is not None and not done.done():

@@ -73,6 +73,13 @@ class Delay(msgspec.Struct, frozen=True, kw_only=True):
     p99_s: float
 
 
+class Wait(msgspec.Struct, frozen=True):
+    """How long (s) a step on the way takes: half of what passed it took at most ``p50_s``, 99 of 100 ``p99_s``."""
+
+    p50_s: float
+    p99_s: float
+
+
 class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     """The engine's counters since it started. ``lag_s`` is the age of the oldest frame not yet committed."""
 
@@ -96,6 +103,8 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     checksums_verified: int = 0
     checksums_failed: int = 0
     delays: tuple[Delay, ...] = ()
+    commit_wait: Wait | None = None
+    """From the receipt of frames to their commit, of the last minute; None before the first one."""
 
 
 class LogState(enum.StrEnum):

@@ -107,8 +107,7 @@ class _EventStream:
         await subscribe(client, self.services, self.request, resolve(self.request, self.services.catalogue))
         while (text := await client.next_text()) is not None:
             await put(event_of(text))
-            hub.messages += 1
-            hub.bytes += len(text)
+            hub.note_sent(text)
         hub.dropped += 1
         await put(b"", more=False)
 
