@@ -49,14 +49,22 @@ def test_a_late_trade_is_in_no_bar() -> None:
     assert (found["high"].tolist(), found["close"].tolist(), found["trades"].tolist()) == ([6.0], [6.0], [2])
 
 
+def test_a_time_far_ahead_holds_no_bar_back() -> None:
+    ahead = T(NOON + 3_600 * SECOND, 1, 7.0, ingest=NOON)
+    found = bars(ActivityBarConfig(ticks=2), [ahead, T(NOON + 1, 2, 8.0), T(NOON + 2, 3), T(NOON + 3, 4)])
+    assert found["trades"].tolist() == [2, 2]
+    assert (found["open"][0], found["close"][0]) == (7.0, 8.0)
+
+
 def test_nothing_configured_makes_nothing() -> None:
     none = ActivityBars(ActivityBarConfig(ticks=0))
     assert none.apply(Step({"trades": trades([T(NOON, 1)])}, NOON)) == []
 
 
+@pytest.mark.parametrize("count", [20_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("basis", BarBasis)
-def test_bars_are_those_of_pandas(basis: BarBasis) -> None:
-    batch = simulated_trades(20_000)
+def test_bars_are_those_of_pandas(basis: BarBasis, count: int) -> None:
+    batch = simulated_trades(count)
     threshold, config = {
         BarBasis.TICKS: (500.0, ActivityBarConfig(ticks=500)),
         BarBasis.VOLUME: (90.0, ActivityBarConfig(ticks=0, volume=90.0)),

@@ -64,6 +64,20 @@ def test_changes_are_those_of_a_lookup_backwards(seed: int) -> None:
         assert 0 < np.isnan(found).sum() < len(found)
 
 
+def test_a_time_far_ahead_is_forgotten_when_time_goes_back() -> None:
+    times = NOON + np.arange(200) * SECOND
+    prices = 100.0 + np.arange(200.0)
+    mistaken, wrong = times.copy(), prices.copy()
+    mistaken[90], wrong[90] = NOON + 3_600 * SECOND, 5.0
+    (rows,) = Changes().apply(Step({"tick_stats": ticks(mistaken, wrong)}, 0))
+    (true,) = Changes().apply(Step({"tick_stats": ticks(np.delete(times, 90), np.delete(prices, 90))}, 0))
+    for name in ("change_1m", "change_5m", "change_15m"):
+        found = np.delete(rows[name], 90)
+        since = 91 + 60 if name == "change_1m" else 91
+        np.testing.assert_allclose(found[since:], true[name][since:], rtol=1e-12)
+    assert np.isfinite(rows["change_1m"][152:]).all()
+
+
 def test_without_a_price_of_back_then_there_is_no_change() -> None:
     times = NOON + np.array([0, MINUTE - 1, MINUTE, 2 * MINUTE, 5 * MINUTE])
     (rows,) = Changes().apply(Step({"tick_stats": ticks(times, np.array([100.0, 120.0, 110.0, 55.0, 1.0]))}, 0))

@@ -87,8 +87,26 @@ def test_order_flow_and_the_high_have_no_order() -> None:
 
 
 def test_a_late_trade_of_another_day_is_in_no_session() -> None:
-    rows = stats(Ticks(), [T(NOON, 1, 10.0), T(NOON - DAY, 2, 90.0)])
+    rows = stats(Ticks(), [T(NOON, 1, 10.0), T(NOON - DAY, 2, 90.0, ingest=NOON)])
     assert rows["vwap_session"].tolist() == [10.0]
+
+
+def test_a_time_far_ahead_holds_nothing_back() -> None:
+    """One trade claims to be of an hour from now; those that follow are ticks all the same."""
+    hour = 3_600 * SECOND
+    told = [T(NOON + i * SECOND, i, 100.0 + i) for i in range(3)]
+    after = [T(NOON + i * SECOND, i, 100.0 + i) for i in range(4, 8)]
+    late = T(NOON + 5 * SECOND, 9, 900.0, ingest=NOON + 7 * SECOND)
+    rows = stats(Ticks(), [*told, T(NOON + hour, 3, 110.0, ingest=NOON + 3 * SECOND), *after, late])
+    assert rows["trade_id"].tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert rows["change_1t"].tolist()[4:] == pytest.approx([100 * (104 / 110 - 1), *(100 / p for p in (104, 105, 106))])
+
+
+def test_a_venue_whose_clock_is_ahead_has_late_trades_as_any_other() -> None:
+    ahead = 120 * SECOND
+    rows = [T(NOON + ahead + i * SECOND, i, ingest=NOON + i * SECOND) for i in (0, 1, 3)]
+    late = T(NOON + ahead + 2 * SECOND, 2, 500.0, ingest=NOON + 3 * SECOND)
+    assert stats(Ticks(), [*rows, late])["trade_id"].tolist() == [0, 1, 3]
 
 
 def test_trades_of_one_second_make_one_row() -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from fulltape.kernel import kernel
 from fulltape.operators import cells
 from fulltape.operators.base import Step
+from fulltape.operators.newest import goes_on
 from fulltape.operators.state import KernelState
 from fulltape.records import ACTIVITY_BARS, TRADES, AggressorSide, Array, BarBasis, Batch
 
@@ -42,20 +43,21 @@ class ActivityBarConfig(msgspec.Struct, frozen=True):
 def _run(thresholds: Array, state: Any, changed: Array, trades: Any, o: Array, i: Array, more: Array) -> int:
     """Take trades in order of arrival; return how many bars were written. ``more`` gets (number, end) of each."""
     f, n, marks = state
-    instrument, times, price, size, side = trades
+    instrument, times, price, size, side, ingest = trades
     row = 0
     for t in range(len(times)):
         y, time = instrument[t], times[t]
-        if marks[y, _SEEN] and time < marks[y, _NEWEST]:
+        if marks[y, _SEEN] and not goes_on(time, marks[y, _NEWEST], ingest[t]):
             continue
         marks[y, _NEWEST], marks[y, _SEEN], changed[y] = time, 1, True
         for basis in range(_BASES):
             if thresholds[basis] <= 0.0:
                 continue
             if n[y, basis, cells.TRADES] == 0:
-                n[y, basis, cells.START] = time
-            # All are newest when they come: with equal ids, arrival is the order.
-            cells.add(f, n, y, basis, time, 0, price[t], size[t], size[t] if side[t] == _BUY else 0.0)
+                n[y, basis, cells.START] = n[y, basis, cells.CLOSE_TIME] = time
+            # Arrival is the order: with equal ids, and a time that does not go back.
+            order = max(time, n[y, basis, cells.CLOSE_TIME])
+            cells.add(f, n, y, basis, order, 0, price[t], size[t], size[t] if side[t] == _BUY else 0.0)
             reached = f[y, basis, cells.QUOTE]
             if basis == _TICKS:
                 reached = float(n[y, basis, cells.TRADES])
@@ -95,7 +97,7 @@ class ActivityBars:
         room = _BASES * len(trades)
         o, i = np.empty((room, cells.OUT_FLOATS)), np.empty((room, cells.OUT_INTS), np.int64)
         more = np.empty((room, 2), np.int64)
-        names = ("instrument", "event_time", "price", "size", "aggressor_side")
+        names = ("instrument", "event_time", "price", "size", "aggressor_side", "ingest_time")
         columns = tuple(trades[name] for name in names)
         count = _run(self._thresholds, self._state.arrays, self._state.changed, columns, o, i, more)
         return [self._batch(o[:count], i[:count], more[:count])] if count else []

@@ -54,6 +54,8 @@ def _remember(
         for p in range(len(periods)):
             period, part = periods[p], periods[p] // PARTS
             head, count = marks[y, p, _HEAD], marks[y, p, _COUNT]
+            while count > 0 and times[y, p, (head + count - 1) % _ROOM] > now:
+                count -= 1  # its time was a mistake: fulltape.operators.newest
             last = (head + count - 1) % _ROOM
             if count == 0 or times[y, p, last] // part != now // part:
                 last = (head + count) % _ROOM

@@ -1,7 +1,8 @@
 """Statistics of ticks: figures that depend on the trades one by one, and the day's VWAP.
 
-A *tick* is a trade that is not older than its instrument's newest when it arrives. Trades that come out of order or
-are refilled are no ticks: they bend no mean and no change. They do count in what has no order: `all_time_high`, `cvd`
+A *tick* is a trade that is not older than its instrument's newest when it arrives, but for a newest one whose time is
+a mistake (`fulltape.operators.newest`). Trades that come out of order or are refilled are no ticks: they bend no mean
+and no change. They do count in what has no order: `all_time_high`, `cvd`
 and, on the same UTC day, `vwap_session`. With alpha = 2 / (span + 1) and span = 10:
 
 * ``ewma_10t``: m += alpha (p - m), from the first tick on; its variance is the exponentially weighted one, divided by
@@ -30,6 +31,7 @@ from fulltape.kernel import inline, kernel
 from fulltape.operators.base import Step
 from fulltape.operators.cells import two_sum
 from fulltape.operators.moments import weigh_in
+from fulltape.operators.newest import goes_on
 from fulltape.operators.state import KernelState
 from fulltape.records import TICK_STATS, TRADES, AggressorSide, Array, Batch
 
@@ -168,7 +170,7 @@ def _run(alpha: float, state: Any, changed: Array, trades: Any, clock: int, o: A
         y, time, ingest = instrument[t], times[t], ingests[t]
         if ingest >= next_due:
             row, next_due = _emit_due(f, n, changed, ingest, o, i, row)
-        is_tick = n[y, _COUNT] == 0 or time >= n[y, _TIME]
+        is_tick = n[y, _COUNT] == 0 or goes_on(time, n[y, _TIME], ingest)
         is_later = is_tick and not 0 <= time - n[y, _SECOND] < SECOND_NS
         if n[y, _DUE] and is_later:
             _emit(f, n, y, o, i, row)
