@@ -24,6 +24,9 @@ REFILL: Final = int(Origin.REFILL)
 IMPORT: Final = int(Origin.IMPORT)
 BOUGHT: Final = int(AggressorSide.BUY)
 FOREVER: Final = np.iinfo(np.int64).max
+EMPTY_FOR_NS: Final = 31 * 86_400 * SECOND_NS
+"""Empty windows are rows as long as they begin so soon after the last trade; of what lies behind that the ledger tells.
+A market that is given up, or trades of years ago before those of today, would make millions of them."""
 
 # Columns of an instrument's marks.
 HEAD: Final = 0  # the newest second (ns) that has a trade
@@ -133,7 +136,7 @@ def _close_until(plan: Array, f: Array, n: Array, marks: Array, y: int, time: in
                     row += 1
                 _fold(plan, f, n, y, k, c)
                 marks[y, MARKS + k] = start + length
-            elif plan[k, EMPTIES]:
+            elif plan[k, EMPTIES] and start < marks[y, HEAD] + EMPTY_FOR_NS:
                 emit_empty(o, i, row, y, k, start)
                 row += 1
                 marks[y, MARKS + k] = start + length
