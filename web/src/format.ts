@@ -29,6 +29,32 @@ export function figures(value: number): string {
   return new Intl.NumberFormat(LOCALE, { notation: "compact", ...digits }).format(value);
 }
 
+/** Return a figure that was computed, with `digits` that count and without an exponent: 0.000123, 1,230,000. */
+export function significant(value: number, digits: number): string {
+  return written(Number(value.toPrecision(digits)), 0);
+}
+
+/** Return a sum of money in whatever currency: cents, and of less than one unit three digits that count. */
+export function sum(value: number | null): string {
+  if (value === null) return "–";
+  return value !== 0 && Math.abs(value) < 1 ? significant(value, 3) : rounded(value, 2);
+}
+
+const UNITS = [
+  { unit: "h", seconds: 3_600 },
+  { unit: "min", seconds: 60 },
+  { unit: "s", seconds: 1 },
+  { unit: "ms", seconds: 1e-3 },
+  { unit: "µs", seconds: 1e-6 },
+  { unit: "ns", seconds: 1e-9 },
+] as const;
+
+/** Return a length of time in the unit that suits it: `1.5 ms`, `2.4 s`, `3 h`. */
+export function duration(seconds: number): string {
+  const { unit, seconds: one } = UNITS.find(({ seconds: least }) => seconds >= least) ?? UNITS.at(-1)!;
+  return `${significant(seconds / one, 3)} ${unit}`;
+}
+
 /** Return a change as `+1.23 %`, or a dash when there is nothing to compare with. */
 export function percent(now: number | null | undefined, before: number | null | undefined): string {
   if (now === null || now === undefined || !before) return "–";
@@ -77,6 +103,11 @@ export function utcDay(ms: number): string {
 /** Return `14:03:07`, the UTC time of day. */
 export function utcClock(ms: number): string {
   return new Date(ms).toISOString().slice(11, 19);
+}
+
+/** Return ` · as of 14:03:07 UTC` to follow a note, or nothing for what has not come yet. */
+export function asOf(ms: number | null): string {
+  return ms === null ? "" : ` · as of ${utcClock(ms)} UTC`;
 }
 
 /** Return `20 Nov 2026 14:03:07 UTC`, and what that is in the browser's zone: for hovering. */

@@ -58,10 +58,16 @@ it("says what the problem document says, and when to ask again", async () => {
 
 it("asks again with the tag, and takes 304 for the same answer", async () => {
   fetched.mockResolvedValueOnce(answer(200, [1], { ETag: '"x"' }));
-  expect(await call.askAgain({ name: "daily" }, null, never)).toEqual({ answer: [1], etag: '"x"' });
+  expect(await call.askAgain({ name: "daily" }, null, never)).toEqual({ answer: [1], etag: '"x"', servedAt: null });
   fetched.mockResolvedValueOnce(answer(304, null));
   expect(await call.askAgain({ name: "daily" }, '"x"', never)).toBeNull();
   expect(sent()[1]!.headers).toEqual({ "If-None-Match": '"x"' });
+});
+
+it("tells what the server's clock said", async () => {
+  fetched.mockResolvedValueOnce(answer(200, [1], { Date: "Sat, 28 Nov 2026 09:42:11 GMT" }));
+  const answered = await call.askAgain({ name: "daily" }, null, never);
+  expect(answered?.servedAt).toBe(Date.UTC(2026, 10, 28, 9, 42, 11));
 });
 
 it("asks the reader for a token once, and repeats every call that needs it", async () => {

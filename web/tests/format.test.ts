@@ -1,15 +1,19 @@
 import { describe, expect, it } from "vitest";
 import {
   age,
+  asOf,
   clockTime,
   compact,
   decimalsOf,
+  duration,
   exact,
   figures,
   milliseconds,
   percent,
   rounded,
   signed,
+  significant,
+  sum,
   utc,
   utcClock,
   utcDateTime,
@@ -60,6 +64,30 @@ describe("other numbers", () => {
     expect(compact(1234567)).toBe("1.2346M");
   });
 
+  it("writes sums so that small ones are not nothing", () => {
+    expect([1234.567, 1, 0.000123456, 0, -0.5, null].map(sum)).toEqual(["1,234.57", "1.00", "0.000123", "0.00", "−0.5", "–"]);
+  });
+
+  it("keeps the digits that count", () => {
+    expect([0.00012345, 1_234_567, 99.96, 1e-9].map((value) => significant(value, 3))).toEqual([
+      "0.000123",
+      "1,230,000",
+      "100",
+      "0.000000001",
+    ]);
+  });
+
+  it.each([
+    [1e-9, "1 ns"],
+    [4.257e-6, "4.26 µs"],
+    [0.0781, "78.1 ms"],
+    [1, "1 s"],
+    [90, "1.5 min"],
+    [7_200, "2 h"],
+  ])("tells a length of %d s as %s", (seconds, text) => {
+    expect(duration(seconds)).toBe(text);
+  });
+
   it("signs changes, but not a change of nothing", () => {
     expect(percent(110, 100)).toBe("+10.00 %");
     expect(percent(95, 100)).toBe("−5.00 %");
@@ -92,6 +120,11 @@ describe("times", () => {
     expect(utcDateTime(milliseconds(time))).toMatch(
       new RegExp(`^20 Nov 2026 14:03:07 UTC \\(here \\d+ Nov 2026 ${here}:\\d\\d:07\\)$`),
     );
+  });
+
+  it("says how old figures are, once there are some", () => {
+    expect(asOf(milliseconds(time))).toBe(" · as of 14:03:07 UTC");
+    expect(asOf(null)).toBe("");
   });
 
   it("names UTC days", () => {

@@ -15,6 +15,8 @@ export interface Call {
 export interface Answered<Answer> {
   readonly answer: Answer;
   readonly etag: string | null;
+  /** What the server's clock said, in ms since 1970 and whole seconds; null if it did not tell. */
+  readonly servedAt: number | null;
 }
 
 /** A call that failed. The message is for the reader. */
@@ -49,7 +51,9 @@ export async function askAgain<Answer>(
 ): Promise<Answered<Answer> | null> {
   const response = await send(call, signal, etag);
   if (response.status === 304) return null;
-  return { answer: (await response.json()) as Answer, etag: response.headers.get("ETag") };
+  const date = Date.parse(response.headers.get("Date") ?? "");
+  const servedAt = Number.isNaN(date) ? null : date;
+  return { answer: (await response.json()) as Answer, etag: response.headers.get("ETag"), servedAt };
 }
 
 async function send(call: Call, signal: AbortSignal, etag: string | null = null, by: Access = access): Promise<Response> {

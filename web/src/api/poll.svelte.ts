@@ -12,6 +12,8 @@ export class Poll<Answer> {
   problem = $state("");
   /** When the answer was true last, in ms since 1970. */
   answeredAt = $state.raw<number | null>(null);
+  /** What the server's clock said when it made the answer, in ms since 1970; null if it did not tell. */
+  servedAt = $state.raw<number | null>(null);
   isAsking = $state(false);
 
   #call: Call | null = null;
@@ -70,6 +72,7 @@ export class Poll<Answer> {
       if (answered !== null) {
         this.answer = answered.answer;
         this.#etag = answered.etag;
+        this.servedAt = answered.servedAt;
       }
       this.answeredAt = Date.now();
       this.problem = "";

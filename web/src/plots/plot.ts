@@ -17,7 +17,7 @@ import {
 } from "chart.js";
 import type { ChartConfiguration, ChartDataset, ChartOptions, TooltipItem } from "chart.js";
 import { dateTime, utcDateTime } from "../format";
-import { colourAt, timeText, timeTicks, type Bars, type Donut, type LineSeries, type Lines, type Spec } from "./spec";
+import { colourAt, sparse, timeText, timeTicks, type Bars, type Donut, type LineSeries, type Lines, type Spec } from "./spec";
 
 Chart.register(
   ...[ArcElement, BarController, BarElement, CategoryScale, DoughnutController, Filler, LineController, LineElement],
@@ -33,6 +33,7 @@ type Paint = (name: string) => string;
 const KINDS: Record<Spec["kind"], Kind> = { bars: "bar", lines: "line", donut: "doughnut" };
 const FILL = "26";
 const TICKS_OF_TIME = 7;
+const LOGARITHMIC_TICKS = 7;
 
 /** A canvas that shows one spec after the other, without being made anew while the kind stays the same. */
 export class Plot {
@@ -163,9 +164,24 @@ function axis(paint: Paint, title: string | undefined, ticks: object): object {
   };
 }
 
+/** Return a scale of figures; a logarithmic one has as many marks as it has room for. */
+function scaleOf(isLogarithmic = false): object {
+  if (!isLogarithmic) return { type: "linear" };
+  const afterBuildTicks = (scale: { min: number; max: number; ticks: { value: number }[] }): void => {
+    const marks = scale.ticks.map(({ value }) => value);
+    scale.ticks = sparse(marks, scale.min, scale.max, LOGARITHMIC_TICKS).map((value) => ({ value }));
+  };
+  return { type: "logarithmic", afterBuildTicks };
+}
+
 /** Return how an axis writes its figures; chart.js's own way without a wish. */
 function written(write: ((value: number) => string) | undefined): object {
   return write === undefined ? {} : { callback: (value: number | string) => write(Number(value)) };
+}
+
+/** Return how an axis of names says something else in their places. */
+function marked(marks: readonly string[] | undefined): object {
+  return marks === undefined ? {} : { callback: (place: number) => marks[place] ?? "" };
 }
 
 function barOptions(spec: Bars, paint: Paint): ChartOptions<Kind> {
@@ -175,11 +191,11 @@ function barOptions(spec: Bars, paint: Paint): ChartOptions<Kind> {
     return `${dataset.label ?? ""}: ${writeY(value)}`;
   };
   // Of names in rows none is left out: they are as many as there is room for.
-  const names = { ...axis(paint, titleX, { autoSkip: !isHorizontal }), stacked: isStacked, grid: { display: false } };
+  const names = { ...axis(paint, titleX, { autoSkip: !isHorizontal, ...marked(spec.marks) }), stacked: isStacked, grid: { display: false } };
   const figures = {
     ...axis(paint, titleY, written(writeY)),
     stacked: isStacked,
-    type: isLogarithmic ? "logarithmic" : "linear",
+    ...scaleOf(isLogarithmic),
     ...(isLogarithmic ? {} : { beginAtZero: true }),
   };
   return {
@@ -211,7 +227,7 @@ function lineOptions(spec: Lines, paint: Paint): ChartOptions<Kind> {
     scales: {
       x: { type: "linear", ...x, ...limits(spec.minX, spec.maxX) },
       y: {
-        type: isLogarithmic ? "logarithmic" : "linear",
+        ...scaleOf(isLogarithmic),
         ...axis(paint, spec.titleY, written(spec.writeY)),
         ...limits(spec.minY, spec.maxY),
       },

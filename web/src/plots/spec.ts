@@ -44,6 +44,8 @@ interface Axes {
 export interface Bars extends Axes {
   readonly kind: "bars";
   readonly labels: readonly string[];
+  /** What the axis says in place of the labels, which the hover keeps: where a bin begins. */
+  readonly marks?: readonly string[];
   readonly series: readonly BarSeries[];
   readonly isStacked?: boolean;
   /** Bars go from left to right, labels stand in rows. */
@@ -125,6 +127,20 @@ export function timeTicks(min: number, max: number, count: number, isUtc = false
   const ticks: number[] = [];
   for (let at = Math.ceil((min - zone) / step) * step + zone; at <= max; at += step) ticks.push(at);
   return ticks;
+}
+
+/** Return which marks of a logarithmic axis there is room for: those with the fewest digits first, of these 1, 5, 2. */
+export function sparse(marks: readonly number[], min: number, max: number, most: number): number[] {
+  const apart = Math.log(max / min) / most;
+  const rank = (mark: number): number => {
+    const digits = String(mark).replace(/^0\.0*|0+$/g, "");
+    return digits.length * 4 + ["1", "5", "2", digits].indexOf(digits);
+  };
+  const kept: number[] = [];
+  for (const mark of [...marks].sort((a, b) => rank(a) - rank(b))) {
+    if (kept.every((other) => Math.abs(Math.log(mark / other)) >= apart)) kept.push(mark);
+  }
+  return kept.sort((a, b) => a - b);
 }
 
 /** Return a moment as an axis writes it: the day at midnight, else the time, with seconds where marks need them. */
