@@ -63,6 +63,12 @@ export function completedHours(now: number, count: number): number[] {
   return Array.from({ length: count }, (_, place) => end - (count - place) * HOUR_MS);
 }
 
+/** Return the hours to show: those that were complete at `now`, and whatever else was answered, oldest first. */
+export function hoursOf({ stats }: Stats, now: number, count: number): number[] {
+  const answered = Object.values(stats).flatMap((hours) => hours.map((hour) => Date.parse(hour.hour_start)));
+  return [...new Set([...completedHours(now, count), ...answered])].sort((a, b) => a - b);
+}
+
 export interface Line {
   readonly symbol: string;
   /** One for each hour; null where the symbol had no trades. */

@@ -11,14 +11,14 @@ export interface Price {
   readonly spread: number | null;
   /** (ask − bid) / bid, in percent */
   readonly percent: number | null;
-  readonly time: string | null;
+  readonly time: string;
 }
 
 /** Return the price of each instrument that has ever been quoted. */
 export function pricesOf(instruments: readonly Instrument[], last: ReadonlyMap<string, Last>): Price[] {
   return instruments.flatMap((instrument) => {
-    const row = last.get(instrument.id);
-    return row === undefined || row.quote_time === null ? [] : [priceOf(instrument, row)];
+    const { bid = null, ask = null, quote_time: time = null } = last.get(instrument.id) ?? {};
+    return time === null ? [] : [{ instrument, bid, ask, ...spreadOf(bid, ask), time }];
   });
 }
 
@@ -32,8 +32,4 @@ export function spreadOf(bid: number | null, ask: number | null): { spread: numb
 /** Return how many decimals the spread of two prices has: a difference of floats has more than it means. */
 export function spreadDecimals({ instrument, bid, ask }: Price): number {
   return Math.max(decimalsOf(instrument.price_step), decimalsOf(bid ?? 0), decimalsOf(ask ?? 0));
-}
-
-function priceOf(instrument: Instrument, { bid, ask, quote_time: time }: Last): Price {
-  return { instrument, bid, ask, ...spreadOf(bid, ask), time };
 }
