@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from litestar import Litestar, post
 from litestar.testing import AsyncTestClient
-from tests.api.scene import FakeBackend, call, receive, serve, subscribe
+from tests.api.scene import BTC, FakeBackend, call, receive, serve, subscribe
 from tests.api.test_tokens import token
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from fulltape.api.access import requires
 from fulltape.api.app import create_app
 from fulltape.api.config import ApiConfig
 from fulltape.api.gate import Gate
 from fulltape.api.problems import EXCEPTION_HANDLERS
+from fulltape.api.stream import REVOKED
 from fulltape.api.tokens import Scope, TokenFile
 from fulltape.errors import ConfigError
 
@@ -119,6 +122,33 @@ async def test_the_stream_asks_for_a_token_when_reading_is_closed(backend: FakeB
             assert socket.subprotocol == "fulltape"
             await subscribe(socket, "last")
             assert (await receive(socket))["type"] == "snapshot"
+
+
+async def test_a_revoked_token_ends_what_it_opened(backend: FakeBackend, tokens: Path) -> None:
+    options: dict[str, Any] = {"tokens": tokens, "read_needs_token": True, "status_every_s": 0.05}
+    events = f"/api/v1/events?instruments={BTC}&kinds=last"
+    async with serve(backend, **options) as server:
+        admin = {"Authorization": "Bearer ft_admin"}
+        async with (
+            server.stream(additional_headers={"Authorization": "Bearer ft_read"}) as revoked,
+            server.stream(additional_headers=admin) as kept,
+            server.http.stream("GET", events, headers={"Authorization": "Bearer ft_read"}) as told,
+        ):
+            await subscribe(revoked, "last")
+            await subscribe(kept, "last")
+            TokenFile(tokens).remove("read")
+            with pytest.raises(ConnectionClosed) as closed:
+                async with asyncio.timeout(10):
+                    while True:
+                        await revoked.recv()
+            assert closed.value.rcvd is not None
+            assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (REVOKED, "the token has been revoked")
+            async with asyncio.timeout(10):
+                async for _ in told.aiter_bytes():
+                    pass
+            assert (await receive(kept, "status"))["type"] == "status"
+        answer = await server.http.get("/api/v1/status", headers={"Authorization": "Bearer ft_read"})
+        assert answer.status_code == 401
 
 
 def test_a_file_of_tokens_that_is_none_stops_the_start(backend: FakeBackend, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,7 +13,7 @@ from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Guard
 
 from fulltape.api.config import ApiConfig
-from fulltape.api.tokens import Keyring, Scope
+from fulltape.api.tokens import Keyring, Scope, hash_of
 
 CHALLENGE: Final = {"WWW-Authenticate": "Bearer"}
 """The header that every 401 carries."""
@@ -38,6 +38,8 @@ class Grant:
 
     scope: Scope | None
     by_token: bool
+    holds: Callable[[], bool] = lambda: True
+    """Whether it still may: a stream can outlive its token."""
 
     def check(self, wanted: Scope) -> None:
         """Raise NotAuthorizedException for want of a token, PermissionDeniedException if its scope is less."""
@@ -69,13 +71,14 @@ class Access:
         presented += [name.removeprefix(_TOKEN_PROTOCOL) for name in subprotocols if name.startswith(_TOKEN_PROTOCOL)]
         if not presented:
             return self._without_token
-        scope = self._keyring.scope_of(presented[0]) if len(presented) == 1 else None
+        digest = hash_of(presented[0])
+        scope = self._keyring.scope_of_hash(digest) if len(presented) == 1 else None
         if scope is None:
             detail = (
                 "the token is not known: it was revoked, or is not whole; `fulltape token list` shows what there is"
             )
             raise NotAuthorizedException(detail, headers=CHALLENGE)
-        return Grant(scope, by_token=True)
+        return Grant(scope, by_token=True, holds=lambda: self._keyring.scope_of_hash(digest) is not None)
 
 
 def requires(wanted: Scope) -> Guard:

@@ -23,9 +23,10 @@ class Client:
     replaces one not yet sent.
     """
 
-    def __init__(self, capacity: int, on_slow: Callable[[], None]) -> None:
+    def __init__(self, capacity: int, on_slow: Callable[[], None], holds: Callable[[], bool] = lambda: True) -> None:
         self._capacity = capacity
         self._on_slow = on_slow
+        self._holds = holds
         self._outbox: deque[str | CommitMessage] = deque()
         self._status: str | None = None
         self._wants: Wants | None = None
@@ -33,6 +34,7 @@ class Client:
         self._is_held = False
         self._woken = asyncio.Event()
         self.is_slow = False
+        self.is_revoked = False
 
     @property
     def indicators(self) -> tuple[IndicatorKey, ...]:
@@ -83,8 +85,14 @@ class Client:
             self._woken.set()
             self._on_slow()
 
+    def check(self) -> None:
+        """Give up on a client whose token has been revoked since it came."""
+        if not self.is_slow and not self._holds():
+            self.is_revoked = True
+            self.fall_behind()
+
     async def next_text(self) -> str | None:
-        """Wait for the next message to send; None when the client has become too slow."""
+        """Wait for the next message to send; None when the client has become too slow, or may hear no more."""
         while not self.is_slow:
             text = self._take()
             if text is not None:

@@ -116,6 +116,8 @@ class Hub:
         while True:
             await asyncio.sleep(self._config.status_every_s)
             self.indicators.keep_only(key for client in self.clients for key in client.indicators)
+            for client in tuple(self.clients):
+                client.check()
             if self.clients:
                 text = self.status_text()
                 for client in self.clients:

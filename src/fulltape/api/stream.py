@@ -21,6 +21,8 @@ from fulltape.records import Commit
 
 TOO_SLOW = 4008
 """Close code for a client that does not read fast enough."""
+REVOKED = 4001
+"""Close code for a client whose token has been revoked."""
 TRY_LATER = 1013
 """Close code when there are too many clients."""
 
@@ -41,6 +43,7 @@ async def stream(socket: WebSocket[Any, Any, Any], services: NamedDependency[Ser
             client = Client(
                 services.config.client_backlog,
                 on_slow=lambda: deadline.reschedule(loop.time() + services.config.close_grace_s),
+                holds=socket.scope["auth"].holds,
             )
             hub.clients.add(client)
             try:
@@ -57,6 +60,9 @@ async def _send(socket: WebSocket[Any, Any, Any], client: Client, services: Serv
     while (text := await client.next_text()) is not None:
         await socket.send_text(text)
         services.hub.note_sent(text)
+    if client.is_revoked:
+        await socket.close(REVOKED, "the token has been revoked")
+        return
     services.hub.dropped += 1
     await socket.close(TOO_SLOW, "too slow: resume with since = the last commit you have handled")
 

@@ -136,8 +136,11 @@ class Keyring:
 
     def scope_of(self, secret: str) -> Scope | None:
         """Return what ``secret`` allows, None if no token has it; takes as long whichever it is."""
+        return self.scope_of_hash(hash_of(secret))
+
+    def scope_of_hash(self, presented: str) -> Scope | None:
+        """Return what a secret with this `hash_of` allows."""
         self._follow()
-        presented = hash_of(secret)
         found = None
         for token in self._tokens:
             if hmac.compare_digest(presented, token.sha256):

@@ -29,8 +29,15 @@ def _on_invalid(_: Request[Any, Any, Any], error: ValidationException) -> Respon
     return answer({"detail": found or [other]}, 422)
 
 
+def refusal(error: HTTPException, body: object) -> Response[bytes]:
+    """Return the answer to an error, with the headers that belong to it whatever its form."""
+    refused = answer(body, error.status_code)
+    refused.headers.update(error.headers or {})
+    return refused
+
+
 def _on_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
-    return answer({"detail": error.detail}, error.status_code)
+    return refusal(error, {"detail": error.detail})
 
 
 FASTAPI_ERRORS: ExceptionHandlersMap = {ValidationException: _on_invalid, HTTPException: _on_error}

@@ -15,7 +15,7 @@ from litestar.exceptions import HTTPException, ValidationException
 from litestar.params import QueryParameter
 from litestar.types import ExceptionHandlersMap
 
-from fulltape.api.compat.answers import answer
+from fulltape.api.compat.answers import answer, refusal
 from fulltape.api.compat.candles import MOST, Span, rolled
 from fulltape.api.compat.symbols import Symbols
 from fulltape.api.services import Services
@@ -168,7 +168,7 @@ async def _last(services: Services, instrument: str) -> dict[str, Any]:
 def _on_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
     items = error.extra if isinstance(error.extra, list) else []
     wrong = "; ".join(f"{item.get('key')}: {item.get('message')}" for item in items if isinstance(item, dict))
-    return answer({"s": "error", "errmsg": wrong or error.detail}, error.status_code)
+    return refusal(error, {"s": "error", "errmsg": wrong or error.detail})
 
 
 def _bare(symbol: str) -> str:

@@ -90,7 +90,11 @@ class _EventStream:
 
         await send(cast("Message", {"type": "http.response.start", "status": 200, "headers": _HEADERS}))
         # A socket that takes nothing would never let the sender come to its end.
-        client = Client(config.client_backlog, on_slow=lambda: _later(loop, config.close_grace_s, sender))
+        client = Client(
+            config.client_backlog,
+            on_slow=lambda: _later(loop, config.close_grace_s, sender),
+            holds=scope["auth"].holds,
+        )
         sender = asyncio.create_task(self._send(client, put))
         leaving = asyncio.create_task(_departure(receive))
         hub.clients.add(client)
@@ -108,7 +112,7 @@ class _EventStream:
         while (text := await client.next_text()) is not None:
             await put(event_of(text))
             hub.note_sent(text)
-        hub.dropped += 1
+        hub.dropped += not client.is_revoked
         await put(b"", more=False)
 
 
