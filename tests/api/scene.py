@@ -26,6 +26,9 @@ from fulltape.records import (
     DEAD_LETTERS,
     STORED,
     AggressorSide,
+    Alert,
+    AlertKind,
+    AlertState,
     Candle,
     CandleSource,
     Commit,
@@ -42,7 +45,7 @@ from fulltape.records import (
 )
 from fulltape.records.delivery import Delivery, Receipt
 from fulltape.records.interval import window_start
-from fulltape.records.status import EngineStatus, FeedState, FeedStatus, LogStatus, Status, Wait
+from fulltape.records.status import EngineStatus, FeedState, FeedStatus, LogStatus, Status, TargetStatus, Wait
 from fulltape.stores.base import Reader, Sandbox
 from fulltape.stores.duckdb import DuckDbStore
 
@@ -87,7 +90,22 @@ def engine(commit: int = 0, error: str = "", commit_wait: Wait | None = None) ->
         ignored={"subscriptions": 1},
         error=error,
         commit_wait=commit_wait,
+        alerts_not_news=3,
     )
+
+
+def target(name: str = "phone", **changes: Any) -> TargetStatus:
+    row = TargetStatus(name=name, messages=4, alerts=9, failures=2, too_old=1, waiting=5, detail="")
+    return msgspec.structs.replace(row, **changes)
+
+
+def alert(number: int, instrument: str = BTC, **changes: Any) -> Alert:
+    at = START_NS + number * SECOND_NS
+    row = Alert(
+        instrument, "fast_move", number, AlertKind.MOVE, AlertState.RAISED, "change_5m", 3.5, 3.0, "price 64000",
+        Origin.LIVE, at, at,
+    )  # fmt: skip
+    return msgspec.structs.replace(row, **changes)
 
 
 @dataclass
@@ -129,6 +147,7 @@ class FakeBackend:
     following: FakeFollowing = field(default_factory=FakeFollowing)
     simulated: bool = False
     feeds: tuple[FeedStatus, ...] = field(default_factory=lambda: (feed(),))
+    targets: tuple[TargetStatus, ...] = ()
     error: str = ""
     commit_wait: Wait | None = None
     number: int = 0
@@ -171,6 +190,7 @@ class FakeBackend:
             feeds=self.feeds,
             engine=engine(self.number, self.error, self.commit_wait),
             kafka=self.kafka,
+            targets=self.targets,
         )
 
     def add(self, *ids: str) -> None:

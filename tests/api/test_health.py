@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from tests.api.scene import Api, FakeBackend, Server, feed, receive, subscribe, trade
+from tests.api.scene import Api, FakeBackend, Server, feed, receive, subscribe, target, trade
 
 from fulltape.errors import FatalError
 from fulltape.records.status import FeedState, LogState, LogStatus, Wait
@@ -46,7 +46,7 @@ async def test_ready_once_the_store_can_be_read(backend: FakeBackend, api: Api) 
 async def test_metrics_say_what_the_status_says(backend: FakeBackend, api: Api) -> None:
     backend.number = 42
     polled = msgspec.structs.replace(feed("LIVECOINWATCH-1"), credits_left=9_120)
-    backend.feeds = (feed(state=FeedState.DOWN), polled)
+    backend.feeds, backend.targets = (feed(state=FeedState.DOWN), polled), (target(),)
     answer = await api.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     families = {family.name: family for family in text_string_to_metric_families(answer.text)}
@@ -66,6 +66,12 @@ async def test_metrics_say_what_the_status_says(backend: FakeBackend, api: Api) 
     assert values["fulltape_feed_received_frames_total", "COINBASE", "COINBASE-1"] == 10
     assert values["fulltape_feed_credits", "COINBASE", "LIVECOINWATCH-1"] == 9_120
     assert ("fulltape_feed_credits", "COINBASE", "COINBASE-1") not in values
+    assert values["fulltape_engine_late_alerts_total",] == 3
+    assert values["fulltape_notify_messages_total", "phone"] == 4
+    assert values["fulltape_notify_alerts_total", "phone"] == 9
+    assert values["fulltape_notify_failures_total", "phone"] == 2
+    assert values["fulltape_notify_old_alerts_total", "phone"] == 1
+    assert values["fulltape_notify_waiting_alerts", "phone"] == 5
     assert values["fulltape_stream_clients",] == 0
     assert not [name for name, *_ in values if "_wait_" in name]
     assert values["fulltape_build_info", "1", "false"] == 1

@@ -10,7 +10,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
-from tests.api.scene import BTC, ETH, FakeBackend, candle, last, minute, quote, stretch, trade
+from tests.api.scene import BTC, ETH, FakeBackend, alert, candle, last, minute, quote, stretch, trade
 
 from fulltape.api.app import create_app
 from fulltape.api.config import ApiConfig
@@ -18,8 +18,8 @@ from fulltape.api.rest.indicators import settings as settings_of
 from fulltape.records import CoverageState
 from fulltape.stores.duckdb import DuckDbStore
 
-WITHOUT_PARAMETERS = ["/health", "/ready", "/api/v1/status"]
-RECORDS = ("trades", "quotes", "candles", "coverage", "last", "coins")
+WITHOUT_PARAMETERS = ["/health", "/ready", "/api/v1/status", "/api/v1/alerts/active"]
+RECORDS = ("trades", "quotes", "candles", "coverage", "last", "coins", "alerts")
 STATISTICS = ("stats", "stats/latest", "windows", "activity_bars", "quote_stats", "depths", "hourly", "daily")
 ANALYSIS = ("movers", "correlation", "flow", "trades/large", "distribution", "indicators")
 RETURNS = ("drawdown", "ratios", "correlation/rolling")
@@ -37,7 +37,9 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeBackend]:
         backend = FakeBackend(store)
         backend.add(BTC, ETH)
         gap = stretch(minute(1), minute(2), state=CoverageState.GAP, first_missing="7")
-        store.commit(backend.build(trade(1), quote(1), candle(minute(0)), last(1), stretch(minute(0), None), gap))
+        store.commit(
+            backend.build(trade(1), quote(1), candle(minute(0)), last(1), stretch(minute(0), None), gap, alert(1))
+        )
         yield backend
 
 

@@ -12,6 +12,9 @@ from fulltape.records import (
     STORED,
     ActivityBar,
     AggressorSide,
+    Alert,
+    AlertKind,
+    AlertState,
     Array,
     Auction,
     Bar,
@@ -138,6 +141,14 @@ def depth(event_time: int = NOON, **changes: Any) -> Depth:
     return msgspec.structs.replace(row, **changes)
 
 
+def alert(ingest_time: int = NOON, **changes: Any) -> Alert:
+    row = Alert(
+        BTC.id, "fast_move", 1, AlertKind.MOVE, AlertState.RAISED, "change_5m", 3.5, 3.0, "price 64000", Origin.LIVE,
+        ingest_time - 5, ingest_time,
+    )  # fmt: skip
+    return msgspec.structs.replace(row, **changes)
+
+
 def dead_letter(ingest_time: int = NOON, raw: bytes = b"{") -> DeadLetter:
     return DeadLetter("COINBASE", "COINBASE-1", ingest_time, "malformed_json", "end of input", raw)
 
@@ -173,6 +184,8 @@ def every_kind() -> list[msgspec.Struct]:
         depth(NOON + 1, bid_depth=None, ask_depth=None, book_imbalance=None, crossed_s=0.25),
         activity_bar(1),
         activity_bar(2, basis=BarBasis.VALUE, threshold=1e6),
+        alert(NOON),
+        alert(NOON + 1, state=AlertState.CLEARED, value=None, origin=Origin.REPLAY, detail="é"),
         RfqMatch(BTC.id, "9", 1.0, 2.0, "buy", NOON, NOON + 1),
         Auction(BTC.id, 3, "collection", 1.0, None, 2.0, None, None, None, True, NOON, NOON + 1),
         dead_letter(NOON, b"\x00\xff\xe2 not text"),

@@ -28,6 +28,7 @@ from fulltape.api.paging import page_query
 from fulltape.api.problems import EXCEPTION_HANDLERS, bad_request, log_bug
 from fulltape.api.queries import Queries
 from fulltape.api.readers import Readers
+from fulltape.api.rest.alerts import active_alerts, alerts
 from fulltape.api.rest.analysis import correlation, flow, large_trades, movers, trade_distribution
 from fulltape.api.rest.bringing import add_records
 from fulltape.api.rest.candles import candles
@@ -74,6 +75,8 @@ _CALLS: Final = [
     drawdowns, ratios, rolling_correlation, volumes, vwap_rolling, vwap_anchored, profile, sentiments, venues_of,
     rolling, overview, winners_losers, quality, trade_distribution, status, sql, stream, events,
     topics, messages,
+    rolling, overview, winners_losers, quality, trade_distribution, alerts, active_alerts, status, sql, stream,
+    events,
 ]  # fmt: skip
 """Everything under ``/api/v1``."""
 

@@ -63,3 +63,5 @@ class ApiConfig(msgspec.Struct, frozen=True, kw_only=True):
     """More records than this are not sent one by one to a client that resumes: it gets a snapshot."""
     snapshot_candles: int = 300
     snapshot_trades: int = 100
+    snapshot_alerts: int = 200
+    """How many trades of an instrument, candles of a series, and alerts of all instruments a snapshot holds."""

@@ -14,7 +14,17 @@ from prometheus_client.registry import Collector
 
 from fulltape.api.hub import Hub
 from fulltape.api.services import Services
-from fulltape.records.status import Delay, EngineStatus, FeedState, FeedStatus, LogState, LogStatus, Status, Wait
+from fulltape.records.status import (
+    Delay,
+    EngineStatus,
+    FeedState,
+    FeedStatus,
+    LogState,
+    LogStatus,
+    Status,
+    TargetStatus,
+    Wait,
+)
 
 
 class StatusCollector(Collector):
@@ -35,6 +45,7 @@ class StatusCollector(Collector):
         yield from _engine(self._status.engine)
         if self._status.kafka is not None:
             yield from _kafka(self._status.kafka)
+        yield from _targets(self._status.targets)
         yield GaugeMetricFamily("fulltape_stream_clients", "Stream clients connected.", len(self._hub.clients))
         dropped = CounterMetricFamily("fulltape_api_dropped_connections", "Connections ended.", labels=["reason"])
         for reason, count in self._dropped.items():
@@ -99,6 +110,10 @@ def _engine(engine: EngineStatus) -> Iterator[Metric]:
     yield CounterMetricFamily("fulltape_engine_book_resyncs", "Books that had to start over.", engine.book_resyncs)
     checksums = {"verified": engine.checksums_verified, "failed": engine.checksums_failed}
     yield _by("fulltape_engine_book_checksums", "Checksums of books compared.", "result", checksums)
+    not_news = engine.alerts_not_news
+    yield CounterMetricFamily(
+        "fulltape_engine_late_alerts", "Rows past a rule's threshold that were no news.", not_news
+    )
     yield from _delays(engine.delays)
     yield from _wait("fulltape_engine_commit_wait", "From receipt to commit", engine.commit_wait)
     yield _by("fulltape_engine_records", "Records committed.", "kind", engine.records)
@@ -136,6 +151,22 @@ def _wait(name: str, text: str, wait: Wait | None) -> Iterator[Metric]:
     if wait is not None:
         yield GaugeMetricFamily(f"{name}_p50_seconds", f"{text}, half of all at most.", wait.p50_s)
         yield GaugeMetricFamily(f"{name}_p99_seconds", f"{text}, 99 of 100 at most.", wait.p99_s)
+
+
+def _targets(targets: tuple[TargetStatus, ...]) -> Iterator[Metric]:
+    labels = ["target"]
+    messages = CounterMetricFamily("fulltape_notify_messages", "Messages sent.", labels=labels)
+    alerts = CounterMetricFamily("fulltape_notify_alerts", "Alerts in the messages sent.", labels=labels)
+    failures = CounterMetricFamily("fulltape_notify_failures", "Times that sending failed.", labels=labels)
+    too_old = CounterMetricFamily("fulltape_notify_old_alerts", "Alerts too old to be sent.", labels=labels)
+    waiting = GaugeMetricFamily("fulltape_notify_waiting_alerts", "Alerts to be sent.", labels=labels)
+    for target in targets:
+        messages.add_metric([target.name], target.messages)
+        alerts.add_metric([target.name], target.alerts)
+        failures.add_metric([target.name], target.failures)
+        too_old.add_metric([target.name], target.too_old)
+        waiting.add_metric([target.name], target.waiting)
+    yield from (messages, alerts, failures, too_old, waiting)
 
 
 def _by(name: str, text: str, label: str, counts: Mapping[str, int]) -> CounterMetricFamily:

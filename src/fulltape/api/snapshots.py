@@ -18,6 +18,7 @@ from fulltape.api.warm import read_indicator
 from fulltape.clock import SECOND_NS
 from fulltape.records import (
     ACTIVITY_BARS,
+    ALERTS,
     CANDLES,
     COVERAGE,
     DEPTHS,
@@ -104,6 +105,9 @@ class StreamReader:
         if schema in _NEWEST:
             newest = [self._newest(schema, code, self.config.snapshot_trades) for code in codes]
             return Batch.concat(newest or [schema.empty()])
+        if schema is ALERTS:
+            newest_first = Selection(ALERTS, _filter(wants), newest_first=True, limit=self.config.snapshot_alerts)
+            return self.reader.read(newest_first).take(slice(None, None, -1))
         if schema is COVERAGE:
             return _unsettled(self.reader.read(Selection(COVERAGE, _filter(wants))), clock)
         if schema.latest:

@@ -13,6 +13,7 @@ from fulltape.api.problems import bad_request
 from fulltape.errors import ConfigError
 from fulltape.records import (
     ACTIVITY_BARS,
+    ALERTS,
     CANDLES,
     COINS,
     COVERAGE,
@@ -29,13 +30,13 @@ from fulltape.records.interval import parse_interval
 
 Kind = Literal[
     "trades", "candles", "quotes", "last", "coverage", "stats", "coins",
-    "windows", "activity_bars", "quote_stats", "depths", "indicators",
+    "windows", "activity_bars", "quote_stats", "depths", "indicators", "alerts",
 ]  # fmt: skip
 INDICATORS: Final = "indicators"
 """The kind that is not stored but computed."""
 
 _STREAMED: Final = (
-    TRADES, CANDLES, LAST_VALUES, QUOTES, COVERAGE, STATS, COINS, WINDOWS, ACTIVITY_BARS, QUOTE_STATS, DEPTHS
+    TRADES, CANDLES, LAST_VALUES, QUOTES, COVERAGE, STATS, COINS, WINDOWS, ACTIVITY_BARS, QUOTE_STATS, DEPTHS, ALERTS
 )  # fmt: skip
 SCHEMAS: Final[dict[str, Schema]] = {s.name: s for s in _STREAMED}
 """The stored kinds that are streamed, in the order in which a message holds them."""

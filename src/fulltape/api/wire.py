@@ -10,6 +10,7 @@ import msgspec
 from fulltape.clock import format_rfc3339
 from fulltape.records import (
     ACTIVITY_BARS,
+    ALERTS,
     CANDLES,
     COINS,
     COVERAGE,
@@ -84,7 +85,7 @@ def _page(schema: Schema) -> type[msgspec.Struct]:
     return msgspec.defstruct(f"{record.__name__}Page", fields, frozen=True)
 
 
-_PAGED: Final = (TRADES, QUOTES, CANDLES, COINS, COVERAGE, STATS, WINDOWS, ACTIVITY_BARS, QUOTE_STATS, DEPTHS)
+_PAGED: Final = (TRADES, QUOTES, CANDLES, COINS, COVERAGE, STATS, WINDOWS, ACTIVITY_BARS, QUOTE_STATS, DEPTHS, ALERTS)
 PAGES: Final = {schema.name: _page(schema) for schema in _PAGED}
 """The answer type of each paged kind."""
 

@@ -28,8 +28,11 @@ def sample(
 
 
 def check(file: Annotated[Path, typer.Argument(help="The file to check.")] = Path("fulltape.toml")) -> None:
-    """Say whether a configuration can be used, without connecting to anything."""
+    """Say whether a configuration can be used here, without connecting to anything."""
+    import os
+
+    from fulltape.cli.wiring import targets
     from fulltape.engine.config import Config
 
-    Config.load(file)
+    targets(Config.load(file), os.environ)
     tell(f"{file} is fine", style="green")

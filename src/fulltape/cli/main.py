@@ -9,6 +9,7 @@ import typer
 
 from fulltape import __version__
 from fulltape.cli import (
+    alerts,
     backfill,
     configuration,
     doctor,
@@ -41,6 +42,7 @@ for group in (
     tail,
     query,
     instruments,
+    alerts,
     configuration,
     token,
     topics,

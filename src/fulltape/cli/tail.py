@@ -29,6 +29,7 @@ class Kind(enum.StrEnum):
     QUOTES = "quotes"
     LAST = "last"
     COVERAGE = "coverage"
+    ALERTS = "alerts"
 
 
 def register(app: typer.Typer) -> None:

@@ -9,7 +9,8 @@ import importlib.resources
 import itertools
 import os
 import socket
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
@@ -28,9 +29,12 @@ from fulltape.capture.recorder import Recorder
 from fulltape.capture.replayer import ReplaySource
 from fulltape.capture.segments import SegmentLimits
 from fulltape.clock import Clock, SystemClock
+from fulltape.engine.alert_config import TargetConfig, active_rules
 from fulltape.engine.config import CaptureConfig, Config, EngineConfig, StoreConfig, VenueConfig, credentials
 from fulltape.engine.feed import Feed
 from fulltape.engine.intake import Intake
+from fulltape.engine.marks import MarkFile
+from fulltape.engine.notifier import Target
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.publishing import LogPart
 from fulltape.engine.runner import LiveClock, RecordedClock, Runner, RunnerConfig
@@ -39,10 +43,11 @@ from fulltape.engine.supervisor import Parts, Supervisor
 from fulltape.engine.symbols import AnySymbols
 from fulltape.errors import ConfigError
 from fulltape.operators.activity_bars import ActivityBarConfig
+from fulltape.operators.alerts import AlertConfig, AlertRule
 from fulltape.operators.candles import CandleConfig
 from fulltape.operators.depths import DepthConfig
 from fulltape.operators.quote_stats import QuoteStatConfig
-from fulltape.records import Instrument, InstrumentTable
+from fulltape.records import AlertKind, Instrument, InstrumentTable, Origin
 from fulltape.records.frames import Connection
 from fulltape.stores.base import Reader, Retention, Store
 from fulltape.stores.duckdb import DuckDbStore
@@ -117,6 +122,8 @@ def supervisor(config: Config, store: Store, recorder: Recorder | None) -> Super
         log=log(config.kafka),
         topics=topics(config.kafka) if config.kafka.bootstrap else None,
     )
+    if told := targets(config, os.environ):
+        parts = replace(parts, targets=told, marks=MarkFile(marks_path(config)))
     return Supervisor(parts)
 
 
@@ -150,6 +157,33 @@ def _needing_confluent() -> Iterator[None]:
         raise ConfigError("Kafka needs confluent-kafka: install it with `pip install 'fulltape[kafka]'`") from None
 
 
+def marks_path(config: Config) -> Path:
+    """Return where it is kept up to where targets have been told of the alerts of a database."""
+    return Path(config.store.path).with_suffix(".told.json")
+
+
+def targets(config: Config, environment: Mapping[str, str]) -> list[Target]:
+    """Return who is told of alerts. Raises ConfigError, without the address, for one that is missing or unusable."""
+    return [target(name, one, environment) for name, one in config.notify.items() if one.enabled]
+
+
+def target(name: str, config: TargetConfig, environment: Mapping[str, str]) -> Target:
+    """Return one target. Connects to nothing. Raises ConfigError as `targets` does."""
+    from fulltape.engine.messenger import AppriseMessenger
+
+    variable = config.url_variable
+    url = environment.get(variable, "").strip()
+    if not url:
+        raise ConfigError(
+            f"[notify.{name}]: the environment variable {variable} is not set: put the target's Apprise address into "
+            "it, or set enabled = false"
+        )
+    try:
+        return Target(name, config, AppriseMessenger(url))
+    except ConfigError as error:
+        raise ConfigError(f"[notify.{name}]: the environment variable {variable} {error}") from None
+
+
 def feeds(config: Config, recorder: Recorder | None) -> list[Feed]:
     """Return how the venues of a configuration are followed. Raises ConfigError as `supervisor` does."""
     clock, random = SystemClock(), Random()
@@ -163,15 +197,41 @@ def feeds(config: Config, recorder: Recorder | None) -> list[Feed]:
     return made
 
 
-def pipeline(config: Config, store: Store) -> Pipeline:
-    """Return a pipeline that knows the instruments of ``store``."""
+def pipeline(config: Config, store: Store, origin: Origin = Origin.LIVE) -> Pipeline:
+    """Return a pipeline that knows the instruments of ``store``; ``origin`` tells where its frames come from."""
     candles = CandleConfig(
         intervals=config.candles.intervals,
         quiet_from=config.candles.quiet_from,
         lateness_s=config.engine.lateness_s,
         quiet_s=config.engine.quiet_s,
     )
-    return Pipeline(store.restore().instruments, venue, candles, statistics(config))
+    return Pipeline(store.restore().instruments, venue, candles, statistics(config), alerts(config, origin))
+
+
+def alerts(config: Config, origin: Origin) -> AlertConfig:
+    """Return which alerts to raise."""
+    made = config.statistics
+    rules = active_rules(config.alerts, statistics=made.enabled, depths=made.depth_every_s > 0)
+    return AlertConfig(
+        rules=tuple(
+            AlertRule(
+                name=name,
+                figure=rule.figure,
+                kind=AlertKind[rule.kind.name],
+                above=rule.above,
+                below=rule.below,
+                beyond=rule.beyond,
+                clear=rule.clear,
+                instruments=rule.instruments,
+                for_s=rule.for_s,
+                cooldown_s=rule.cooldown_s,
+            )
+            for name, rule in rules.items()
+        ),
+        news_s=config.alerts.news_s,
+        depth_every_s=made.depth_every_s,
+        origin=origin,
+    )
 
 
 def statistics(config: Config) -> StatisticConfig | None:
@@ -194,14 +254,14 @@ def replay_source(paths: Sequence[Path], *, venue_name: str | None, speed: float
 def replay_runner(config: Config, store: Store) -> tuple[Runner, Intake]:
     """Return what turns a recording's frames into commits: its clock is the recording's."""
     intake = Intake(config.engine.max_queued_frames)
-    made = pipeline(config, store)
+    made = pipeline(config, store, Origin.REPLAY)
     return Runner(made, intake, store, MemoryBus(), RecordedClock(), runner_config(config.engine)), intake
 
 
 def history_runner(config: Config, store: Store) -> tuple[Runner, Intake]:
     """Return what turns venues' history into commits, without following anything live."""
     intake = Intake(config.engine.max_queued_frames)
-    made = pipeline(config, store)
+    made = pipeline(config, store, Origin.REFILL)
     return Runner(made, intake, store, MemoryBus(), LiveClock(SystemClock()), runner_config(config.engine)), intake
 
 

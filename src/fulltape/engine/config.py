@@ -17,6 +17,7 @@ from typing import Annotated, Any, Self
 import msgspec
 
 from fulltape.bus.kafka_config import KafkaConfig
+from fulltape.engine.alert_config import AlertsConfig, TargetConfig, check_alerts, check_targets
 from fulltape.engine.wishes import check_wish
 from fulltape.errors import ConfigError, did_you_mean
 from fulltape.records import CANDLES, STORED
@@ -157,6 +158,8 @@ class Config(msgspec.Struct, frozen=True):
     history: HistoryConfig = HistoryConfig()
     exports: ExportsConfig = ExportsConfig()
     kafka: KafkaConfig = KafkaConfig()
+    alerts: AlertsConfig = AlertsConfig()
+    notify: Mapping[str, TargetConfig] = {}
     venues: Mapping[str, VenueConfig] = {}
 
     @classmethod
@@ -213,6 +216,9 @@ class Config(msgspec.Struct, frozen=True):
         self.kafka.check()
         for name in self.store.retention:
             _check_retained(name)
+        told = self.statistics
+        check_alerts(self.alerts, statistics=told.enabled, depths=told.depth_every_s > 0)
+        check_targets(self.notify, self.alerts.rules)
         if not self.store.path:
             raise ConfigError("[store] path: name a file, such as fulltape.duckdb")
         spellings: dict[str, str] = {}

@@ -28,6 +28,7 @@ from fulltape.engine.symbols import AnySymbols, AskedSymbols
 from fulltape.engine.unstored import SLACK_NS, unstored
 from fulltape.engine.wishes import Wishes
 from fulltape.errors import ConfigError
+from fulltape.operators.alerts import AlertConfig, Alerts
 from fulltape.operators.base import Operator, Stateful, Step
 from fulltape.operators.candles import CandleConfig, Candles
 from fulltape.operators.coverage import TRADES_CHANNEL, Ledger
@@ -120,6 +121,7 @@ class Pipeline:
         venue: Callable[[str], Venue],
         candles: CandleConfig,
         statistics: StatisticConfig | None = None,
+        alerts: AlertConfig | None = None,
     ) -> None:
         self.table = table
         self.counters = Counters()
@@ -142,11 +144,12 @@ class Pipeline:
         self._listed: dict[tuple[str, str], Instrument] = {}
         self._book_rules: dict[int, tuple[Instrument, Rule]] = {}
         self.quotes = Quotes(self._book_rule, None if statistics is None else Depths(statistics.depth))
-        # Order matters: candles read the ledger's rows, last and statistics read quotes.
+        # Order matters: candles read the ledger's rows, last and statistics read quotes, alerts read all of them.
         self._statistics = None if statistics is None else Statistics(statistics, self.counters, table.product_of)
         beside = () if self._statistics is None else self._statistics.operators
         made = (self._candles, Polls(candles))
-        self._operators: tuple[Operator, ...] = (self.quotes, self._ledger, *made, Last(), *beside)
+        self.alerts = Alerts(alerts or AlertConfig(), table.id_of)
+        self._operators: tuple[Operator, ...] = (self.quotes, self._ledger, *made, Last(), *beside, self.alerts)
         self.known = Known()
         self._derivation = Derivation(self._candles, self.known, self.counters)
         self.wishes = Wishes()

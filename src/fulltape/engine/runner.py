@@ -255,6 +255,7 @@ class Runner:
             checksums_failed=books.failed,
             delays=self.pipeline.delays.told(),
             commit_wait=self._waits.told(),
+            alerts_not_news=self.pipeline.alerts.not_news,
         )
 
     def _write(self, outcome: Outcome, clock: int, awaited: Sequence[Awaited], came: Sequence[int]) -> None:

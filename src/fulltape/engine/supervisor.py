@@ -26,6 +26,8 @@ from fulltape.engine.exports import CsvFiles
 from fulltape.engine.feed import Feed, Link
 from fulltape.engine.following import Following
 from fulltape.engine.intake import Intake
+from fulltape.engine.marks import MarkFile
+from fulltape.engine.notifier import Notifier, Target
 from fulltape.engine.past import Past
 from fulltape.engine.pipeline import BookWanted, Outcome, Pipeline
 from fulltape.engine.publishing import LogPart, Publisher
@@ -60,6 +62,9 @@ class Parts:
     exports: ExportsConfig = field(default_factory=ExportsConfig)
     log: LogPart | None = None
     topics: Topics | None = None
+    targets: Sequence[Target] = ()
+    marks: MarkFile | None = None
+    """Where it is kept up to where targets have been told of alerts; needed if there are any."""
     retry_s: float = 5.0
     """How long a part that failed rests before it begins again."""
     relist_s: float = 60.0
@@ -95,6 +100,9 @@ class Supervisor:
             self._publisher = Publisher(
                 parts.log, parts.bus, self.reader, self.instruments, parts.store.identity, retry_s
             )
+        self._notifier = (
+            None if parts.marks is None else Notifier(parts.targets, parts.marks, self, simulated=simulated)
+        )
         self.following = Following(parts.feeds, self._connections, self._runner, parts.bus, parts.relist_s)
 
     async def run(self) -> None:
@@ -107,13 +115,13 @@ class Supervisor:
         engine = asyncio.create_task(self._runner.run(), name="engine")
         retention = asyncio.create_task(self._keep(self._retain), name="retention")
         failed = asyncio.create_task(self._failed.wait())
-        exports, publishing = self._export(), self._publish()
+        beside, publishing = [*self._export(), *self._notify()], self._publish()
         try:
             await self.following.begin()
             self._ask_for_lists(self._parts.feeds)
             await asyncio.wait((engine, failed), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            await self._stop(engine, [retention, failed, *exports], publishing)
+            await self._stop(engine, [retention, failed, *beside], publishing)
         if self._error:
             raise FatalError(self._error)
 
@@ -150,6 +158,7 @@ class Supervisor:
             engine=engine,
             following=self.following.status(),
             kafka=self._publisher.status(engine.commit) if self._publisher else None,
+            targets=() if self._notifier is None else self._notifier.status(),
         )
 
     def feeds(self) -> tuple[FeedStatus, ...]:
@@ -271,6 +280,12 @@ class Supervisor:
         if self._publisher is None:
             return []
         return [asyncio.create_task(self._keep(self._publisher.run), name="publisher")]
+
+    def _notify(self) -> list[asyncio.Task[None]]:
+        """Tell targets of alerts, if there are any."""
+        if self._notifier is None:
+            return []
+        return [asyncio.create_task(self._keep(self._notifier.keep), name="notifier")]
 
     def _heard(self, outcome: Outcome) -> None:
         """Tell sessions what the parser found in their frames."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from fulltape.records.alert import ALERTS, Alert
 from fulltape.records.batch import Array, Batch, Schema
 from fulltape.records.book import BOOK_DELTAS, BookDelta
 from fulltape.records.candle import BARS, CANDLES, Bar, Candle
@@ -12,6 +13,8 @@ from fulltape.records.commit import Commit
 from fulltape.records.coverage import COVERAGE, Coverage
 from fulltape.records.enums import (
     AggressorSide,
+    AlertKind,
+    AlertState,
     BarBasis,
     BookSide,
     CandleSource,
@@ -61,6 +64,7 @@ STORED: Final = (
     ACTIVITY_BARS,
     QUOTE_STATS,
     DEPTHS,
+    ALERTS,
     RFQ_MATCHES,
     AUCTIONS,
     DEAD_LETTERS,
@@ -68,10 +72,11 @@ STORED: Final = (
 """The kinds that have a table, in the order in which documentation lists them."""
 
 __all__ = [
-    "ACTIVITY_BARS", "AUCTIONS", "BARS", "BOOK_DELTAS", "CANDLES", "COINS", "COVERAGE", "DEAD_LETTERS", "DEPTHS",
-    "HEARTBEATS", "LAST_VALUES", "QUOTES", "QUOTE_STATS", "RFQ_MATCHES", "STATS", "STORED", "TICKERS", "TICK_STATS",
-    "TRADES", "WINDOWS", "ActivityBar", "AggressorSide", "Array", "Auction", "Bar", "BarBasis", "Batch",
-    "BookDelta", "BookSide", "Candle", "CandleSource", "Coin", "Commit", "Coverage", "CoverageState", "DeadLetter",
-    "Depth", "EmptyReason", "Heartbeat", "Instrument", "InstrumentTable", "Last", "Origin", "Quote", "QuoteSource",
-    "QuoteStat", "RfqMatch", "Schema", "Stat", "TickStat", "Ticker", "Trade", "Window", "instrument_id",
+    "ACTIVITY_BARS", "ALERTS", "AUCTIONS", "BARS", "BOOK_DELTAS", "CANDLES", "COINS", "COVERAGE", "DEAD_LETTERS",
+    "DEPTHS", "HEARTBEATS", "LAST_VALUES", "QUOTES", "QUOTE_STATS", "RFQ_MATCHES", "STATS", "STORED", "TICKERS",
+    "TICK_STATS", "TRADES", "WINDOWS", "ActivityBar", "AggressorSide", "Alert", "AlertKind", "AlertState", "Array",
+    "Auction", "Bar", "BarBasis", "Batch", "BookDelta", "BookSide", "Candle", "CandleSource", "Coin", "Commit",
+    "Coverage", "CoverageState", "DeadLetter", "Depth", "EmptyReason", "Heartbeat", "Instrument", "InstrumentTable",
+    "Last", "Origin", "Quote", "QuoteSource", "QuoteStat", "RfqMatch", "Schema", "Stat", "TickStat", "Ticker", "Trade",
+    "Window", "instrument_id",
 ]  # fmt: skip

@@ -72,3 +72,19 @@ class BarBasis(enum.IntEnum):
     TICKS = 0  # a number of trades
     VOLUME = 1  # units of the base currency
     VALUE = 2  # units of the quote currency: dollar bars
+
+
+class AlertKind(enum.IntEnum):
+    """What an alert is about."""
+
+    OTHER = 0
+    MOVE = 1  # a price went far
+    OPPORTUNITY = 2  # something can be had cheaper than it is paid for elsewhere
+    RISK = 3  # data is missing, or the market is wild
+
+
+class AlertState(enum.IntEnum):
+    """Whether a rule began or ceased to hold."""
+
+    RAISED = 1
+    CLEARED = 2

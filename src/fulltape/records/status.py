@@ -105,6 +105,24 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     delays: tuple[Delay, ...] = ()
     commit_wait: Wait | None = None
     """From the receipt of frames to their commit, of the last minute; None before the first one."""
+    alerts_not_news: int = 0
+    """Rows that were past a rule's threshold, but came too late to be news."""
+
+
+class TargetStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is told of alerts, and what became of them since the start. ``detail`` says why it is not told now."""
+
+    name: str
+    messages: int
+    """How many messages were sent."""
+    alerts: int
+    """How many alerts were in them."""
+    failures: int
+    """How many times sending failed; it is tried again."""
+    too_old: int
+    """Alerts that were not sent because they had become too old."""
+    waiting: int
+    detail: str
 
 
 class LogState(enum.StrEnum):
@@ -147,3 +165,4 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     following: tuple[FollowingStatus, ...] = ()
     kafka: LogStatus | None = None
     """None while nothing is published there."""
+    targets: tuple[TargetStatus, ...] = ()

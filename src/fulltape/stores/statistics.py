@@ -1,4 +1,4 @@
-"""Statistics that are functions of stored candles, as views: one definition each, always of the newest candles.
+"""What follows from stored candles and alerts, as views: one definition each, always of the newest candles.
 
 * ``hourly``: ``transaction_count`` and ``total_trade_volume`` (quote currency) of completed clock hours;
 * ``daily``: open, high, low, close and volumes of UTC days, and ``sma_10d``, ``sma_30d``: the mean of the closes of
@@ -7,7 +7,9 @@
 * ``rolling``: the last hour (``_1h``) and 24 hours (``_24h``) up to the engine's clock, in whole minutes: the one that
   goes on and the 59 or 1,439 before it. None of its figures shares a name with those of a UTC day.
 
-A late trade revises the candles and with them these figures. They need the intervals 1h, 1d and 1m.
+A late trade revises the candles and with them these figures. They need the intervals 1h, 1d and 1m. Of alerts:
+
+* ``active_alerts``: those that were raised live and have not been cleared.
 """
 
 from __future__ import annotations
@@ -49,5 +51,13 @@ VIEWS: Final = {
     GROUP BY instrument
     """,
     "quality": QUALITY,
+    "active_alerts": """
+    CREATE VIEW active_alerts AS
+    SELECT * FROM alerts AS raised
+    WHERE state = 'RAISED' AND origin = 'LIVE' AND NOT EXISTS (
+        SELECT 1 FROM alerts AS cleared
+        WHERE cleared.state = 'CLEARED' AND cleared.instrument = raised.instrument AND cleared.rule = raised.rule
+              AND cleared.number = raised.number AND cleared.ingest_time >= raised.ingest_time)
+    """,
 }
 """What makes each view, by its name, once those of the records are there."""
