@@ -232,6 +232,16 @@ def test_an_outage_is_told_as_the_reason_even_afterwards() -> None:
         assert table.rows[0, 60, NOON].reason == EmptyReason.NONE
 
 
+def test_a_hole_that_is_filled_trade_by_trade_is_judged_again_once() -> None:
+    candles = Candles(MINUTES)
+    late = T(NOON + 4 * MINUTE + 2 * SECOND, 5)
+    candles.apply(Step({"trades": trades([T(NOON, 1), late])}, late.time))
+    rows = [coverage(NOON, late.time, CoverageState.GAP, first=str(first)) for first in range(2, 500)]
+    candles.apply(Step({"coverage": Batch.concat(rows)}, late.time))
+    assert len(candles.take_doubtful()) == 1
+    assert candles.take_doubtful() == []
+
+
 def test_a_trade_late_for_everything_leaves_nothing_open() -> None:
     candles, table = Candles(MINUTES), CandleTable()
     apply(candles, Step({"trades": trades([T(NOON, 1)])}, NOON + HOUR), table)

@@ -11,7 +11,7 @@ from tests.conformance.samples import CODES, NOON
 
 from fulltape.operators.base import Operator, Step
 from fulltape.operators.coverage import Ledger
-from fulltape.operators.outages import Outages
+from fulltape.operators.outages import Outages, Stretch, joined
 from fulltape.records import Coverage, CoverageState, EmptyReason
 from fulltape.records.events import Event, Hole, Refilled, Subscribed, Unbroken
 from fulltape.records.frames import Connection, EventKind, SessionEvent
@@ -182,3 +182,9 @@ def test_outages_keep_a_bounded_number_the_newest() -> None:
     assert rows.outages.reason(0, NOON + 5, NOON + 6) is EmptyReason.QUIET
     assert rows.outages.reason(0, NOON + 2_985, NOON + 2_986) is EmptyReason.VENUE_DOWN
     assert len(rows.outages.save(0)) == 256
+
+
+def test_stretches_that_touch_are_joined() -> None:
+    apart = [Stretch(1, 0, 5), Stretch(0, 8, 9), Stretch(0, 0, 3), Stretch(0, 2, 5), Stretch(0, 5, 6), Stretch(0, 1, 2)]
+    assert joined(apart) == [Stretch(0, 0, 6), Stretch(0, 8, 9), Stretch(1, 0, 5)]
+    assert joined([]) == []

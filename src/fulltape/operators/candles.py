@@ -17,7 +17,7 @@ from fulltape.clock import SECOND_NS
 from fulltape.errors import ConfigError
 from fulltape.operators import cascade, cells
 from fulltape.operators.base import Step
-from fulltape.operators.outages import Outages, Saved, Stretch
+from fulltape.operators.outages import Outages, Saved, Stretch, joined
 from fulltape.records import CANDLES, COVERAGE, TRADES, Array, Batch, CandleSource, Origin
 from fulltape.records.columns import NULL_INT
 from fulltape.records.interval import DEFAULT_INTERVALS, format_interval, parse_interval, window_start
@@ -145,9 +145,12 @@ class Candles:
         return [StaleWindow(*key, late) for key, late in stale.items()]
 
     def take_doubtful(self) -> list[Stretch]:
-        """Return where the ledger changed under final windows since the last call: `judge` the empty ones again."""
+        """Return where the ledger changed under final windows since the last call: `judge` the empty ones again.
+
+        The stretches of an instrument do not touch: a hole that is filled trade by trade changes once for each of them.
+        """
         doubtful, self._doubtful = self._doubtful, []
-        return doubtful
+        return joined(doubtful)
 
     def judge(self, empties: Batch) -> Batch:
         """Return those of the given candles without trades that are empty for another reason than they say."""

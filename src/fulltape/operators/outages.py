@@ -30,6 +30,18 @@ class Stretch(NamedTuple):
     end: int
 
 
+def joined(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """Return the same time in stretches that neither overlap nor touch, by instrument and start."""
+    found: list[Stretch] = []
+    for one in sorted(stretches):
+        last = found[-1] if found else None
+        if last is not None and last.instrument == one.instrument and one.start <= last.end:
+            found[-1] = last._replace(end=max(last.end, one.end))
+        else:
+            found.append(one)
+    return found
+
+
 class Outages:
     """The newest stretches of each instrument that were not complete, from coverage rows of the trades channel."""
 
