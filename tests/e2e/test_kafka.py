@@ -39,7 +39,6 @@ path = "kafka.duckdb"
 simulated = true
 [history]
 warm_bars = 0
-refill_hours = 0
 [kafka]
 bootstrap = ["{bootstrap}"]
 prefix = "proof."

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { firstOf, lagOf, offsetsOf, saidOf, type Topic } from "../src/topics/topics";
+import { firstOf, inLine, lagOf, offsetsOf, saidOf, type Topic } from "../src/topics/topics";
 import type { KafkaStatus } from "../src/types";
 
 function topic(name: string, kind: string, ...ends: number[]): Topic {
@@ -24,6 +24,16 @@ describe("figures of topics", () => {
     expect(firstOf([topic("a", "alerts", 0), topic("b", "bars", 1), topic("t", "trades", 0)])).toBe("b");
     expect(firstOf([topic("a", "alerts", 0)])).toBe("a");
     expect(firstOf([])).toBe("");
+  });
+});
+
+describe("a message in one line", () => {
+  it("leaves out what its key says", () => {
+    const message = { partition: 0, offset: 1, time: "", headers: {}, key: "BTC-USD.COINBASE" };
+    expect(inLine({ ...message, value: { instrument: "BTC-USD.COINBASE", price: 1.5 } })).toBe('{"price":1.5}');
+    expect(inLine({ ...message, key: "progress", value: { commit: 4 } })).toBe('{"commit":4}');
+    expect(inLine({ ...message, value: "text" })).toBe('"text"');
+    expect(inLine({ ...message, value: null })).toBe("null");
   });
 });
 

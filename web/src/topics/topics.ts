@@ -60,6 +60,13 @@ export function offsetsOf(topic: Topic): number {
   return topic.partitions.reduce((sum, one) => sum + one.end - one.start, 0);
 }
 
+/** Return a message's value in one line, without the instrument if that is its key. */
+export function inLine({ key, value }: Message): string {
+  if (typeof value !== "object" || value === null) return JSON.stringify(value);
+  const rest = Object.entries(value).filter(([name, field]) => name !== "instrument" || field !== key);
+  return JSON.stringify(Object.fromEntries(rest));
+}
+
 /** Return how far a group is behind in all. */
 export function lagOf(group: Group): number {
   return group.readings.reduce((sum, one) => sum + one.lag, 0);
