@@ -195,7 +195,7 @@ def seen(client: httpx.Client, sim: subprocess.Popen[bytes], up: subprocess.Pope
 def has_come_to_rest(status: dict[str, Any]) -> bool:
     """Return whether the venue is gone and all that came of it is committed."""
     engine = status["engine"]
-    return status["feeds"][0]["state"] == "down" and engine["queued_frames"] == 0 and engine["lag_s"] == 0
+    return (status["feeds"][0]["state"], engine["queued_frames"], engine["lag_s"]) == ("down", 0, 0)
 
 
 def columns_of(query: Rows, rows: list[dict[str, Any]]) -> None:
