@@ -124,6 +124,17 @@ def test_aggressors_and_volatility_come_with_completed_minutes(url: str, reader:
     assert reader.complaints == []
 
 
+def test_a_lost_stream_is_said_wherever_the_page_is(reader: Reader) -> None:
+    page = reader.page
+    page.route_web_socket(re.compile("/api/v1/stream$"), lambda socket: socket.close(code=1013))
+    for name in ("books", "overview"):
+        page.goto(page.url.split("/books")[0].split("/overview")[0] + f"/{name}/")
+        expect(page.get_by_test_id("offline")).to_contain_text("No connection to fulltape", timeout=20_000)
+    page.set_viewport_size({"width": 1440, "height": 300})
+    page.mouse.wheel(0, 500)
+    expect(page.get_by_test_id("offline")).to_be_in_viewport()
+
+
 def test_an_unknown_instrument_gives_way_to_one_that_has_a_book(url: str, browser: Browser) -> None:
     with reading(browser, f"{url}/books/#NOBODY-USD.NOWHERE") as reader:
         expect(reader.page.get_by_test_id("instrument")).to_have_value(

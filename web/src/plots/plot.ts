@@ -193,7 +193,8 @@ function barOptions(spec: Bars, paint: Paint): ChartOptions<Kind> {
   // Of names in rows none is left out: they are as many as there is room for.
   const names = { ...axis(paint, titleX, { autoSkip: !isHorizontal, ...marked(spec.marks) }), stacked: isStacked, grid: { display: false } };
   const figures = {
-    ...axis(paint, titleY, written(writeY)),
+    // Skipping marks by itself, the library may skip zero.
+    ...axis(paint, titleY, { ...written(writeY), ...(isHorizontal ? {} : { autoSkip: false, maxTicksLimit: 6 }) }),
     stacked: isStacked,
     ...scaleOf(isLogarithmic),
     ...(isLogarithmic ? {} : { beginAtZero: true }),
