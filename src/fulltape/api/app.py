@@ -15,6 +15,7 @@ from litestar.di import Provide
 from fulltape.api.access import requires
 from fulltape.api.answers import Answers
 from fulltape.api.backend import Backend
+from fulltape.api.bodies import JsonRequest
 from fulltape.api.catalogue import Catalogue
 from fulltape.api.compat.routes import compat_routes
 from fulltape.api.config import ApiConfig
@@ -112,6 +113,7 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
         after_exception=[log_bug],
         lifespan=[running],
         openapi_config=openapi_config(),
+        request_class=JsonRequest,
         logging_config=None,
         request_max_body_size=config.max_body_bytes,
     )

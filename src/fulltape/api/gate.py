@@ -52,7 +52,7 @@ class Gate:
         self._max_query = config.max_query_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one connection, or refuse it with 401, 403, 414 or 429."""
+        """Serve one connection, or refuse it with 400, 401, 403, 414 or 429."""
         try:
             self._limit(scope, asyncio.get_running_loop().time())
             self._admit(scope)
@@ -64,11 +64,13 @@ class Gate:
             await self._app(scope, receive, _with_headers(send))
 
     def _limit(self, scope: Scope, now_s: float) -> None:
-        """Raise HTTPException for a client of another machine that asks too often, and for too long a query."""
+        """Raise HTTPException for a client of another machine that asks too often, and for what is no address."""
         host = scope["client"][0] if scope["client"] else ""
         if host not in _LOOPBACK and (wait_s := self._rates.wait_s(host, now_s)):
             headers = {"Retry-After": str(math.ceil(wait_s))}
             raise TooManyRequestsException("you ask too often: wait as long as Retry-After says", headers=headers)
+        if "\0" in scope["path"]:
+            raise HTTPException("an address has no character of value 0", status_code=400)
         if len(scope["query_string"]) > self._max_query:
             raise HTTPException(f"the query is longer than {self._max_query} bytes: shorten it", status_code=414)
 
