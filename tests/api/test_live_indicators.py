@@ -76,6 +76,7 @@ def compare(told: dict[tuple[str, str], dict[str, Any]], expected: dict[tuple[st
         np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-9, err_msg=f"{key}: {names}")
 
 
+@pytest.mark.slow
 async def test_live_is_what_the_range_says(backend: FakeBackend, server: Server) -> None:
     """Seven indicators over candles that become final, go on, are quiet and are revised."""
     chance = random.Random(3)
@@ -119,6 +120,7 @@ async def test_a_market_that_is_young_is_told_of_from_its_first_candle(backend: 
         compare(told, expected)
 
 
+@pytest.mark.slow
 async def test_commits_during_the_reading_are_not_lost(backend: FakeBackend, server: Server) -> None:
     """Clients that come at every moment of a running market all see what the range says."""
     await backend.commit(*(final(n) for n in range(600)))

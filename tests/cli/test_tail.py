@@ -5,13 +5,15 @@ import json
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection, serve
 
+from fulltape.api.subscription import Kind as Streamed
 from fulltape.cli.output import SIMULATED
+from fulltape.cli.tail import Kind
 
 Run = Callable[..., Any]
 
@@ -140,3 +142,15 @@ def test_a_refusal_is_told_in_the_servers_words(run: Run) -> None:
         server.shutdown()
         thread.join()
     assert (result.code, result.err) == (2, "error: refused: needs a token of scope read\n")
+
+
+def test_indicators_are_followed_by_their_text(run: Run, stream: Stream) -> None:
+    row = {"instrument": "BTC-USD.COINBASE", "interval": "5m", "indicator": "RSI(period=14)", "rsi": 61.5}
+    stream.messages.append({"type": "commit", "commit": 2, "indicators": [row]})
+    result = run("tail", "BTC-USD.COINBASE", "--indicator", "RSI@5m", "--url", stream.url, "-n", "1")
+    assert "rsi=61.5" in result.out
+    assert (stream.wanted[0]["kinds"], stream.wanted[0]["indicators"]) == (["indicators"], ["RSI@5m"])
+
+
+def test_every_kind_of_the_stream_can_be_followed() -> None:
+    assert {kind.value for kind in Kind} == set(get_args(Streamed))

@@ -30,6 +30,13 @@ class Kind(enum.StrEnum):
     LAST = "last"
     COVERAGE = "coverage"
     ALERTS = "alerts"
+    STATS = "stats"
+    COINS = "coins"
+    WINDOWS = "windows"
+    ACTIVITY_BARS = "activity_bars"
+    QUOTE_STATS = "quote_stats"
+    DEPTHS = "depths"
+    INDICATORS = "indicators"
 
 
 def register(app: typer.Typer) -> None:
@@ -43,6 +50,9 @@ def tail(
     ] = None,
     kind: Annotated[list[Kind] | None, typer.Option("--kind", help="What to follow: trades unless named.")] = None,
     interval: Annotated[list[str] | None, typer.Option("--interval", help="Which candles: 1m unless named.")] = None,
+    indicator: Annotated[
+        list[str] | None, typer.Option("--indicator", help="Which indicators: RSI(period=14)@5m. Names instruments.")
+    ] = None,
     url: Annotated[str, typer.Option("--url", help="Where fulltape runs.")] = "http://127.0.0.1:8000",
     count: Annotated[int, typer.Option("--count", "-n", min=0, help="Leave after so many records; 0 never.")] = 0,
     form: Annotated[Format, typer.Option("--format", help="table: a line for each; csv; json.")] = Format.TABLE,
@@ -51,8 +61,9 @@ def tail(
     wanted = {
         "op": "subscribe",
         "instruments": instruments or ["*"],
-        "kinds": [str(one) for one in kind or [Kind.TRADES]],
+        "kinds": [str(one) for one in kind or [Kind.INDICATORS if indicator else Kind.TRADES]],
         "intervals": interval or ["1m"],
+        **({"indicators": indicator} if indicator else {}),
     }
     printer = _Printer(form, count)
     try:
