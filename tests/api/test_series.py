@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import pandas as pd
 import pytest
 from tests.api.scene import BTC, ETH, START_NS, Api, FakeBackend, Server, candle, last, minute, trade
 from tests.api.test_formats import table_of
@@ -122,6 +123,29 @@ async def test_a_profile_has_a_value_area(backend: FakeBackend, api: Api) -> Non
     assert len((await ask(api, "profile", instrument=BTC, steps=2))["profile"]) == 3
     nothing = await ask(api, "profile", instrument=ETH)
     assert (nothing["profile"], nothing["step"], nothing["point_of_control"]) == ([], None, None)
+
+
+async def test_ticks_of_any_length_are_warm(backend: FakeBackend, api: Api) -> None:
+    random = np.random.default_rng(2)
+    prices = 100.0 + random.normal(0, 1, 900).cumsum() / 10
+    rows = [
+        msgspec.structs.replace(trade(n, time=START_NS + n * SECOND_NS // 3), price=p) for n, p in enumerate(prices)
+    ]
+    late = msgspec.structs.replace(rows[100], ingest_time=START_NS + 10**12)
+    await backend.commit(*rows[:100], *rows[101:], late, clock=START_NS + 400 * SECOND_NS)
+    start = format_rfc3339(START_NS + 250 * SECOND_NS)
+    found = await ask(api, "ticks", instrument=BTC, span=7, length=20, start=start)
+    price = pd.Series(prices)
+    told, last = found["ticks"], np.arange(752, 900, 3)
+    assert ([row["trade_id"] for row in told], told[0]["event_time"] > start) == ([str(n) for n in last], True)
+    ewm, rolling = price.ewm(span=7, adjust=False), price.rolling(20)
+    expected = {
+        "ewma": ewm.mean(), "ewma_std": ewm.std(), "ewma_variance": ewm.var(), "rolling_mean": rolling.mean(),
+        "rolling_std": rolling.std(), "rolling_variance": rolling.var(), "change_1t": 100 * price.pct_change(),
+    }  # fmt: skip
+    for name, values in expected.items():
+        np.testing.assert_allclose(column(told, name), values[last], rtol=1e-9, atol=1e-9, err_msg=name)
+    assert (await ask(api, "ticks", instrument=ETH))["ticks"] == []
 
 
 async def test_sentiment_is_of_completed_hours(backend: FakeBackend, api: Api) -> None:
@@ -266,6 +290,7 @@ async def test_the_past_is_kept_until_it_changes(backend: FakeBackend, server: S
         ("vwap/rolling", {"instrument": BTC}),
         ("vwap/anchored", {"instrument": BTC, "anchor": "2027-01-15T08:00:00Z"}),
         ("profile", {"instrument": BTC}),
+        ("ticks", {"instrument": BTC}),
         ("across", {"product": "BTC-USD"}),
         ("rolling", {}),
         ("overview", {}),
@@ -297,6 +322,7 @@ async def test_every_series_comes_in_every_form(path: str, query: dict[str, str]
         ("vwap/rolling", {"k": "nan"}, 400, "k"),
         ("vwap/anchored", {}, 400, "anchor"),
         ("profile", {"steps": 0}, 400, "steps"),
+        ("ticks", {"length": 1}, 400, "length"),
         ("profile", {"share": 1.5}, 400, "share"),
         ("sentiment", {"hours": 169}, 400, "hours"),
         ("quality", {"days": 32}, 400, "days"),

@@ -51,6 +51,7 @@ from fulltape.api.rest.statistics import (
     stats,
     windows,
 )
+from fulltape.api.rest.ticks import ticks
 from fulltape.api.rest.topics import messages, topics
 from fulltape.api.rest.volume import profile, volumes, vwap_anchored, vwap_rolling
 from fulltape.api.sending import Sending
@@ -73,7 +74,7 @@ _CALLS: Final = [
     instruments, offered, follow, unfollow, trades, quotes, candles, coins, coverage, add_records, last,
     stats, latest_stats, windows, activity_bars, quote_stats, depths, indicators, hourly, daily,
     movers, correlation, flow, large_trades,
-    drawdowns, ratios, rolling_correlation, volumes, vwap_rolling, vwap_anchored, profile, sentiments, venues_of,
+    ticks, drawdowns, ratios, rolling_correlation, volumes, vwap_rolling, vwap_anchored, profile, sentiments, venues_of,
     rolling, overview, winners_losers, quality, trade_distribution, status, sql, stream, events,
     topics, messages,
     rolling, overview, winners_losers, quality, trade_distribution, alerts, active_alerts, status, sql, stream,
