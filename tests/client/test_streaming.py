@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import get_args
 
 import msgspec
 import pyarrow as pa
 import pytest
 from tests.api.scene import BTC, FakeBackend, Server, candle, minute, serve, trade
 
+from fulltape.api.subscription import Kind
 from fulltape.bus.memory import MemoryBus
 from fulltape.client import Client, ClientError, Unreachable, Update
 from fulltape.client.following import Follower
@@ -114,3 +116,22 @@ def test_pauses_grow_until_something_comes() -> None:
     assert pauses[-1] == pauses[-2] == 5.0
     follower.take(message("status"))
     assert follower.pause_s() == pauses[0]
+
+
+async def test_indicators_come_as_a_table(backend: FakeBackend, server: Server) -> None:
+    await backend.commit(*(candle(minute(number), close=2.0 + number) for number in range(5)))
+    tape = client(server)
+    updates = tape.stream_async([BTC], ["indicators"], indicators=["SMA(period=2)@1m"])
+    table = (await following(updates)).table("indicators")
+    assert (table["start"].type, table["sma"].to_pylist()) == (pa.timestamp("ns", "UTC"), [None, 2.5, 3.5, 4.5, 5.5])
+    await updates.aclose()  # type: ignore[attr-defined]
+    tape.close()
+
+
+@pytest.mark.parametrize("kind", get_args(Kind))
+def test_rows_of_every_kind_of_the_stream_are_kept(kind: str) -> None:
+    follower = Follower([BTC], [kind])
+    message = {"type": "commit", "commit": 1, "clock": "", kind: [{"instrument": BTC}]}
+    update = follower.take(msgspec.json.encode(message))
+    assert update is not None
+    assert update.records == {kind: [{"instrument": BTC}]}

@@ -67,6 +67,7 @@ class _Message(msgspec.Struct):
     quote_stats: list[Row] | None = None
     depths: list[Row] | None = None
     indicators: list[Row] | None = None
+    alerts: list[Row] | None = None
 
 
 _KINDS: Final = _Message.__struct_fields__[_Message.__struct_fields__.index("trades") :]
