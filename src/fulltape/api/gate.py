@@ -19,6 +19,9 @@ from fulltape.api.tokens import Scope as TokenScope
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_MOST_PATH = 1_024
+_MOST_PART = 255
+"""The longest path and part of one, in bytes: what file systems take."""
 
 # Styles may be inline because the chart library sets them so; scripts may not.
 _CSP = (
@@ -69,8 +72,11 @@ class Gate:
         if host not in _LOOPBACK and (wait_s := self._rates.wait_s(host, now_s)):
             headers = {"Retry-After": str(math.ceil(wait_s))}
             raise TooManyRequestsException("you ask too often: wait as long as Retry-After says", headers=headers)
-        if "\0" in scope["path"]:
+        path = scope["path"].encode("utf-8", "surrogateescape")
+        if b"\0" in path:
             raise HTTPException("an address has no character of value 0", status_code=400)
+        if len(path) > _MOST_PATH or max(map(len, path.split(b"/"))) > _MOST_PART:
+            raise HTTPException(f"a path may have {_MOST_PATH:,} bytes, each part {_MOST_PART}", status_code=414)
         if len(scope["query_string"]) > self._max_query:
             raise HTTPException(f"the query is longer than {self._max_query} bytes: shorten it", status_code=414)
 
