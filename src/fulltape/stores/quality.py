@@ -20,6 +20,7 @@ from __future__ import annotations
 from typing import Final
 
 _DAY: Final = "86400000000000"
+_MINUTE: Final = "60000000000"
 
 
 def _day_of(time: str) -> str:
@@ -55,15 +56,17 @@ QUALITY: Final = f"""
                coalesce(sum(missing) FILTER (state = 'GAP'), 0)::BIGINT AS missing
         FROM reaches GROUP BY instrument, day
     ),
-    arrived AS (
-        SELECT instrument, {_day_of("event_time")} AS day, origin IN ('LIVE', 'REPLAY') AS is_news,
-               (epoch_ns(ingest_time) - epoch_ns(event_time)) / 1e9 AS delay,
-               event_time < max(event_time) FILTER (origin IN ('LIVE', 'REPLAY')) OVER (
-                   PARTITION BY instrument, {_day_of("event_time")} ORDER BY ingest_time, event_time
-                   ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-               ) AS is_behind,
+    received AS (
+        SELECT instrument, {_day_of("event_time")} AS day, epoch_ns(event_time) AS event,
+               epoch_ns(ingest_time) AS ingest, origin IN ('LIVE', 'REPLAY') AS is_news,
                origin = 'REFILL' AS is_refilled
         FROM trades
+    ),
+    arrived AS (
+        SELECT *, (ingest - event) / 1e9 AS delay, event < max(CASE WHEN is_news THEN event END) OVER (
+            PARTITION BY instrument, day ORDER BY ingest, event ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS is_behind
+        FROM received
     ),
     tape AS (
         SELECT instrument, day, count(*) AS trades, count(*) FILTER (is_refilled) AS refilled,
@@ -71,14 +74,17 @@ QUALITY: Final = f"""
                quantile_cont(delay, [0.01, 0.5, 0.99]) FILTER (is_news) AS delays
         FROM arrived GROUP BY instrument, day
     ),
+    quoted AS (
+        SELECT DISTINCT instrument, {_day_of("ingest_time")} AS day, epoch_ns(ingest_time) // {_MINUTE} AS minute,
+               true AS is_quoted
+        FROM quote_stats
+    ),
     minutes AS (
-        SELECT candles.instrument, {_day_of("start")} AS day, sum(revision)::BIGINT AS revisions,
-               60::DOUBLE * count(*) FILTER (candles.trades = 0 AND reason = 'QUIET' AND minute IS NULL) AS stale_s
-        FROM candles LEFT JOIN (
-            SELECT DISTINCT instrument, time_bucket(INTERVAL 1 MINUTE, ingest_time::TIMESTAMP) AS minute
-            FROM quote_stats
-        ) AS quoted ON candles.instrument = quoted.instrument AND start::TIMESTAMP = minute
-        WHERE interval = '1m' GROUP BY candles.instrument, day
+        SELECT instrument, day, sum(revision)::BIGINT AS revisions,
+               60::DOUBLE * count(*) FILTER (trades = 0 AND reason = 'QUIET' AND is_quoted IS NULL) AS stale_s
+        FROM (SELECT *, {_day_of("start")} AS day, epoch_ns(start) // {_MINUTE} AS minute FROM candles
+              WHERE interval = '1m') LEFT JOIN quoted USING (instrument, day, minute)
+        GROUP BY instrument, day
     ),
     crossed AS (
         SELECT instrument, {_day_of("ingest_time")} AS day, sum(crossed_s) AS crossed_s
