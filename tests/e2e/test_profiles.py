@@ -272,6 +272,15 @@ def test_topics_are_called_as_before_and_none_is_written_unless_wanted(name: str
     assert not kafka.bootstrap
 
 
+def test_alerts_are_made_and_a_target_is_prepared() -> None:
+    text = profiles.text("coinbase-superset")
+    config = Config.parse(text)
+    assert config.alerts.enabled
+    assert not config.notify
+    prepared = Config.parse(re.sub(r"^# (\[notify|url_variable)", r"\1", text, flags=re.MULTILINE))
+    assert list(prepared.notify) == ["phone"]
+
+
 @pytest.fixture(scope="module")
 def own_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     """A Kafka that no other test writes to: the older names are whole names."""
