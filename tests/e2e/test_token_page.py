@@ -35,13 +35,22 @@ def closed(folder: Path) -> Iterator[str]:
             yield up.find(r"fulltape runs: (http://127\.0\.0\.1:\d+)\b")
 
 
+def run(folder: Path, *arguments: str) -> str:
+    command = [str(FULLTAPE), "token", *arguments, "--config", "closed.toml"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def made(folder: Path, name: str) -> str:
+    """Return the secret of a new token that may read."""
+    told = run(folder, "create", "--scope", "read", "--name", name)
+    found = re.search(r"ft_[\w-]+", told)
+    assert found is not None, told
+    return found[0]
+
+
 @pytest.fixture(scope="module")
 def token(folder: Path, closed: str) -> str:
-    command = [str(FULLTAPE), "token", "create", "--scope", "read", "--config", "closed.toml"]
-    made = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
-    found = re.search(r"ft_[\w-]+", made.stdout)
-    assert found is not None, made.stdout
-    return found[0]
+    return made(folder, "reader")
 
 
 @pytest.fixture(scope="module")
@@ -117,3 +126,16 @@ def test_a_token_is_remembered_by_choice_until_it_is_forgotten(closed: str, toke
         other.get_by_role("button", name="Forget token").click()
         expect(other.get_by_role("dialog")).to_be_visible()
         assert token not in other.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}])")
+
+
+def test_a_revoked_token_is_asked_for_again(folder: Path, closed: str, token: str, browser: Browser) -> None:
+    with reading(browser, f"{closed}/books/") as reader:
+        page = reader.page
+        give(page, made(folder, "short-lived"))
+        expect(page.get_by_test_id("bid")).to_have_text(re.compile(r"^[\d,]+\.\d\d$"), timeout=20_000)
+        run(folder, "revoke", "short-lived")
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("alert")).to_contain_text("does not know the token", timeout=30_000)
+        give(page, token)
+        expect(dialog).to_be_hidden()
+        reader.changes(page.get_by_test_id("bid").inner_text)

@@ -11,7 +11,11 @@ export interface Page {
 export const PAGES: readonly Page[] = [
   { path: "", title: "Live", hint: "Candles, trades and feeds of one instrument" },
   { path: "overview/", title: "Overview", hint: "Every instrument: prices, changes, volumes, averages, performance" },
-  { path: "books/", title: "Books", hint: "Spread, depth and imbalance of a book, aggressors, venues beside each other" },
+  {
+    path: "books/",
+    title: "Books",
+    hint: "Spread, depth and imbalance of a book, aggressors, venues beside each other",
+  },
   { path: "activity/", title: "Activity", hint: "Trades, volumes and spreads of every symbol by the hour" },
   { path: "distribution/", title: "Distribution", hint: "Sizes, pauses and shares of the trades of a range" },
   { path: "topics/", title: "Topics", hint: "What is published to Kafka, and who reads it" },

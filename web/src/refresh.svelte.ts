@@ -8,7 +8,7 @@ export class Refresh {
   /** Changes when the reader wants everything anew at once. */
   turn = $state(0);
 
-  /** Between two requests in ms, or null for only one. A figure that changes seldom has a pace of its own: the slowest. */
+  /** Between two requests in ms, or null for only one. What changes seldom is asked for every `slowestS` at most. */
   everyMs(slowestS = 0): number | null {
     return this.paceS === 0 ? null : Math.max(this.paceS, slowestS) * 1_000;
   }

@@ -117,7 +117,10 @@ function afterCommit(state: State, message: Commit): State {
 }
 
 /** Return the runs of a state with the rows of a message, or of an answer to a call. */
-export function withRuns(state: State, { quote_stats, depths, windows }: Records): Pick<State, "quoteStats" | "depths" | "windows"> {
+export function withRuns(
+  state: State,
+  { quote_stats, depths, windows }: Records,
+): Pick<State, "quoteStats" | "depths" | "windows"> {
   return {
     quoteStats: withRows(state.quoteStats, quote_stats),
     depths: withRows(state.depths, depths),
@@ -152,10 +155,7 @@ function newest<Row>(old: readonly Row[], rows: readonly Row[] | undefined, most
   return rows?.length ? [...old, ...rows].slice(-most) : old;
 }
 
-function withInstruments(
-  old: readonly Instrument[],
-  rows: readonly Instrument[] | undefined,
-): readonly Instrument[] {
+function withInstruments(old: readonly Instrument[], rows: readonly Instrument[] | undefined): readonly Instrument[] {
   if (!rows?.length) return old;
   const next = new Map([...old, ...rows].map((row) => [row.id, row]));
   return [...next.values()];

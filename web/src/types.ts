@@ -100,7 +100,7 @@ export interface Stat {
   event_time: Time;
 }
 
-/** A second of an instrument's quotes, among those of the same product elsewhere; docs/statistics.md defines each figure. */
+/** A second of an instrument's quotes among those of its product elsewhere; docs/statistics.md defines each figure. */
 export interface QuoteStat {
   instrument: string;
   bid: number | null;

@@ -1,6 +1,16 @@
 import { expect, it } from "vitest";
-import { barsOf, betweenOf, boughtShare, crossing, momentsOf, sameProduct, venuesOf, type Flow } from "../src/books/figures";
-import type { Depth, Instrument, Last, QuoteStat } from "../src/types";
+import {
+  barsOf,
+  betweenOf,
+  boughtShare,
+  crossing,
+  momentsOf,
+  sameProduct,
+  venuesOf,
+  type Flow,
+} from "../src/books/figures";
+import { depthLines, imbalanceLines, priceLines, spreadLines, volatilityLines } from "../src/books/lines";
+import type { Depth, Instrument, Last, QuoteStat, TradeWindow } from "../src/types";
 import { at } from "./records";
 
 function stat(venue: string, bid: number, ask: number, second = 100, premium = 0): QuoteStat {
@@ -17,7 +27,12 @@ function venues(...stats: QuoteStat[]): ReturnType<typeof venuesOf> {
 
 it("takes for one product what the ids up to the dot say", () => {
   const ids = ["BTC-USD.COINBASE", "BTC-USD.KRAKEN", "BTC-USDT.BINANCE", "BTC-USD-PERP.BITMEX"];
-  expect(sameProduct(ids.map((id) => ({ id }) as Instrument), "BTC-USD.KRAKEN")).toEqual(ids.slice(0, 2));
+  expect(
+    sameProduct(
+      ids.map((id) => ({ id }) as Instrument),
+      "BTC-USD.KRAKEN",
+    ),
+  ).toEqual(ids.slice(0, 2));
   expect(sameProduct([], "")).toEqual([]);
 });
 
@@ -38,7 +53,10 @@ it("tells the best prices of those that are fresh, the dearest first", () => {
 
 it("takes a quote that did not change for as new as it is confirmed", () => {
   const still = stat("STILL", 1, 2, 0);
-  const runs = new Map([[still.instrument, [still]], ["BTC-USD.A", [stat("A", 1, 2, 100)]]]);
+  const runs = new Map([
+    [still.instrument, [still]],
+    ["BTC-USD.A", [stat("A", 1, 2, 100)]],
+  ]);
   const last = new Map([[still.instrument, { quote_time: at(99) } as Last]]);
   const found = venuesOf([...runs.keys()], runs, new Map(), last);
   expect(found.every(({ isFresh }) => isFresh)).toBe(true);
@@ -76,4 +94,18 @@ it("tells spread, mid and microprice of the quote that is shown", () => {
   expect(betweenOf({ bid: 99, ask: 101, bid_size: null, ask_size: null } as Last)!.microprice).toBeNull();
   expect(betweenOf({ bid: 99, ask: null } as Last)).toBeNull();
   expect(betweenOf(undefined)).toBeNull();
+});
+
+it("draws of a book what its rows say, and of windows those that are full minutes", () => {
+  const depths = [{ event_time: at(1), bid_depth: 3, ask_depth: 4, book_imbalance: -0.5 } as Depth];
+  expect(depthLines(depths, 5).map(({ label, moments }) => [label, moments[0]!.value])).toEqual([
+    ["bids", 3],
+    ["asks", 4],
+  ]);
+  expect(imbalanceLines(depths, 5)[0]!.moments[0]!.value).toBe(-0.5);
+  const quotes = [stat("A", 99, 101)];
+  expect(priceLines(quotes, 5).map(({ moments }) => moments[0]!.value)).toEqual([99, 101, 100, 100]);
+  expect(spreadLines(quotes, 5)[0]!.moments[0]!.value).toBe(1);
+  const windows = [0.5, null, 0.7].map((realised_volatility, i) => ({ start: at(30 * i), realised_volatility }));
+  expect(volatilityLines(windows as TradeWindow[])[0]!.moments.map(({ value }) => value)).toEqual([0.5, 0.7]);
 });

@@ -53,7 +53,10 @@ it("says what the problem document says, and when to ask again", async () => {
   fetched.mockResolvedValueOnce(new Response("<html>", { status: 502 }));
   await expect(call.ask({ name: "last" }, never)).rejects.toThrow("HTTP 502");
   fetched.mockRejectedValueOnce(new TypeError("Failed to fetch"));
-  await expect(call.ask({ name: "last" }, never)).rejects.toMatchObject({ message: "No connection to fulltape.", status: 0 });
+  await expect(call.ask({ name: "last" }, never)).rejects.toMatchObject({
+    message: "No connection to fulltape.",
+    status: 0,
+  });
 });
 
 it("asks again with the tag, and takes 304 for the same answer", async () => {

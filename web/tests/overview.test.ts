@@ -24,7 +24,15 @@ function instrument(id: string): Instrument {
 
 const LAST = { price: 110, open_24h: 100, volume_24h: 5, ingest_time: at(60) } as Last;
 const STAT = { all_time_high: 200, change_1m: 0.5, change_1h: 1, change_1d: null, change_7d: null } as Stat;
-const COIN: Coin = { name: "Bitcoin", allTimeHigh: 220, volume: 7e9, cap: 2e12, supply: 2e7, change1d: 3, change7d: -4 };
+const COIN: Coin = {
+  name: "Bitcoin",
+  allTimeHigh: 220,
+  volume: 7e9,
+  cap: 2e12,
+  supply: 2e7,
+  change1d: 3,
+  change7d: -4,
+};
 
 function row(id: string, last: Partial<Last> = {}, coin?: Coin): Row {
   return rowOf(instrument(id), { ...LAST, ...last }, coin === undefined ? STAT : undefined, coin, undefined);
@@ -37,7 +45,13 @@ it("takes what is traded from the tape's own figures", () => {
   expect(btc.day).toBeCloseTo(10);
   expect(btc.fromHigh).toBeCloseTo(-45);
   expect(row("BTC-USD.COINBASE", { price: 210 })).toMatchObject({ high: 210, fromHigh: 0 });
-  expect(btc).toMatchObject({ volume: 550, change1d: null, cap: null, supply: null, updated: Date.parse(at(60).slice(0, 23) + "Z") });
+  expect(btc).toMatchObject({
+    volume: 550,
+    change1d: null,
+    cap: null,
+    supply: null,
+    updated: Date.parse(at(60).slice(0, 23) + "Z"),
+  });
 });
 
 it("takes a coin from its aggregator, and knows nothing where nothing is known", () => {
@@ -110,7 +124,13 @@ it("names the largest and adds the rest up", () => {
 
 it("tells who rose and who fell most, and over which time that is known", () => {
   const moved = (id: string, change: number | null): Row => ({ ...row(id), changes: { "1m": change } });
-  const rows = [moved("A-USD.X", 1), moved("B-USD.X", -3), moved("C-USD.X", 2), moved("D-USD.X", 0), moved("E-USD.X", null)];
+  const rows = [
+    moved("A-USD.X", 1),
+    moved("B-USD.X", -3),
+    moved("C-USD.X", 2),
+    moved("D-USD.X", 0),
+    moved("E-USD.X", null),
+  ];
   const { winners, losers } = moversOf(rows, "1m", 2);
   expect(winners.map(({ row }) => row.base)).toEqual(["C", "A"]);
   expect(losers.map(({ row }) => row.base)).toEqual(["B"]);

@@ -12,7 +12,10 @@ function closes(...values: number[]): Moment[] {
 it("takes closes oldest first, without windows that had no trades", () => {
   const empty = { ...candle(2), close: null };
   const found = closesOf([candle(3), empty, candle(1)]);
-  expect(found.map(({ at }) => at)).toEqual([Date.parse(at(60).slice(0, 23) + "Z"), Date.parse(at(180).slice(0, 23) + "Z")]);
+  expect(found.map(({ at }) => at)).toEqual([
+    Date.parse(at(60).slice(0, 23) + "Z"),
+    Date.parse(at(180).slice(0, 23) + "Z"),
+  ]);
 });
 
 it("begins where all begin", () => {

@@ -48,6 +48,8 @@ it("marks time in UTC where that is what a plot tells", () => {
 it("marks a logarithmic axis where there is room, at round figures first", () => {
   const decade = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30, 40, 50, 60, 70, 80, 90, 100];
   expect(sparse(decade, 1, 100, 7)).toEqual([1, 2, 5, 10, 20, 50, 100]);
-  expect(sparse([66_262, 66_264, 66_266, 66_270, 66_280, 66_300, 66_320], 66_262, 66_320, 4)).toEqual([66_270, 66_300, 66_320]);
+  expect(sparse([66_262, 66_264, 66_266, 66_270, 66_280, 66_300, 66_320], 66_262, 66_320, 4)).toEqual([
+    66_270, 66_300, 66_320,
+  ]);
   expect(sparse([0.001, 0.0015, 0.01], 0.001, 0.01, 5)).toEqual([0.001, 0.01]);
 });

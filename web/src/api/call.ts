@@ -4,7 +4,7 @@ import { access, type Access } from "./access.svelte";
 import { apiUrl, type Query } from "./address";
 import { headersOf } from "./token";
 
-/** What to ask: `name` is what follows `/api/v1/`, or begins with a slash: `/compat/health`. With a body it is a POST. */
+/** What to ask: `name` follows `/api/v1/`, or begins with a slash: `/compat/health`. With a body it is a POST. */
 export interface Call {
   readonly name: string;
   readonly query?: Query;
@@ -56,17 +56,33 @@ export async function askAgain<Answer>(
   return { answer: (await response.json()) as Answer, etag: response.headers.get("ETag"), servedAt };
 }
 
-async function send(call: Call, signal: AbortSignal, etag: string | null = null, by: Access = access): Promise<Response> {
+async function send(
+  call: Call,
+  signal: AbortSignal,
+  etag: string | null = null,
+  by: Access = access,
+): Promise<Response> {
   for (;;) {
     const { token } = by;
-    const response = await fetched(call, signal, { ...headersOf(token), ...(etag === null ? {} : { "If-None-Match": etag }) });
+    const response = await fetched(call, signal, {
+      ...headersOf(token),
+      ...(etag === null ? {} : { "If-None-Match": etag }),
+    });
     if (response.ok || response.status === 304) return response;
     if (response.status !== 401 || !(await by.another(token, signal))) throw await errorOf(response);
   }
 }
 
-async function fetched({ name, query, body }: Call, signal: AbortSignal, headers: Record<string, string>): Promise<Response> {
-  const post = { method: "POST", body: JSON.stringify(body), headers: { ...headers, "Content-Type": "application/json" } };
+async function fetched(
+  { name, query, body }: Call,
+  signal: AbortSignal,
+  headers: Record<string, string>,
+): Promise<Response> {
+  const post = {
+    method: "POST",
+    body: JSON.stringify(body),
+    headers: { ...headers, "Content-Type": "application/json" },
+  };
   try {
     return await fetch(apiUrl(name, query), { ...(body === undefined ? { headers } : post), signal });
   } catch (error) {

@@ -1,5 +1,5 @@
-// The token that reading may need: kept for this tab, or on this machine if the reader wants that. It leaves the page in
-// a header or a subprotocol only: addresses end up in logs and histories.
+// The token that reading may need: kept for this tab, or on this machine if the reader wants that. It leaves the page
+// in a header or a subprotocol only: addresses end up in logs and histories.
 
 const KEY = "fulltape.token";
 const SHAPE = /^ft_[\w-]+$/;

@@ -34,7 +34,9 @@ export class Book {
   readonly quoted = $derived(
     this.overview.instruments.filter(({ id }) => (this.overview.last.get(id)?.quote_time ?? null) !== null),
   );
-  readonly feed = $derived(this.overview.status?.feeds.find(({ instruments }) => instruments.includes(this.choice.instrument)));
+  readonly feed = $derived(
+    this.overview.status?.feeds.find(({ instruments }) => instruments.includes(this.choice.instrument)),
+  );
 
   readonly #all: Stream;
   #books: Stream | null = null;

@@ -35,7 +35,10 @@ export function momentsOf<Row extends { event_time?: Time; start?: Time }>(
   minutes: number,
   pick: (row: Row) => number | null,
 ): Moment[] {
-  const moments = (rows ?? []).map((row) => ({ at: milliseconds(row.event_time ?? row.start ?? ""), value: pick(row) }));
+  const moments = (rows ?? []).map((row) => ({
+    at: milliseconds(row.event_time ?? row.start ?? ""),
+    value: pick(row),
+  }));
   const newest = moments.at(-1)?.at ?? 0;
   return moments.filter(({ at }) => at > newest - minutes * 60_000);
 }
@@ -65,7 +68,9 @@ export function venuesOf(
   last: ReadonlyMap<string, Last>,
 ): Venue[] {
   const newest = ids.map((id) => ({ id, stat: stats.get(id)?.at(-1), quoted: last.get(id)?.quote_time ?? null }));
-  const times = newest.map(({ stat, quoted }) => (stat === undefined ? null : milliseconds(later(quoted, stat.event_time))));
+  const times = newest.map(({ stat, quoted }) =>
+    stat === undefined ? null : milliseconds(later(quoted, stat.event_time)),
+  );
   const now = Math.max(...times.map((at) => at ?? 0));
   const isFresh = times.map((at) => at !== null && at > now - STALE_MS);
   const fresh = newest.filter((_, i) => isFresh[i]).map(({ stat }) => stat!);
@@ -90,7 +95,7 @@ function later(a: Time | null, b: Time): Time {
   return a !== null && a > b ? a : b;
 }
 
-/** Return what a trade of both best prices would give before fees, in bp of the mid between them; null for one venue. */
+/** Return what a trade at both best prices would give before fees, in bp of their mid; null for one venue. */
 export function crossing(venues: readonly Venue[]): { bp: number; buyAt: string; sellAt: string } | null {
   const bid = venues.find(({ isBestBid }) => isBestBid);
   const ask = venues.find(({ isBestAsk }) => isBestAsk);

@@ -63,11 +63,16 @@ export class LineChart {
     this.#chart = createChartEx<Time, LocalTimeScale>(container, this.#timeScale, optionsFor(this.#timeScale));
     this.#chart.priceScale("right").applyOptions({ minimumWidth: 60, scaleMargins: { top: 0.1, bottom: 0.08 } });
     this.#chart.timeScale().applyOptions({ rightOffset: 2 });
-    this.#chart.subscribeCrosshairMove(({ time }) => this.#onHover(time === undefined ? null : (time as number) * 1_000));
+    this.#chart.subscribeCrosshairMove(({ time }) =>
+      this.#onHover(time === undefined ? null : (time as number) * 1_000),
+    );
   }
 
   /** Draw these lines. Those that were drawn before keep what the reader has scrolled to. */
-  show(lines: readonly Line[], { write, step, isDaily = false, isFitted = false, hasSeconds = false }: LineOptions): void {
+  show(
+    lines: readonly Line[],
+    { write, step, isDaily = false, isFitted = false, hasSeconds = false }: LineOptions,
+  ): void {
     const isOther = lines.length !== this.#lines.length || lines.some((line, i) => !isSameLine(line, this.#lines[i]!));
     this.#timeScale.isUtc = isDaily;
     if (isOther) {

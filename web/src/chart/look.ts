@@ -1,6 +1,12 @@
 // How every chart over time looks and writes its times.
 
-import { CrosshairMode, type DeepPartial, type Time, type TimeChartOptions, type UTCTimestamp } from "lightweight-charts";
+import {
+  CrosshairMode,
+  type DeepPartial,
+  type Time,
+  type TimeChartOptions,
+  type UTCTimestamp,
+} from "lightweight-charts";
 import { crosshairText, tickText, type LocalTimeScale } from "./local_time";
 
 /** Return what a chart over `scale` begins with. */

@@ -41,7 +41,15 @@ export class Market {
   readonly rows: readonly Row[] = $derived.by(() => {
     const { instruments, last, stats } = this.state;
     return instruments
-      .map((one) => rowOf(one, last.get(one.id), stats.get(one.id) ?? this.#stats.get(one.id), this.#coins.get(one.id), this.#closes.get(one.id)))
+      .map((one) =>
+        rowOf(
+          one,
+          last.get(one.id),
+          stats.get(one.id) ?? this.#stats.get(one.id),
+          this.#coins.get(one.id),
+          this.#closes.get(one.id),
+        ),
+      )
       .filter(({ price }) => price !== null);
   });
   readonly isSimulated = $derived(this.state.simulated || (this.state.status?.simulated ?? false));

@@ -67,7 +67,8 @@ export function rowOf(
   const [newest, before] = closes ?? [];
   const changes = coin === undefined ? changesOf(stat) : { "1d": coin.change1d, "7d": coin.change7d };
   // Statistics come a second after the price.
-  const high = coin === undefined && stat !== undefined ? Math.max(stat.all_time_high, price ?? 0) : (coin?.allTimeHigh ?? null);
+  const high =
+    coin === undefined && stat !== undefined ? Math.max(stat.all_time_high, price ?? 0) : (coin?.allTimeHigh ?? null);
   return {
     id: instrument.id,
     base: instrument.base,
@@ -135,7 +136,7 @@ export interface Group {
 /** What a dollar, or a coin that stands for one, is called. */
 const DOLLARS = new Set(["USD", "USDT", "USDC", "FDUSD", "TUSD", "PYUSD", "DAI"]);
 
-/** Return the volumes of each coin, by where they are traded: at each venue in each currency, and for dollars at all. */
+/** Return the volumes of each coin: at each venue in each currency, and at all of them in dollars. */
 export function volumeGroups(rows: readonly Row[]): Group[] {
   const all = new Map<string, number>();
   const groups = new Map<string, Map<string, number>>();
@@ -159,14 +160,24 @@ export function largest(volumes: ReadonlyMap<string, number>, count: number): { 
 }
 
 /** Return what to begin with: the first instrument, and those with most volume beside it. */
-export function suggested(rows: readonly Row[], choice: { readonly others: readonly string[] }): {
+export function suggested(
+  rows: readonly Row[],
+  choice: { readonly others: readonly string[] },
+): {
   instrument: string;
   others: readonly string[];
 } {
   const traded = rows.filter(({ isCoin }) => !isCoin);
   const first = traded[0] ?? rows[0]!;
-  const beside = traded.filter(({ id, venue, quote }) => id !== first.id && venue === first.venue && quote === first.quote);
-  const others = choice.others.length > 0 ? choice.others : sorted(beside, "volume", true).slice(0, 4).map(({ id }) => id);
+  const beside = traded.filter(
+    ({ id, venue, quote }) => id !== first.id && venue === first.venue && quote === first.quote,
+  );
+  const others =
+    choice.others.length > 0
+      ? choice.others
+      : sorted(beside, "volume", true)
+          .slice(0, 4)
+          .map(({ id }) => id);
   return { instrument: first.id, others };
 }
 
@@ -183,12 +194,17 @@ export function moversOf(rows: readonly Row[], time: ChangeTime, count: number):
     .sort((a, b) => b.change - a.change);
   return {
     winners: moved.filter(({ change }) => change > 0).slice(0, count),
-    losers: moved.filter(({ change }) => change < 0).slice(-count).reverse(),
+    losers: moved
+      .filter(({ change }) => change < 0)
+      .slice(-count)
+      .reverse(),
   };
 }
 
 /** Return the longest time up to a day over which some change is known; a day while there is none. */
 export function longestTime(rows: readonly Row[]): ChangeTime {
   const upToADay = TIMES.slice(0, TIMES.indexOf("1d") + 1);
-  return upToADay.findLast((time) => rows.some(({ isCoin, changes }) => !isCoin && (changes[time] ?? null) !== null)) ?? "1d";
+  return (
+    upToADay.findLast((time) => rows.some(({ isCoin, changes }) => !isCoin && (changes[time] ?? null) !== null)) ?? "1d"
+  );
 }

@@ -17,7 +17,17 @@ import {
 } from "chart.js";
 import type { ChartConfiguration, ChartDataset, ChartOptions, TooltipItem } from "chart.js";
 import { dateTime, utcDateTime } from "../format";
-import { colourAt, sparse, timeText, timeTicks, type Bars, type Donut, type LineSeries, type Lines, type Spec } from "./spec";
+import {
+  colourAt,
+  sparse,
+  timeText,
+  timeTicks,
+  type Bars,
+  type Donut,
+  type LineSeries,
+  type Lines,
+  type Spec,
+} from "./spec";
 
 Chart.register(
   ...[ArcElement, BarController, BarElement, CategoryScale, DoughnutController, Filler, LineController, LineElement],
@@ -93,7 +103,9 @@ function configurationOf(spec: Spec, paint: Paint): Pick<Configuration, "data" |
 }
 
 function barsOf({ series, isHistogram }: Bars, paint: Paint): Dataset[] {
-  const width = isHistogram ? { barPercentage: 1, categoryPercentage: 1 } : { categoryPercentage: 0.8, barPercentage: 0.9 };
+  const width = isHistogram
+    ? { barPercentage: 1, categoryPercentage: 1 }
+    : { categoryPercentage: 0.8, barPercentage: 0.9 };
   return series.map(({ label, values, colour }, place) => ({
     label,
     data: [...values],
@@ -128,12 +140,21 @@ function lineOf(paint: Paint): (series: LineSeries, place: number) => Dataset {
 
 function donutOf({ slices }: Donut, paint: Paint): Configuration["data"] {
   const colours = slices.map(({ colour }, place) => paint(colourAt(place, colour)));
-  const borders = { backgroundColor: colours, borderColor: paint("panel"), borderWidth: 2, hoverBorderColor: paint("text") };
+  const borders = {
+    backgroundColor: colours,
+    borderColor: paint("panel"),
+    borderWidth: 2,
+    hoverBorderColor: paint("text"),
+  };
   const data = slices.map(({ value }) => value);
   return { labels: slices.map(({ label }) => label), datasets: [{ data, ...borders } as Dataset] };
 }
 
-function shared(paint: Paint, label: (item: TooltipItem<Kind>) => string, title?: (x: number) => string): ChartOptions<Kind> {
+function shared(
+  paint: Paint,
+  label: (item: TooltipItem<Kind>) => string,
+  title?: (x: number) => string,
+): ChartOptions<Kind> {
   return {
     animation: false,
     responsive: true,
@@ -147,7 +168,9 @@ function shared(paint: Paint, label: (item: TooltipItem<Kind>) => string, title?
         borderWidth: 1,
         callbacks: {
           label,
-          ...(title === undefined ? {} : { title: ([item]) => (item === undefined ? "" : title(item.parsed.x as number)) }),
+          ...(title === undefined
+            ? {}
+            : { title: ([item]) => (item === undefined ? "" : title(item.parsed.x as number)) }),
         },
       },
     },
@@ -191,7 +214,11 @@ function barOptions(spec: Bars, paint: Paint): ChartOptions<Kind> {
     return `${dataset.label ?? ""}: ${writeY(value)}`;
   };
   // Of names in rows none is left out: they are as many as there is room for.
-  const names = { ...axis(paint, titleX, { autoSkip: !isHorizontal, ...marked(spec.marks) }), stacked: isStacked, grid: { display: false } };
+  const names = {
+    ...axis(paint, titleX, { autoSkip: !isHorizontal, ...marked(spec.marks) }),
+    stacked: isStacked,
+    grid: { display: false },
+  };
   const figures = {
     // Skipping marks by itself, the library may skip zero.
     ...axis(paint, titleY, { ...written(writeY), ...(isHorizontal ? {} : { autoSkip: false, maxTicksLimit: 6 }) }),

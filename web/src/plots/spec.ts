@@ -148,6 +148,7 @@ export function timeText(ms: number, stepMs: number, isUtc = false): string {
   const date = new Date(ms);
   const zone = isUtc ? { timeZone: "UTC" } : {};
   const time = date.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", ...zone });
-  if (stepMs >= DAY || time === "00:00:00") return date.toLocaleDateString("en-GB", { day: "numeric", month: "short", ...zone });
+  if (stepMs >= DAY || time === "00:00:00")
+    return date.toLocaleDateString("en-GB", { day: "numeric", month: "short", ...zone });
   return stepMs < MINUTE ? time : time.slice(0, 5);
 }
