@@ -120,6 +120,19 @@ async def test_a_market_that_is_young_is_told_of_from_its_first_candle(backend: 
         compare(told, expected)
 
 
+async def test_much_history_that_comes_at_once_is_not_told_again(backend: FakeBackend, server: Server) -> None:
+    async with server.stream() as socket:
+        await follow(socket, "RSI@1m")
+        await receive(socket, "snapshot")
+        await backend.commit(final(700))
+        await receive(socket, "commit")
+        await backend.commit(*(final(n) for n in range(700)))
+        told = (await receive(socket, "commit"))["indicators"]
+        assert [row["start"] for row in told] == [minute_text(n) for n in range(401, 701)]
+        expected = await over_range(server, "RSI@1m")
+        compare({("RSI(period=14)", row["start"]): row for row in told}, dict(list(expected.items())[-300:]))
+
+
 @pytest.mark.slow
 async def test_commits_during_the_reading_are_not_lost(backend: FakeBackend, server: Server) -> None:
     """Clients that come at every moment of a running market all see what the range says."""

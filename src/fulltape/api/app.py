@@ -36,7 +36,7 @@ from fulltape.api.rest.candles import candles
 from fulltape.api.rest.events import events
 from fulltape.api.rest.indicators import indicators
 from fulltape.api.rest.instruments import follow, instruments, offered, unfollow
-from fulltape.api.rest.market import overview, quality, rolling, sentiments, venues_of, winners_losers
+from fulltape.api.rest.market import sentiments, venues_of
 from fulltape.api.rest.process import status
 from fulltape.api.rest.records import coins, coverage, last, quotes, trades
 from fulltape.api.rest.returns import drawdowns, ratios, rolling_correlation
@@ -53,6 +53,7 @@ from fulltape.api.rest.statistics import (
 )
 from fulltape.api.rest.ticks import ticks
 from fulltape.api.rest.topics import messages, topics
+from fulltape.api.rest.views import overview, quality, rolling, winners_losers
 from fulltape.api.rest.volume import profile, volumes, vwap_anchored, vwap_rolling
 from fulltape.api.sending import Sending
 from fulltape.api.services import Services

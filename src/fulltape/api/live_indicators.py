@@ -4,8 +4,7 @@ An indicator that somebody follows keeps as many candles as its values look back
 candles are put among them, and what its values are from the first changed candle on goes with that commit. It is the
 function that serves a range (`fulltape.api.warm`), over the same candles, so both say the same.
 
-Candles that change when more than ``spare`` newer ones are there change the values from there on that are told, and
-no older ones: who keeps those asks for the range again.
+Told is what changes among the newest ``spare`` values, and no older ones: who keeps those asks for the range again.
 """
 
 from __future__ import annotations
@@ -99,6 +98,7 @@ class Tail:
         found = of.indicator.over(merged, of.values)
         changed = int(rows["start"].min()) if len(rows) else _AFTER
         told = merged["start"] >= max(changed, self._told_from(merged))
+        told[: max(0, len(merged) - self._spare)] = False
         self._candles = merged
         self._trim()
         return merged["start"][told], {name: array[told] for name, array in found.items()}
