@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from inspect import signature
+from pathlib import Path
 from typing import Any
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
 from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 from tests.api.scene import BTC, ETH, FakeBackend, alert, candle, last, minute, quote, stretch, trade
+from tests.api.test_tokens import token
 
 from fulltape.api.app import create_app
 from fulltape.api.config import ApiConfig
 from fulltape.api.rest.indicators import settings as settings_of
+from fulltape.api.tokens import Scope, TokenFile
 from fulltape.records import CoverageState
 from fulltape.stores.duckdb import DuckDbStore
 
@@ -28,6 +32,13 @@ MARKET = ("sentiment", "across", "rolling", "overview", "winners_losers", "quali
 SETTINGS = tuple(signature(settings_of).parameters)
 LISTS = ("instruments", "venues/{venue}/instruments")
 WITH_PARAMETERS = [f"/api/v1/{name}" for name in (*RECORDS, *STATISTICS, *ANALYSIS, *RETURNS, *VOLUME, *MARKET, *LISTS)]
+WITH_BODIES = [
+    ("/api/v1/sql", "POST"),
+    ("/api/v1/records", "POST"),
+    ("/api/v1/instruments", "POST"),
+    ("/api/v1/instruments/{instrument}", "DELETE"),
+]
+CHANGING = {"post", "put", "patch", "delete"}
 quick = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -74,8 +85,40 @@ def test_what_it_does_not_allow_is_refused_with_a_problem(path: str, api_schema:
     check()
 
 
+@pytest.fixture
+def writer(market: FakeBackend, tmp_path: Path) -> schemathesis.BaseSchema:
+    """The document of an application in which a token may write."""
+    file = TokenFile(tmp_path / "tokens.json")
+    file.add(token("write", "ft_write", Scope.WRITE))
+    config = ApiConfig(allowed_hosts=("testserver",), tokens=file.path)
+    app = create_app(market, static_dir=None, config=config)
+    schema = schemathesis.openapi.from_asgi("/schema/openapi.json", app)
+    refused = schema.config.checks.negative_data_rejection
+    refused.expected_statuses = [*refused.expected_statuses, "413"]  # too long a body is refused before it is read
+    schema.config.generation.with_security_parameters = False  # the token is ours: who may write is tested elsewhere
+    return schema
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", GenerationMode)
+@pytest.mark.parametrize(("path", "method"), WITH_BODIES)
+def test_what_is_sent_is_taken_or_refused_as_it_says(
+    path: str, method: str, mode: GenerationMode, writer: schemathesis.BaseSchema
+) -> None:
+    @quick
+    @given(case=writer[path][method].as_strategy(generation_mode=mode))
+    def check(case: schemathesis.Case[Any]) -> None:
+        # No schema can say which texts are SQL, what a venue offers, or which rows are good: all that may be refused.
+        case.call_and_validate(headers={"Authorization": "Bearer ft_write"}, excluded_checks=[positive_data_acceptance])
+
+    check()
+
+
 def test_every_call_is_tested(api_schema: schemathesis.BaseSchema) -> None:
-    reads = [path for path, methods in api_schema.raw_schema["paths"].items() if "get" in methods]
+    paths = api_schema.raw_schema["paths"]
+    reads = [path for path, methods in paths.items() if "get" in methods]
     endless = ["/api/v1/events"]  # tests/api/test_events.py
     of_kafka = ["/api/v1/topics", "/api/v1/topics/{topic}/messages"]  # tests/api/test_topics.py
+    writes = [(path, method.upper()) for path, methods in paths.items() for method in methods if method in CHANGING]
+    assert sorted(writes) == sorted(WITH_BODIES)
     assert sorted(reads) == sorted(WITHOUT_PARAMETERS + WITH_PARAMETERS + endless + of_kafka)

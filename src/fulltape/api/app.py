@@ -24,7 +24,7 @@ from fulltape.api.health import health, ready
 from fulltape.api.hub import Hub
 from fulltape.api.live_indicators import LiveIndicators
 from fulltape.api.metrics import metrics
-from fulltape.api.openapi import document_forms, openapi_config
+from fulltape.api.openapi import document_forms, document_what_is_optional, openapi_config
 from fulltape.api.paging import page_query
 from fulltape.api.problems import EXCEPTION_HANDLERS, bad_request, log_bug
 from fulltape.api.queries import Queries
@@ -120,6 +120,7 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
         request_max_body_size=config.max_body_bytes,
     )
     document_forms(app.openapi_schema)
+    document_what_is_optional(app.openapi_schema)
     # Outside of everything, so that it holds for answers that no handler gives, such as 404, too.
     app.asgi_handler = Gate(Sending(app.asgi_handler, services.answers), config)
     return app

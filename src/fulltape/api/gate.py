@@ -76,7 +76,7 @@ class Gate:
         if b"\0" in path:
             raise HTTPException("an address has no character of value 0", status_code=400)
         if len(path) > _MOST_PATH or max(map(len, path.split(b"/"))) > _MOST_PART:
-            raise HTTPException(f"a path may have {_MOST_PATH:,} bytes, each part {_MOST_PART}", status_code=414)
+            raise HTTPException(f"a path may have {_MOST_PATH:,} bytes, each part {_MOST_PART}", status_code=400)
         if len(scope["query_string"]) > self._max_query:
             raise HTTPException(f"the query is longer than {self._max_query} bytes: shorten it", status_code=414)
 

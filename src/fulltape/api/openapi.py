@@ -73,6 +73,21 @@ def document_forms(document: OpenAPI) -> None:
                 answer.content |= dict.fromkeys(MEDIA_TYPES[1:], binary)
 
 
+def document_what_is_optional(document: OpenAPI) -> None:
+    """Say of parameters that may be left out what they are otherwise: a query has no way to say null."""
+    for path in (document.paths or {}).values():
+        for operation in filter(None, (path.get, path.post)):
+            for parameter in operation.parameters or ():
+                if isinstance(parameter, Parameter) and isinstance(parameter.schema, Schema):
+                    _without_null(parameter.schema)
+
+
+def _without_null(schema: Schema) -> None:
+    said = [one for one in schema.one_of or () if isinstance(one, Schema) and one.type is not OpenAPIType.NULL]
+    if len(said) == 1:
+        schema.one_of, schema.type, schema.items = None, said[0].type, said[0].items
+
+
 def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     rows = "".join(_parameter(parameter) for parameter in operation.get("parameters", ()))
     table = f"<table><tr><th>parameter<th>type<th>meaning{rows}</table>" if rows else ""

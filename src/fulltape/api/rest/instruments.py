@@ -25,7 +25,7 @@ from fulltape.records import Instrument
 _LIST: Final = ResponseSpec(InstrumentList, generate_examples=False, description="Instruments, followed or not.")
 _ANSWERS: Final = {200: _LIST, **problem_answers(400)}
 _OFFERED: Final = {200: _LIST, **problem_answers(400, 404, 503)}
-_CHANGES: Final = {200: _LIST, **problem_answers(400, 401, 403, 404, 503)}
+_CHANGES: Final = {200: _LIST, **problem_answers(400, 401, 403, 404, 413, 503)}
 
 PatternText = Annotated[
     str | None, QueryParameter(description="Only ids that match, such as `*-USD.COINBASE`.", max_length=100)
