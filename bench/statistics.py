@@ -8,17 +8,20 @@ import numpy as np
 from bench.candles import INTERVALS, bounded, trades
 from bench.report import Result, median_rate, print_table
 
+from fulltape.cli import wiring
 from fulltape.clock import SECOND_NS
+from fulltape.engine.config import Config
 from fulltape.engine.counters import Counters
 from fulltape.engine.statistics import StatisticConfig, Statistics
 from fulltape.operators.activity_bars import ActivityBars
+from fulltape.operators.alerts import Alerts
 from fulltape.operators.base import Operator, Step
 from fulltape.operators.candles import CandleConfig, Candles
 from fulltape.operators.changes import Changes
 from fulltape.operators.quote_stats import QuoteStats
 from fulltape.operators.ticks import Ticks
 from fulltape.operators.windows import Windows
-from fulltape.records import QUOTES, TRADES, Batch
+from fulltape.records import QUOTES, TRADES, Batch, Origin
 
 
 def run_operators(make: Callable[[], Sequence[Operator]], batch: int, count: int) -> Callable[[], int]:
@@ -60,6 +63,14 @@ def run_quotes(count: int) -> Callable[[], int]:
     return work
 
 
+def _statistics() -> Sequence[Operator]:
+    return Statistics(StatisticConfig(), Counters(), str).operators
+
+
+def _alerts() -> Operator:
+    return Alerts(wiring.alerts(Config(), Origin.LIVE), "X-USD.{}".format)
+
+
 def run(repeats: int = 5) -> Sequence[Result]:
     """Measure; each operator's share, then what they cost together against the candles."""
     parts: dict[str, Callable[[], Sequence[Operator]]] = {
@@ -68,7 +79,8 @@ def run(repeats: int = 5) -> Sequence[Result]:
         "ticks and changes": lambda: [Ticks(), Changes()],
         "windows": lambda: [Windows()],
         "activity bars": lambda: [ActivityBars()],
-        "all statistics": lambda: Statistics(StatisticConfig(), Counters(), str).operators,
+        "all statistics": _statistics,
+        "all statistics and the default alerts": lambda: [*_statistics(), _alerts()],
     }
     results = []
     for batch, count in ((250, 500_000), (5_000, 2_000_000)):

@@ -12,7 +12,7 @@ import { NOT_YET, isBroken, type Connection, type Stream } from "./stream";
 import type { Interval, Subscription } from "./types";
 
 export class Dashboard {
-  /** Every instrument: last values, feeds. */
+  /** Every instrument: last values, feeds, alerts. */
   overview = $state.raw<State>(EMPTY);
   /** The chosen instrument: candles, trades, ledger. */
   view = $state.raw<State>(EMPTY);
@@ -45,7 +45,7 @@ export class Dashboard {
   readonly #clock: ReturnType<typeof setInterval>;
 
   constructor() {
-    this.#overviewStream = this.#open({ instruments: ["*"], kinds: ["last"] });
+    this.#overviewStream = this.#open({ instruments: ["*"], kinds: ["last", "alerts"] });
     this.#clock = setInterval(() => (this.now = Date.now()), 1_000);
     if (this.choice.instrument !== "") this.#openView();
   }

@@ -3,6 +3,7 @@
 import { between, filled } from "./holes";
 import { withRows, type Runs } from "./runs";
 import type {
+  Alert,
   Candle,
   Commit,
   Coverage,
@@ -23,6 +24,7 @@ import type {
 export const MAX_TRADES = 200;
 export const MAX_QUOTES = 300;
 export const MAX_CANDLES = 20_000;
+export const MAX_ALERTS = 500;
 export const MAX_COVERAGE = 5_000;
 
 export interface State {
@@ -43,6 +45,10 @@ export interface State {
   readonly quoteStats: Runs<QuoteStat>;
   readonly depths: Runs<Depth>;
   readonly windows: Runs<TradeWindow>;
+  /** Oldest first. */
+  readonly alerts: readonly Alert[];
+  /** Those that came after the stream's first snapshot, oldest first. */
+  readonly news: readonly Alert[];
   readonly status: Status | null;
   /** What the server did not understand of the subscription, or empty. */
   readonly error: string;
@@ -61,6 +67,8 @@ export const EMPTY: State = {
   quoteStats: new Map(),
   depths: new Map(),
   windows: new Map(),
+  alerts: [],
+  news: [],
   status: null,
   error: "",
 };
@@ -95,6 +103,8 @@ function afterSnapshot(state: State, message: Snapshot): State {
     coverage: withCoverage(new Map(), message.coverage),
     stats: new Map(),
     ...withRuns(EMPTY, message),
+    alerts: (message.alerts ?? []).slice(-MAX_ALERTS),
+    news: state.news,
     status: state.status,
     error: "",
   };
@@ -113,6 +123,8 @@ function afterCommit(state: State, message: Commit): State {
     trades: newest(state.trades, message.trades, MAX_TRADES),
     quotes: newest(state.quotes, message.quotes, MAX_QUOTES),
     coverage: withCoverage(state.coverage, message.coverage),
+    alerts: newest(state.alerts, message.alerts, MAX_ALERTS),
+    news: newest(state.news, message.alerts, MAX_ALERTS),
   };
 }
 

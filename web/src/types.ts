@@ -153,6 +153,24 @@ export interface Coverage {
   last_missing: string;
 }
 
+/** A rule that began to hold of an instrument, or ceased to; a pair shares its number. */
+export interface Alert {
+  instrument: string;
+  rule: string;
+  number: number;
+  kind: "OTHER" | "MOVE" | "OPPORTUNITY" | "RISK";
+  state: "RAISED" | "CLEARED";
+  figure: string;
+  /** Null where an alert ends because nothing more is heard of the figure. */
+  value: number | null;
+  threshold: number;
+  detail: string;
+  origin: "LIVE" | "REFILL" | "REPLAY";
+  event_time: Time;
+  /** When the rule was decided. */
+  ingest_time: Time;
+}
+
 export interface FeedStatus {
   name: string;
   venue: string;
@@ -188,6 +206,17 @@ export interface EngineStatus {
   error: string;
 }
 
+/** Who is told of alerts, and how that goes. */
+export interface TargetStatus {
+  name: string;
+  messages: number;
+  alerts: number;
+  failures: number;
+  too_old: number;
+  waiting: number;
+  detail: string;
+}
+
 /** How publishing to Kafka goes. */
 export interface KafkaStatus {
   servers: string[];
@@ -209,9 +238,10 @@ export interface Status {
   engine: EngineStatus;
   /** Null while nothing is published to Kafka. */
   kafka: KafkaStatus | null;
+  targets: TargetStatus[];
 }
 
-export type Kind = "trades" | "candles" | "quotes" | "last" | "coverage" | "stats" | RunKind;
+export type Kind = "trades" | "candles" | "quotes" | "last" | "coverage" | "stats" | "alerts" | RunKind;
 
 /** Kinds of which a run of rows is kept for each instrument. */
 export type RunKind = "quote_stats" | "depths" | "windows";
@@ -230,6 +260,7 @@ export interface Records {
   quotes?: Quote[];
   coverage?: Coverage[];
   stats?: Stat[];
+  alerts?: Alert[];
   quote_stats?: QuoteStat[];
   depths?: Depth[];
   windows?: TradeWindow[];

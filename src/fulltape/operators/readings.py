@@ -120,7 +120,7 @@ class Sources:
         later = np.flatnonzero(hop > self._newest_hop[code])
         if not len(later):
             return
-        _, first = np.unique(np.stack([code[later], hop[later]]), axis=1, return_index=True)
+        _, first = np.unique(code[later].astype(np.int64) << 32 | hop[later] & 0xFFFFFFFF, return_index=True)
         rows = later[np.sort(first)]
         for y, h, came in zip(
             code[rows].tolist(), hop[rows].tolist(), trades["ingest_time"][rows].tolist(), strict=True
