@@ -18,7 +18,18 @@ CERTIFICATE, PRIVATE_KEY = "FULLTAPE_KAFKA_CERTIFICATE", "FULLTAPE_KAFKA_PRIVATE
 PROGRESS: Final = "fulltape-progress"
 """The topic, behind the prefix, that tells how far the others are."""
 
-_KINDS: Final = ("trades", "quotes", "tickers", "bars", "coins", "coverage", "candles", "stats", "dead_letters")
+_KINDS: Final = (
+    "trades",
+    "quotes",
+    "tickers",
+    "bars",
+    "coins",
+    "coverage",
+    "candles",
+    "stats",
+    "alerts",
+    "dead_letters",
+)
 _STORED: Final = {schema.name: schema for schema in STORED}
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}\Z")
 _SERVER: Final = re.compile(r"(\[[0-9A-Fa-f:]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}\Z")
