@@ -187,8 +187,8 @@ def test_without_a_broker_it_says_where_it_looked() -> None:
         log.append([], 1)
 
 
-def test_name_and_password_are_told(broker: Broker) -> None:
-    sasl = {"security": Security.SASL_PLAINTEXT, "mechanism": Mechanism.PLAIN}
+def test_a_closed_broker_is_trusted_by_its_certificate_and_told_who_asks(broker: Broker) -> None:
+    sasl = {"security": Security.SASL_SSL, "mechanism": Mechanism.PLAIN, "ca_file": str(broker.certificate)}
     config = msgspec.convert({"bootstrap": [broker.closed], "prefix": "closed.", **sasl}, KafkaConfig)
     secrets = {"FULLTAPE_KAFKA_USERNAME": USER, "FULLTAPE_KAFKA_PASSWORD": PASSWORD}
     log = KafkaLog(config, client_settings(config, secrets))
@@ -198,6 +198,9 @@ def test_name_and_password_are_told(broker: Broker) -> None:
     with pytest.raises(ConfigError, match=r"refuses: .*Authentication failed") as error:
         wrong.open("a", simulated=False)
     assert "wrong" not in str(error.value)
+    unknown = msgspec.structs.replace(config, ca_file="")
+    with pytest.raises(ConfigError, match=r"refuses: .*certificate verify failed"):
+        KafkaLog(unknown, client_settings(unknown, secrets)).open("a", simulated=False)
 
 
 def test_the_topics_of_older_systems_hold_bars_and_prices(broker: Broker) -> None:

@@ -31,7 +31,10 @@ node.id=1
 controller.quorum.voters=1@127.0.0.1:{{controller}}
 listeners=OPEN://127.0.0.1:{{port}},CLOSED://127.0.0.1:{{closed}},CONTROLLER://127.0.0.1:{{controller}}
 advertised.listeners=OPEN://127.0.0.1:{{port}},CLOSED://127.0.0.1:{{closed}}
-listener.security.protocol.map=OPEN:PLAINTEXT,CLOSED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map=OPEN:PLAINTEXT,CLOSED:SASL_SSL,CONTROLLER:PLAINTEXT
+ssl.keystore.location={{folder}}/keys.p12
+ssl.keystore.type=PKCS12
+ssl.keystore.password={PASSWORD}
 inter.broker.listener.name=OPEN
 controller.listener.names=CONTROLLER
 sasl.enabled.mechanisms=PLAIN
@@ -90,8 +93,13 @@ class Broker:
 
     @property
     def closed(self) -> str:
-        """Where it listens and asks for a name and a password."""
+        """Where it listens over TLS and asks for a name and a password."""
         return f"127.0.0.1:{self.closed_port}"
+
+    @property
+    def certificate(self) -> Path:
+        """What vouches for the closed one, as PEM."""
+        return self.folder / "certificate.pem"
 
     @classmethod
     def make(cls, folder: Path) -> Broker:
@@ -100,6 +108,7 @@ class Broker:
         broker = cls(folder, port, closed)
         text = PROPERTIES.format(port=port, closed=closed, controller=controller, folder=folder)
         broker._properties.write_text(text)
+        broker._make_keys()
         formatting = broker._java("kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(broker._properties))
         subprocess.run(formatting, check=True, capture_output=True, timeout=120)
         return broker
@@ -130,6 +139,13 @@ class Broker:
                 self.process.kill()
                 self.process.wait()
             self.process = None
+
+    def _make_keys(self) -> None:
+        keystore = ["-keystore", str(self.folder / "keys.p12"), "-storepass", PASSWORD, "-alias", "broker"]
+        made = ["-genkeypair", "-keyalg", "EC", "-dname", "CN=127.0.0.1", "-ext", "SAN=ip:127.0.0.1", "-validity", "2"]
+        exported = ["-exportcert", "-rfc", "-file", str(self.certificate)]
+        for arguments in (made, exported):
+            subprocess.run(["keytool", *arguments, *keystore], check=True, capture_output=True, timeout=60)
 
     @property
     def _properties(self) -> Path:
