@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { firstOf, inLine, lagOf, offsetsOf, saidOf, type Topic } from "../src/topics/topics";
+import { firstOf, inLine, lagOf, offsetsOf, saidOf, withOpened, type Message, type Topic } from "../src/topics/topics";
 import type { KafkaStatus } from "../src/types";
 
 function topic(name: string, kind: string, ...ends: number[]): Topic {
@@ -28,12 +28,25 @@ describe("figures of topics", () => {
 });
 
 describe("a message in one line", () => {
+  const message = { partition: 0, offset: 1, time: "", headers: {}, key: "BTC-USD.COINBASE" };
+
   it("leaves out what its key says", () => {
-    const message = { partition: 0, offset: 1, time: "", headers: {}, key: "BTC-USD.COINBASE" };
     expect(inLine({ ...message, value: { instrument: "BTC-USD.COINBASE", price: 1.5 } })).toBe('{"price":1.5}');
     expect(inLine({ ...message, key: "progress", value: { commit: 4 } })).toBe('{"commit":4}');
     expect(inLine({ ...message, value: "text" })).toBe('"text"');
     expect(inLine({ ...message, value: null })).toBe("null");
+  });
+});
+
+describe("the message that is read", () => {
+  const [one, two, three] = [1, 2, 3].map((offset) => ({
+    partition: 0, offset, time: "", headers: {}, key: "", value: offset,
+  })) as [Message, Message, Message];
+
+  it("stays when newer ones have taken its place", () => {
+    expect(withOpened([three, two], undefined)).toEqual([three, two]);
+    expect(withOpened([three, two], two)).toEqual([three, two]);
+    expect(withOpened([three, two], one)).toEqual([three, two, one]);
   });
 });
 

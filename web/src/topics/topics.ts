@@ -60,6 +60,17 @@ export function offsetsOf(topic: Topic): number {
   return topic.partitions.reduce((sum, one) => sum + one.end - one.start, 0);
 }
 
+/** Return where a message is within its topic. */
+export function placeOf(message: Message): string {
+  return `${message.partition}:${message.offset}`;
+}
+
+/** Return the messages, with the one that is read behind them if it is not among them any more. */
+export function withOpened(messages: readonly Message[], opened: Message | undefined): readonly Message[] {
+  if (opened === undefined || messages.some((one) => placeOf(one) === placeOf(opened))) return messages;
+  return [...messages, opened];
+}
+
 /** Return a message's value in one line, without the instrument if that is its key. */
 export function inLine({ key, value }: Message): string {
   if (typeof value !== "object" || value === null) return JSON.stringify(value);
