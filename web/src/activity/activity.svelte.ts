@@ -28,7 +28,7 @@ export class Activity {
   readonly instrument = $derived(
     this.choice.instrument === "" ? this.first : this.instruments.find(({ id }) => id === this.choice.instrument),
   );
-  /** Since when nothing has arrived, in ms since 1970; null while something does, or while nobody knows. */
+  /** Since when nothing has been stored, in ms since 1970; null while something does, or while nobody knows. */
   readonly idleSince = $derived.by(() => {
     const clock = this.overview.status?.engine.clock;
     if (clock === undefined || this.connection.phase !== "open") return null;
