@@ -67,4 +67,5 @@ def _table(rows: list[dict[str, Any]], form: Format) -> Any:
     names = [column.name for column in ALERTS.columns]
     if form is Format.TABLE:
         names = ["ingest_time", "state", "kind", "rule", "instrument", "figure", "value", "threshold", "detail"]
+        rows = [row | {"value": None if row["value"] is None else float(f"{row['value']:.6g}")} for row in rows]
     return pa.table({name: [row[name] for row in rows] for name in names})

@@ -208,7 +208,7 @@ class Alerts:
     name = "alerts"
 
     def __init__(self, config: AlertConfig, id_of: Callable[[int], str]) -> None:
-        self._config = config
+        self.config = config
         self._ruled = tuple(_Ruled(i, rule, config, id_of) for i, rule in enumerate(config.rules))
         self._sources = Sources({one.figure.source for one in self._ruled}, round(config.news_s * SECOND_NS))
         self._touched: set[int] = set()
@@ -272,7 +272,7 @@ class Alerts:
             [row.code for row in rows],
             [(rule.name, rule.kind, rule.figure, rule.threshold) for rule in rules],
             [row.change for row in rows],
-            self._config.origin,
+            self.config.origin,
         )
 
     def _abandoned(self, clock: int) -> Batch:
@@ -281,7 +281,7 @@ class Alerts:
         self._touched.update(code for code, _, _ in orphans)
         changes = [kept.watch.end(clock, "the rule is no longer there") for _, _, kept in orphans]
         rules = [(name, kept.kind, kept.figure, kept.threshold) for _, name, kept in orphans]
-        return _batch([code for code, _, _ in orphans], rules, changes, self._config.origin)
+        return _batch([code for code, _, _ in orphans], rules, changes, self.config.origin)
 
 
 def _order(row: _Row) -> tuple[int, int, int]:
