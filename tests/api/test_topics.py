@@ -56,6 +56,7 @@ async def test_without_kafka_it_says_how_to_switch_it_on(api: Api) -> None:
         assert "nothing is published: start fulltape with --kafka" in answer.json()["detail"]
 
 
+@pytest.mark.slow
 async def test_a_broker_that_is_away_is_a_503_that_says_so(backend: FakeBackend) -> None:
     (port,) = free_ports(1)
     config = KafkaConfig((f"127.0.0.1:{port}",))

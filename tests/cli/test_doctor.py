@@ -168,6 +168,7 @@ def test_an_address_of_another_machine_cannot_be_listened_on() -> None:
         wiring.listen("192.0.2.1", 0)
 
 
+@pytest.mark.slow
 def test_kafka_that_is_away_is_a_warning_and_without_a_password_bad(config: Callable[[str], Path]) -> None:
     (port,) = free_ports(1)
     brokers = f"[kafka]\nbootstrap = ['127.0.0.1:{port}']\n"

@@ -77,6 +77,7 @@ def test_without_brokers_it_says_how_to_name_them(run: Run) -> None:
     assert "name them with --bootstrap 127.0.0.1:9092" in result.err
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_away_is_told_in_a_line(run: Run) -> None:
     (port,) = free_ports(1)
     result = run("topics", "list", "--bootstrap", f"127.0.0.1:{port}")

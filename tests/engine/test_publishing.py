@@ -259,7 +259,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(STEPS)
 def test_each_trade_is_published_once_whatever_fails_when(
     make_database: Callable[[Path], None], steps: list[tuple[str, int]]

@@ -103,7 +103,8 @@ class Broker:
 
     @classmethod
     def make(cls, folder: Path) -> Broker:
-        """Prepare the log of a broker in an empty folder."""
+        """Prepare the log of a broker in an empty folder. Skips the test where Java or Maven is missing."""
+        jars()
         port, closed, controller = free_ports(3)
         broker = cls(folder, port, closed)
         text = PROPERTIES.format(port=port, closed=closed, controller=controller, folder=folder)
