@@ -90,3 +90,12 @@ def test_rolling_figures_are_of_whole_minutes_up_to_now(store: Store) -> None:
     assert [btc[f"{name}_24h"] for name in ("open", "high", "low", "close")] == [1.5, 50.0, 0.25, 2.5]
     assert [btc[f"{name}_24h"] for name in ("volume", "quote_volume", "trades")] == [12.0, 24.0, 28]
     assert (eth["transaction_count_1h"], eth["total_trade_volume_1h"], eth["trades_24h"]) == (0, 0.0, 7)
+
+
+def test_rolling_prices_are_of_bars_too_and_what_bars_do_not_tell_is_null(store: Store) -> None:
+    bar = msgspec.structs.replace(candle(NOON - 120 * MINUTE, open=1.25, high=80.0), trades=None, quote_volume=None)
+    write(store, bar, candle(NOON), clock=NOON)
+    [row] = rows(store, "FROM rolling")
+    assert (row["open_24h"], row["high_24h"], row["volume_24h"]) == (1.25, 80.0, 2 * bar.volume)
+    assert (row["quote_volume_24h"], row["trades_24h"]) == (None, None)
+    assert (row["transaction_count_1h"], row["total_trade_volume_1h"]) == (7, 6.0)

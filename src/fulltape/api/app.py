@@ -76,7 +76,6 @@ _CALLS: Final = [
     stats, latest_stats, windows, activity_bars, quote_stats, depths, indicators, hourly, daily,
     movers, correlation, flow, large_trades,
     ticks, drawdowns, ratios, rolling_correlation, volumes, vwap_rolling, vwap_anchored, profile, sentiments, venues_of,
-    rolling, overview, winners_losers, quality, trade_distribution, status, sql, stream, events,
     topics, messages,
     rolling, overview, winners_losers, quality, trade_distribution, alerts, active_alerts, status, sql, stream,
     events,

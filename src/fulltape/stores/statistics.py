@@ -5,7 +5,9 @@
   the last 10 and 30 days, all of them over and with trades, else null;
 * ``quality``: see `fulltape.stores.quality`;
 * ``rolling``: the last hour (``_1h``) and 24 hours (``_24h``) up to the engine's clock, in whole minutes: the one that
-  goes on and the 59 or 1,439 before it. None of its figures shares a name with those of a UTC day.
+  goes on and the 59 or 1,439 before it. None of its figures shares a name with those of a UTC day. Minutes that only a
+  venue's bar tells are in prices and ``volume_24h``; where it tells no number of trades or no quote volume, that of the
+  24 hours is null, and that of the hour is of the trades that are stored.
 
 A late trade revises the candles and with them these figures. They need the intervals 1h, 1d and 1m. Of alerts:
 
@@ -43,11 +45,13 @@ VIEWS: Final = {
            coalesce(sum(quote_volume) FILTER (start >= hour_ago), 0.0) AS total_trade_volume_1h,
            arg_min(open, start) AS open_24h, max(high) AS high_24h, min(low) AS low_24h,
            arg_max(close, start) AS close_24h,
-           sum(volume) AS volume_24h, sum(quote_volume) AS quote_volume_24h, sum(trades)::BIGINT AS trades_24h
+           sum(volume) AS volume_24h,
+           CASE WHEN count(quote_volume) = count(*) THEN sum(quote_volume) END AS quote_volume_24h,
+           CASE WHEN count(trades) = count(*) THEN sum(trades)::BIGINT END AS trades_24h
     FROM candles,
          (SELECT date_trunc('minute', clock::TIMESTAMP) - INTERVAL 59 MINUTES AS hour_ago,
                  date_trunc('minute', clock::TIMESTAMP) - INTERVAL 1439 MINUTES AS day_ago FROM _tape.meta)
-    WHERE interval = '1m' AND trades > 0 AND start >= day_ago
+    WHERE interval = '1m' AND open IS NOT NULL AND start >= day_ago
     GROUP BY instrument
     """,
     "quality": QUALITY,

@@ -31,7 +31,7 @@ class Rolling(msgspec.Struct, frozen=True):
     close_24h: float | None
     volume_24h: float | None
     quote_volume_24h: float | None
-    trades_24h: int
+    trades_24h: int | None
 
 
 class Overview(msgspec.Struct, frozen=True):
