@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from tests.e2e.pages import Reader, answer_of, chromium, reading, running
@@ -121,6 +124,20 @@ def test_aggressors_and_volatility_come_with_completed_minutes(url: str, reader:
     reader.page.keyboard.press("2")
     expect(volume.get_by_role("button", name="5m", exact=True)).to_have_attribute("aria-pressed", "true")
     expect(reader.page).to_have_url(re.compile("/5m$"))
+    assert reader.complaints == []
+
+
+def test_seconds_before_the_page_was_opened_are_there(url: str, reader: Reader) -> None:
+    def stored() -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = answer_of(url, "quote_stats", instrument=BTC, limit="1000")["quote_stats"]
+        return rows
+
+    reader.becomes(lambda: len(stored()) > 130, timeout_s=240)  # a snapshot has a hundred
+    reader.page.reload()
+    note = region(reader, "Best prices")
+    first = datetime.fromisoformat(stored()[0]["event_time"][:19] + "+00:00").astimezone(ZoneInfo("Europe/Berlin"))
+    reader.page.get_by_role("button", name="15 min").click()
+    expect(note).to_contain_text(f"of each second since {first:%H:%M:%S}", timeout=20_000)
     assert reader.complaints == []
 
 
