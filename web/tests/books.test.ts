@@ -75,6 +75,7 @@ it("says how far the best prices of different venues are crossed, or apart", () 
   });
   expect(crossing(venues(stat("A", 99, 101), stat("B", 100, 102)))!.bp).toBeLessThan(0);
   expect(crossing(venues(stat("A", 100, 101), stat("B", 99, 102)))).toBeNull();
+  expect(venues(stat("A", 100, 101))[0]).toMatchObject({ isBestBid: false, isBestAsk: false });
   expect(crossing(venues(stat("A", 100, 101)))).toBeNull();
   expect(crossing([])).toBeNull();
 });

@@ -49,7 +49,7 @@ export interface Venue {
   readonly venue: string;
   readonly stat: QuoteStat | undefined;
   readonly depth: Depth | undefined;
-  /** The highest bid, the lowest ask of those compared. */
+  /** The highest bid, the lowest ask of those compared; of one alone neither. */
   readonly isBestBid: boolean;
   readonly isBestAsk: boolean;
   /** ms since 1970. */
@@ -82,8 +82,8 @@ export function venuesOf(
       venue: id.split(".")[1] ?? "",
       stat,
       depth: depths.get(id)?.at(-1),
-      isBestBid: isFresh[i]! && stat?.bid === bestBid,
-      isBestAsk: isFresh[i]! && stat?.ask === bestAsk,
+      isBestBid: isFresh[i]! && fresh.length > 1 && stat?.bid === bestBid,
+      isBestAsk: isFresh[i]! && fresh.length > 1 && stat?.ask === bestAsk,
       at: times[i] ?? null,
       isFresh: isFresh[i]!,
     }))
