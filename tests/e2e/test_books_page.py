@@ -159,7 +159,7 @@ def test_an_unknown_instrument_gives_way_to_one_that_has_a_book(url: str, browse
         )
         expect(reader.page.get_by_test_id("last")).to_have_text(re.compile(r"^[\d,.]+$"), timeout=20_000)
         reader.page.set_viewport_size({"width": 420, "height": 900})
-        assert reader.page.evaluate("document.documentElement.scrollWidth") <= 420
+        reader.becomes(lambda: reader.page.evaluate("document.documentElement.scrollWidth") <= 420)
         reader.page.keyboard.press("t")
         expect(reader.page.locator("html")).to_have_attribute("data-theme", "light")
         assert reader.complaints == []
