@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := src tests bench deploy hatch_build.py
 WEB := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist/*' 2>/dev/null)
+KERNELS := $(shell grep -rl "from fulltape.kernel import" src/fulltape 2>/dev/null)
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -28,6 +29,12 @@ $(VENV)/.installed: $(VENV)/.packages pyproject.toml hatch_build.py $(WEB)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
+# Numba would compile them in each test process that comes first: once is enough.
+$(VENV)/.kernels: $(VENV)/.installed src/fulltape/kernel.py $(KERNELS)
+	@echo "Compiling the kernels (once) ..."
+	@$(BIN)/python -c 'from fulltape.cli.warmup import warm_up; from fulltape.engine.config import Config; warm_up(Config())'
+	@touch $@
+
 up: setup  ## start fulltape and say where to look (make up ARGS="--port 9000")
 	@exec $(BIN)/fulltape up $(ARGS)
 
@@ -36,7 +43,7 @@ run-sim: setup  ## start fulltape on the simulated venue
 
 test: lint type unit web e2e  ## everything that proves it works
 
-unit: setup
+unit: $(VENV)/.kernels
 	$(BIN)/python -m pytest -n auto -m "not e2e and not slow" $(ARGS)
 
 web: setup
