@@ -39,6 +39,13 @@ async def test_the_newest_of_each(backend: FakeBackend, api: Api) -> None:
     assert len((await api.get("/api/v1/stats/latest", instrument=ETH)).json()["stats"]) == 1
 
 
+async def test_the_newest_of_each_may_be_of_now_or_of_long_ago(backend: FakeBackend, api: Api) -> None:
+    old = [stat(START_NS - 400 * _HOUR + n, instrument=ETH, trade_id=str(n)) for n in range(2)]
+    await backend.commit(*old, *(stat(START_NS + n, trade_id=str(n)) for n in range(3)))
+    found = (await api.get("/api/v1/stats/latest")).json()["stats"]
+    assert [(row["instrument"], row["trade_id"]) for row in found] == [(BTC, "2"), (ETH, "1")]
+
+
 async def test_hours_come_in_pages_either_way(backend: FakeBackend, api: Api) -> None:
     await backend.commit(*(candle(START_NS + n * _HOUR, interval="1h") for n in range(5)), candle(START_NS, ETH, "1h"))
     for order in ("asc", "desc"):
