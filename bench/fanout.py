@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import multiprocessing
 import tempfile
 import time
@@ -33,10 +34,11 @@ from fulltape.api.config import ApiConfig
 from fulltape.api.server import server_config
 from fulltape.bus.base import Bus, Overflow
 from fulltape.bus.memory import MemoryBus
+from fulltape.engine.config import EngineConfig
 from fulltape.engine.intake import Intake
 from fulltape.engine.interpreter import tuned
 from fulltape.engine.pipeline import Pipeline
-from fulltape.engine.runner import LiveClock, Runner
+from fulltape.engine.runner import LiveClock, Runner, RunnerConfig
 from fulltape.engine.statistics import StatisticConfig
 from fulltape.operators.candles import CandleConfig
 from fulltape.records import Array, Instrument, InstrumentTable
@@ -64,12 +66,13 @@ class ShiftedClock:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is measured: trades a second, clients, seconds, clients beside them that never read."""
+    """What is measured: trades a second, clients, seconds, clients beside them that never read, time between commits."""
 
     rate: int
     clients: int
     seconds: float
     stalled: int = 0
+    flush_ms: float = EngineConfig().flush_ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +191,7 @@ def clients(port: int, load: Load, clock: ShiftedClock) -> Received:
         await asyncio.gather(*stalled, return_exceptions=True)
         return got
 
+    gc.disable()  # what is kept for the figures would be walked through again and again, and show as latency
     got = uvloop.run(all_of_them())
     latencies = [
         received - np.array([trade.ingest_time[:-1] for trade in message.trades], "M8[ns]").view(np.int64)
@@ -216,7 +220,8 @@ async def measure(path: Path, load: Load) -> list[Result]:
     clock = ShiftedClock(time.time_ns() - times[-1])
     with DuckDbStore.open(path, simulated=True) as store:
         table, bus, intake = store.restore().instruments, MemoryBus(), Intake(40_000)
-        runner = Runner(Pipeline(table, venue, CandleConfig(), StatisticConfig()), intake, store, bus, LiveClock(clock))
+        pipeline = Pipeline(table, venue, CandleConfig(), StatisticConfig())
+        runner = Runner(pipeline, intake, store, bus, LiveClock(clock), RunnerConfig(flush_s=load.flush_ms / 1e3))
         backend = BenchBackend(bus, store, runner, table, clock)
         await runner.restore()
         for payload, ingest in zip(payloads, times, strict=True):  # the kernels compile before the clock matters
@@ -281,5 +286,6 @@ if __name__ == "__main__":
     parser.add_argument("--clients", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--stalled", type=int, default=0)
+    parser.add_argument("--flush-ms", type=float, default=EngineConfig().flush_ms)
     chosen = parser.parse_args()
-    print_table("fan-out", run(Load(chosen.rate, chosen.clients, chosen.seconds, chosen.stalled)))
+    print_table("fan-out", run(Load(chosen.rate, chosen.clients, chosen.seconds, chosen.stalled, chosen.flush_ms)))
