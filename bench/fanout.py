@@ -66,7 +66,7 @@ class ShiftedClock:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is measured: trades a second, clients, seconds, clients beside them that never read, time between commits."""
+    """What is measured: trades a second, clients, seconds, stalled clients beside them, time of a flush."""
 
     rate: int
     clients: int
