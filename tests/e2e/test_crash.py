@@ -47,8 +47,13 @@ RECOMPUTED = """
         count(*) AS trades, coalesce(sum(size) FILTER (aggressor_side = 'BUY'), 0) AS taker_buy_volume
     FROM trades GROUP BY ALL
 """
+HOLES = """
+    SELECT instrument, start, "end" FROM coverage WHERE channel = 'trades' AND state = 'GAP'
+"""
 DIFFERENT = """
-    SELECT c.*, r.* FROM (SELECT * FROM candles WHERE interval = '{interval}' AND trades > 0) AS c
+    SELECT coalesce(c.instrument, r.instrument) AS instrument, coalesce(c.start, r.start) AS start,
+        coalesce(c.is_final, true) AND coalesce(c.trades, 0) < r.trades AS waits, c.*, r.*
+    FROM (SELECT * FROM candles WHERE interval = '{interval}' AND trades > 0) AS c
     FULL JOIN ({recomputed}) AS r ON c.instrument = r.instrument AND c.start = r.start
     WHERE (c.open, c.high, c.low, c.close, c.trades) IS DISTINCT FROM (r.open, r.high, r.low, r.close, r.trades)
         OR abs(c.volume - r.volume) > 1e-9 * r.volume
@@ -113,8 +118,18 @@ def check(database: Path, seen: set[tuple[str, str]]) -> int:
         assert seen <= set(stored), f"{len(seen - set(stored))} published trades are lost"
         for interval, seconds in LENGTHS_S.items():
             query = DIFFERENT.format(interval=interval, recomputed=RECOMPUTED.format(seconds=seconds))
-            assert connection.sql(query).fetchall() == [], interval
+            different = connection.sql(query).fetchall()
+            assert not different or len(different) <= waiting(connection, query, seconds), (interval, different)
     return len(stored)
+
+
+def waiting(connection: duckdb.DuckDBPyConnection, query: str, seconds: int) -> int:
+    """Return how many windows may differ: a final one where the page of a refill ends waits for the next page."""
+    (count,) = connection.sql(f"""
+        SELECT count(DISTINCT hole) FROM ({query}) AS d JOIN ({HOLES}) AS hole ON hole.instrument = d.instrument
+        AND d.waits AND d.start < hole."end" AND d.start + to_seconds({seconds}) > hole.start
+    """).fetchall()[0]
+    return int(count)
 
 
 def test_crash_loses_nothing(tmp_path: Path, venue: Path) -> None:
