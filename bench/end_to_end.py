@@ -18,19 +18,17 @@ from bench.frames import MatchFrames
 from bench.report import Result, print_table
 
 from fulltape.bus.memory import MemoryBus
-from fulltape.engine.config import EngineConfig
+from fulltape.cli import wiring
+from fulltape.engine.config import Config
 from fulltape.engine.intake import Intake
 from fulltape.engine.interpreter import tuned
-from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.runner import RecordedClock, Runner, RunnerConfig
-from fulltape.engine.statistics import StatisticConfig
-from fulltape.operators.candles import CandleConfig
 from fulltape.records.frames import Connection
 from fulltape.stores.duckdb import DuckDbStore
-from fulltape.venues.registry import venue
 
 _CONNECTION = Connection("COINBASE-1", "COINBASE", replay=True)
-_ENGINE = EngineConfig()  # as `fulltape up` runs without a configuration
+_CONFIG = Config()  # as `fulltape up` runs without a configuration
+_ENGINE = _CONFIG.engine
 
 
 async def feed(intake: Intake, frames: MatchFrames, seconds: float, watch: list[tuple[float, int]]) -> int:
@@ -55,7 +53,7 @@ async def measure(path: Path, seconds: float) -> list[Result]:
     """Run for ``seconds`` and return the rate and the memory at the end against that after a quarter."""
     frames = MatchFrames()
     with DuckDbStore.open(path, simulated=False) as store:
-        pipeline = Pipeline(store.restore().instruments, venue, CandleConfig(), StatisticConfig())
+        pipeline = wiring.pipeline(_CONFIG, store)
         intake = Intake(_ENGINE.max_queued_frames)
         config = RunnerConfig(_ENGINE.flush_ms / 1e3, _ENGINE.flush_records)
         runner = Runner(pipeline, intake, store, MemoryBus(), RecordedClock(), config)

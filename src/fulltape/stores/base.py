@@ -83,12 +83,13 @@ MAX_QUERY: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class SqlLimits:
-    """What a user's query may take; memory is what the process grows by meanwhile."""
+    """What a user's query may take; memory is what the process grows by, disk what it writes, meanwhile."""
 
     max_rows: int = 100_000
     timeout_s: float = 30.0
     max_bytes: int = 64 << 20
     max_memory_bytes: int = 256 << 20
+    max_disk_bytes: int = 256 << 20
 
 
 @dataclass(frozen=True, slots=True)

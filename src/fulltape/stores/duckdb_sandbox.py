@@ -75,7 +75,7 @@ class DuckDbSandbox:
 
 
 class _Watch:
-    """Stops a query that runs too long, takes too much memory (DuckDB does not count it all), or that nobody awaits."""
+    """Stops a query that nobody awaits, or that takes too much time, memory or disk: DuckDB does not count it all."""
 
     def __init__(
         self, cursor: duckdb.DuckDBPyConnection, limits: SqlLimits, unwanted: tuple[threading.Event, threading.Event]
@@ -86,6 +86,7 @@ class _Watch:
         self._gone, self._closing = unwanted
         self._process = psutil.Process()
         self._most = self._process.memory_info().rss + limits.max_memory_bytes
+        self._most_written = self._written() + limits.max_disk_bytes
         self._until = time.monotonic() + limits.timeout_s
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sql-watch")
@@ -110,7 +111,15 @@ class _Watch:
             return f"it ran for more than {self._limits.timeout_s:g} s"
         if self._process.memory_info().rss >= self._most:
             return f"it took more than {self._limits.max_memory_bytes >> 20} MiB of memory"
+        if self._written() >= self._most_written:
+            return f"it put more than {self._limits.max_disk_bytes >> 20} MiB aside on the disk"
         return ""
+
+    def _written(self) -> int:
+        """Return how much the process has written: gigabytes set aside would keep commits waiting for the disk."""
+        if not hasattr(self._process, "io_counters"):  # macOS does not tell
+            return 0
+        return int(self._process.io_counters().write_bytes)
 
 
 def _unwanted(gone: threading.Event, closing: threading.Event) -> str:
