@@ -115,7 +115,7 @@ def test_commits_go_on_while_a_query_takes_all_it_may(filled: Store) -> None:
     [
         (SqlLimits(timeout_s=0.1), "it ran for more than 0.1 s"),
         (SqlLimits(max_memory_bytes=-(1 << 50)), "it took more than"),
-        (SqlLimits(max_disk_bytes=-(1 << 50)), "aside on the disk"),
+        (SqlLimits(max_disk_bytes=-(1 << 50)), "it put more than"),
     ],
 )
 def test_a_query_is_stopped_with_the_reason(filled: Store, limits: SqlLimits, reason: str) -> None:
