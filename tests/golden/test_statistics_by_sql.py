@@ -34,7 +34,8 @@ TICKS = """
     WINDOW session AS (PARTITION BY instrument, event_time::DATE ORDER BY event_time, trade_id::HUGEINT
                        ROWS UNBOUNDED PRECEDING)
 """
-# What is 300 ticks back weighs (9/11)^300 = 7e-27 in the mean of 10; lists of all ticks would need memory by their square.
+# What is 300 ticks back weighs (9/11)^300 = 7e-27 in the mean of 10; lists of all ticks would need memory by their
+# square.
 STATS = f"""
     WITH ticks AS ({TICKS}),
     figures AS (
