@@ -13,8 +13,8 @@ import typer
 
 from fulltape.cli.backfill import by_venue, fetch, find_instruments, parse_moment
 from fulltape.clock import SECOND_NS
-from fulltape.engine.backfill import Wish
 from fulltape.engine.config import Config, StoreConfig, VenueConfig
+from fulltape.engine.history.backfill import Wish
 from fulltape.errors import ConfigError
 from fulltape.sim.server import SimConfig, SimServer
 from fulltape.stores.duckdb import DuckDbStore

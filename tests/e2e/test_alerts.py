@@ -13,7 +13,7 @@ import duckdb
 import msgspec
 import pytest
 from tests.e2e.programs import start, started
-from tests.engine.hook import HANG, hooked
+from tests.engine.alerts.hook import HANG, hooked
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 

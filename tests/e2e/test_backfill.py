@@ -19,8 +19,8 @@ from fulltape.bus.base import Overflow
 from fulltape.cli import wiring
 from fulltape.cli.backfill import by_venue, fetch
 from fulltape.clock import SECOND_NS
-from fulltape.engine.backfill import Wish
 from fulltape.engine.config import Config, HistoryConfig, StoreConfig, VenueConfig
+from fulltape.engine.history.backfill import Wish
 from fulltape.errors import TransientError
 from fulltape.sim.base import Reply, Request
 from fulltape.sim.coinbase_rest import CoinbaseRest

@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from fulltape.clock import Clock, format_rfc3339, parse_rfc3339
-from fulltape.engine.pager import Source
+from fulltape.engine.history.pager import Source
 from fulltape.records import BARS, TRADES, Batch
 from fulltape.records.columns import NULL_INT
 from fulltape.venues.base import HistorySpec, Paging, RestRequest, TradesPage

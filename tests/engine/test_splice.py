@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.engine.machine import COINBASE, NOON, SECOND, Machine, chunk, confirmed, down, match, up
 from tests.engine.shelf import Kept, bars_of, trades_of
 
-from fulltape.engine.backfill import BARS_SETTLED_NS
+from fulltape.engine.history.backfill import BARS_SETTLED_NS
 from fulltape.operators.candles import CandleConfig
 from fulltape.records import BARS, Batch, Candle, CandleSource
 from fulltape.records.frames import Item

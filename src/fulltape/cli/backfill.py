@@ -21,10 +21,10 @@ from fulltape.errors import ConfigError, TransientError
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
-    from fulltape.engine.archive import Archive
-    from fulltape.engine.backfill import Wish
     from fulltape.engine.config import Config
-    from fulltape.engine.pager import Source
+    from fulltape.engine.history.archive import Archive
+    from fulltape.engine.history.backfill import Wish
+    from fulltape.engine.history.pager import Source
     from fulltape.records import Instrument, InstrumentTable
     from fulltape.stores.base import Store
     from fulltape.venues.base import Venue
@@ -63,8 +63,8 @@ def backfill(
     """Fetch history from the venues. Run it again after a stop: what is stored already is not asked for."""
     from fulltape.cli.running import run
     from fulltape.clock import SystemClock
-    from fulltape.engine.backfill import Wish
     from fulltape.engine.config import Config
+    from fulltape.engine.history.backfill import Wish
 
     config = Config.load(config_file) if config_file else Config()
     if db is not None:
@@ -163,8 +163,8 @@ async def _fetch_into(config: Config, store: Store, asked: Sequence[_Asked], wis
     """Run an engine that nothing but history enters, until it is all there or ``stop`` is set."""
     from fulltape.cli import wiring
     from fulltape.clock import SystemClock
-    from fulltape.engine.archive import Archive
-    from fulltape.engine.pager import Source
+    from fulltape.engine.history.archive import Archive
+    from fulltape.engine.history.pager import Source
 
     runner, intake = wiring.history_runner(config, store)
     await runner.restore()
@@ -197,7 +197,7 @@ async def _fetch_into(config: Config, store: Store, asked: Sequence[_Asked], wis
 
 async def _fetch(archive: Archive, venues: Sequence[Sequence[Source]], wish: Wish, table: InstrumentTable) -> None:
     """Fetch from the venues at once and of each venue one instrument after the other; show how far it is."""
-    from fulltape.engine.backfill import possible
+    from fulltape.engine.history.backfill import possible
 
     jobs = [[(source, possible(source, wish)) for source in sources] for sources in venues]
     with _shown() as bars:
@@ -215,7 +215,7 @@ async def _fetch(archive: Archive, venues: Sequence[Sequence[Source]], wish: Wis
 
 async def _fetch_one(archive: Archive, source: Source, wish: Wish, name: str, bars: Bars) -> str:
     """Fetch for one instrument and return what came of it, in words."""
-    from fulltape.engine.backfill import Progress, backfill
+    from fulltape.engine.history.backfill import Progress, backfill
     from fulltape.records.interval import format_interval
 
     kind = f"bars of {format_interval(wish.interval_s)}" if wish.interval_s else "trades"

@@ -29,12 +29,12 @@ from fulltape.capture.recorder import Recorder
 from fulltape.capture.replayer import ReplaySource
 from fulltape.capture.segments import SegmentLimits
 from fulltape.clock import Clock, SystemClock
-from fulltape.engine.alert_config import TargetConfig, active_rules
+from fulltape.engine.alerts.config import TargetConfig, active_rules
+from fulltape.engine.alerts.marks import MarkFile
+from fulltape.engine.alerts.notifier import Target
 from fulltape.engine.config import CaptureConfig, Config, EngineConfig, StoreConfig, VenueConfig, credentials
 from fulltape.engine.feed import Feed
 from fulltape.engine.intake import Intake
-from fulltape.engine.marks import MarkFile
-from fulltape.engine.notifier import Target
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.publishing import LogPart
 from fulltape.engine.runner import LiveClock, RecordedClock, Runner, RunnerConfig
@@ -169,7 +169,7 @@ def targets(config: Config, environment: Mapping[str, str]) -> list[Target]:
 
 def target(name: str, config: TargetConfig, environment: Mapping[str, str]) -> Target:
     """Return one target. Connects to nothing. Raises ConfigError as `targets` does."""
-    from fulltape.engine.messenger import AppriseMessenger
+    from fulltape.engine.alerts.messenger import AppriseMessenger
 
     variable = config.url_variable
     url = environment.get(variable, "").strip()

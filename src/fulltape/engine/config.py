@@ -17,7 +17,7 @@ from typing import Annotated, Any, Self
 import msgspec
 
 from fulltape.bus.kafka_config import KafkaConfig
-from fulltape.engine.alert_config import AlertsConfig, TargetConfig, check_alerts, check_targets
+from fulltape.engine.alerts.config import AlertsConfig, TargetConfig, check_alerts, check_targets
 from fulltape.engine.wishes import check_wish
 from fulltape.errors import ConfigError, did_you_mean
 from fulltape.records import CANDLES, STORED

@@ -20,15 +20,15 @@ from fulltape.bus.base import Bus
 from fulltape.bus.topics import Topics
 from fulltape.capture.recorder import Recorder, Tee
 from fulltape.clock import Clock
+from fulltape.engine.alerts.marks import MarkFile
+from fulltape.engine.alerts.notifier import Notifier, Target
 from fulltape.engine.config import ExportsConfig, HistoryConfig
 from fulltape.engine.connections import Connections
 from fulltape.engine.exports import CsvFiles
 from fulltape.engine.feed import Feed, Link
 from fulltape.engine.following import Following
+from fulltape.engine.history.past import Past
 from fulltape.engine.intake import Intake
-from fulltape.engine.marks import MarkFile
-from fulltape.engine.notifier import Notifier, Target
-from fulltape.engine.past import Past
 from fulltape.engine.pipeline import BookWanted, Outcome, Pipeline
 from fulltape.engine.publishing import LogPart, Publisher
 from fulltape.engine.runner import LiveClock, Runner, RunnerConfig

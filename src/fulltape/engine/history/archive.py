@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from fulltape.clock import SECOND_NS
+from fulltape.engine.history.pager import Source, bar_pages, trade_pages
 from fulltape.engine.known import Known
-from fulltape.engine.pager import Source, bar_pages, trade_pages
 from fulltape.engine.runner import Runner
 from fulltape.engine.spans import Spans
 from fulltape.records import TRADES

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from fulltape.clock import SECOND_NS
-from fulltape.engine.archive import Archive
-from fulltape.engine.pager import Source
+from fulltape.engine.history.archive import Archive
+from fulltape.engine.history.pager import Source
 from fulltape.errors import ConfigError
 from fulltape.records.interval import format_interval
 

@@ -8,8 +8,8 @@ import pytest
 from tests.engine.machine import MINUTES, SECOND
 
 from fulltape.clock import ManualClock, format_rfc3339, parse_rfc3339
-from fulltape.engine.backfill import Wish, possible
-from fulltape.engine.pager import Source, bar_pages
+from fulltape.engine.history.backfill import Wish, possible
+from fulltape.engine.history.pager import Source, bar_pages
 from fulltape.engine.pipeline import Pipeline
 from fulltape.errors import ConfigError
 from fulltape.records import COINS, Batch, InstrumentTable

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.engine.shelf import MINUTE, SECOND, Kept, Shelf, times
 
 from fulltape.clock import ManualClock
-from fulltape.engine.pager import SETTLED_NS, bar_pages, trade_pages
+from fulltape.engine.history.pager import SETTLED_NS, bar_pages, trade_pages
 from fulltape.engine.spans import Spans
 from fulltape.errors import MalformedFrame
 from fulltape.records import COINS

@@ -10,9 +10,9 @@ import logging
 from collections.abc import Sequence
 
 from fulltape.clock import SECOND_NS, Clock
-from fulltape.engine.archive import Archive
-from fulltape.engine.backfill import BARS_SETTLED_NS
-from fulltape.engine.pager import Source
+from fulltape.engine.history.archive import Archive
+from fulltape.engine.history.backfill import BARS_SETTLED_NS
+from fulltape.engine.history.pager import Source
 from fulltape.errors import ConfigError, MalformedFrame
 
 _log = logging.getLogger(__name__)

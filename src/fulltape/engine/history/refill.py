@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from typing import Final
 
 from fulltape.clock import SECOND_NS, Clock, format_rfc3339
-from fulltape.engine.archive import Archive
-from fulltape.engine.pager import SETTLED_NS, Source
+from fulltape.engine.history.archive import Archive
+from fulltape.engine.history.pager import SETTLED_NS, Source
 from fulltape.errors import ConfigError, MalformedFrame
 from fulltape.records.page import Unfillable
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from fulltape.cli.wiring import alerts
-from fulltape.engine.alert_config import DEFAULT_RULES, RuleConfig
+from fulltape.engine.alerts.config import DEFAULT_RULES, RuleConfig
 from fulltape.engine.config import Config
 from fulltape.errors import ConfigError
 from fulltape.operators.alerts import AlertRule

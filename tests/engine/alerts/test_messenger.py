@@ -7,9 +7,9 @@ import logging
 import socket
 
 import pytest
-from tests.engine.hook import hooked
+from tests.engine.alerts.hook import hooked
 
-from fulltape.engine.messenger import AppriseMessenger
+from fulltape.engine.alerts.messenger import AppriseMessenger
 from fulltape.errors import ConfigError, TransientError
 
 

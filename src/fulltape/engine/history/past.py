@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
 from fulltape.clock import Clock
-from fulltape.engine.archive import Archive
 from fulltape.engine.config import HistoryConfig
 from fulltape.engine.feed import Feed
-from fulltape.engine.pager import Fetch, Source
-from fulltape.engine.refill import Refill
+from fulltape.engine.history.archive import Archive
+from fulltape.engine.history.pager import Fetch, Source
+from fulltape.engine.history.refill import Refill
+from fulltape.engine.history.warm_start import WarmStart
 from fulltape.engine.runner import Runner
-from fulltape.engine.warm_start import WarmStart
 from fulltape.errors import ConfigError, TransientError
 from fulltape.venues.base import RestRequest
 from fulltape.venues.rest import RestClient

@@ -16,16 +16,16 @@ from tests.engine.shelf import MINUTE, Kept, Shelf, times
 from fulltape.bus.base import Overflow, Subscription
 from fulltape.bus.memory import MemoryBus
 from fulltape.clock import ManualClock
-from fulltape.engine.archive import Archive
-from fulltape.engine.backfill import BARS_SETTLED_NS, Progress, Wish, backfill, possible
 from fulltape.engine.config import HistoryConfig
 from fulltape.engine.feed import Feed
+from fulltape.engine.history.archive import Archive
+from fulltape.engine.history.backfill import BARS_SETTLED_NS, Progress, Wish, backfill, possible
+from fulltape.engine.history.past import Past
+from fulltape.engine.history.refill import Refill
+from fulltape.engine.history.warm_start import WarmStart
 from fulltape.engine.intake import Intake
-from fulltape.engine.past import Past
 from fulltape.engine.pipeline import Pipeline
-from fulltape.engine.refill import Refill
 from fulltape.engine.runner import LiveClock, Runner, RunnerConfig
-from fulltape.engine.warm_start import WarmStart
 from fulltape.errors import ConfigError, TransientError
 from fulltape.operators.candles import CandleConfig
 from fulltape.records import COVERAGE, TRADES, CoverageState, InstrumentTable

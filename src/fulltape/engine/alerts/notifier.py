@@ -21,9 +21,9 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, wai
 
 from fulltape.bus.base import Bus, Overflow
 from fulltape.clock import SECOND_NS
-from fulltape.engine.alert_config import RuleKind, TargetConfig
-from fulltape.engine.alert_text import body_of, title_of
-from fulltape.engine.marks import MarkFile
+from fulltape.engine.alerts.config import RuleKind, TargetConfig
+from fulltape.engine.alerts.marks import MarkFile
+from fulltape.engine.alerts.text import body_of, title_of
 from fulltape.errors import ConfigError, TransientError
 from fulltape.operators.alerts import covers
 from fulltape.records import ALERTS, Alert, AlertState, Instrument, InstrumentTable, Origin

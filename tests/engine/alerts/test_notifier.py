@@ -12,15 +12,15 @@ from typing import Any
 import msgspec
 import pytest
 from tests.conformance.samples import BTC, ETH, MINUTE, NOON, alert, commit, trade
-from tests.engine.hook import HANG, Hook, hooked
+from tests.engine.alerts.hook import HANG, Hook, hooked
 
 from fulltape.bus.base import Bus
 from fulltape.bus.memory import MemoryBus
 from fulltape.clock import SECOND_NS, ManualClock
-from fulltape.engine.alert_config import RuleKind, TargetConfig
-from fulltape.engine.marks import MarkFile
-from fulltape.engine.messenger import AppriseMessenger
-from fulltape.engine.notifier import Notifier, Target
+from fulltape.engine.alerts.config import RuleKind, TargetConfig
+from fulltape.engine.alerts.marks import MarkFile
+from fulltape.engine.alerts.messenger import AppriseMessenger
+from fulltape.engine.alerts.notifier import Notifier, Target
 from fulltape.errors import ConfigError
 from fulltape.records import Alert, AlertKind, AlertState, Instrument, Origin
 from fulltape.records.status import TargetStatus

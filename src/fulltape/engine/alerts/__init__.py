@@ -1,0 +1,1 @@
+"""What an alert is, by configuration, and telling people of those that are committed."""
