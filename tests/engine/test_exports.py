@@ -134,7 +134,7 @@ async def test_a_folder_that_cannot_be_written_is_told_and_tried_again(
     monkeypatch.setattr(module, "_MINUTE_NS", 1)
     keeping = asyncio.create_task(files(store, tmp_path / "data").keep())
     with caplog.at_level(logging.WARNING):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while "CSV files" not in caplog.text:  # noqa: ASYNC110 - a log has no event
                 await asyncio.sleep(0.005)
             (tmp_path / "data").unlink()

@@ -87,7 +87,7 @@ class World:
         self.running_now = supervisor = Supervisor(parts)
         task = asyncio.create_task(supervisor.run())
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(120):
                 yield supervisor
         finally:
             task.cancel()

@@ -81,7 +81,7 @@ async def polling(store: Store, port: int, credits: CreditFile, key: str = "the-
     )
     task = asyncio.create_task(supervisor.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             yield supervisor
     finally:
         task.cancel()

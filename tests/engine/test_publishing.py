@@ -117,7 +117,7 @@ class Desk:
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not condition():  # noqa: ASYNC110 - the publisher tells its state, and has no event for it
             await asyncio.sleep(0.002)
 

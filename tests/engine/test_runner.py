@@ -175,7 +175,7 @@ async def test_whoever_waits_for_a_commit_is_told_that_it_will_not_come(store: D
     running = asyncio.create_task(run.runner.run())
     told = Unfillable(0, NOON, NOON + 1, NOON, "no history")
     with pytest.raises(TransientError, match="has stopped"):
-        await asyncio.wait_for(run.runner.commit(told), 10)
+        await asyncio.wait_for(run.runner.commit(told), 120)
     with pytest.raises(FatalError, match="make room"):
         await running
     with pytest.raises(TransientError, match="has stopped"):

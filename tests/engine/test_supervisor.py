@@ -72,7 +72,7 @@ async def running(what: Parts) -> AsyncIterator[tuple[Supervisor, asyncio.Task[N
     supervisor = Supervisor(what)
     task = asyncio.create_task(supervisor.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             yield supervisor, task
     finally:
         task.cancel()

@@ -44,7 +44,7 @@ class Hook:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until ``condition`` holds; it is looked at again whenever a message comes or is answered."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()

@@ -83,7 +83,7 @@ async def notifying(desk: Desk, *hooks: Hook, simulated: bool = False, **config:
 
 async def until(is_so: Callable[[], bool]) -> None:
     """Wait for a state that tells nobody when it changes."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not is_so():  # noqa: ASYNC110 - a state, not an event
             await asyncio.sleep(0.005)
 

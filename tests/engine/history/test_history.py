@@ -89,7 +89,7 @@ async def scene(folder: Path, shelf: Shelf, now: int = NOON + 200 * SECOND) -> A
         pipeline.table.add(shelf.instrument("BTC-USD"))
         running = asyncio.create_task(runner.run())
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 yield Scene(shelf, clock, runner, Archive(runner), intake, commits)
         finally:
             commits.close()
