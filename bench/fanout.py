@@ -38,8 +38,8 @@ from fulltape.engine.config import EngineConfig
 from fulltape.engine.intake import Intake
 from fulltape.engine.interpreter import tuned
 from fulltape.engine.pipeline import Pipeline
+from fulltape.engine.pipeline.statistics import StatisticConfig
 from fulltape.engine.runner import LiveClock, Runner, RunnerConfig
-from fulltape.engine.statistics import StatisticConfig
 from fulltape.operators.candles import CandleConfig
 from fulltape.records import Array, Instrument, InstrumentTable
 from fulltape.records.frames import Connection

@@ -11,8 +11,8 @@ from bench.report import Result, median_rate, print_table
 from fulltape.cli import wiring
 from fulltape.clock import SECOND_NS
 from fulltape.engine.config import Config
-from fulltape.engine.counters import Counters
-from fulltape.engine.statistics import StatisticConfig, Statistics
+from fulltape.engine.pipeline.counters import Counters
+from fulltape.engine.pipeline.statistics import StatisticConfig, Statistics
 from fulltape.operators.activity_bars import ActivityBars
 from fulltape.operators.alerts import Alerts
 from fulltape.operators.base import Operator, Step

@@ -9,7 +9,7 @@ import msgspec
 
 from fulltape.clock import format_rfc3339
 from fulltape.engine.pipeline import Outcome, Pipeline
-from fulltape.engine.statistics import StatisticConfig
+from fulltape.engine.pipeline.statistics import StatisticConfig
 from fulltape.operators.candles import CandleConfig
 from fulltape.records import CANDLES, TRADES, WINDOWS, Batch, Candle, InstrumentTable, Schema
 from fulltape.records.frames import Chunk, Connection, EventKind, Item, SessionEvent

@@ -12,8 +12,8 @@ from typing import Final
 from fulltape.cli import wiring
 from fulltape.clock import SECOND_NS
 from fulltape.engine.config import Config
-from fulltape.engine.derivation import History
 from fulltape.engine.pipeline import Pipeline
+from fulltape.engine.pipeline.derivation import History
 from fulltape.engine.runner import CommittedHistory
 from fulltape.records.frames import Chunk, Connection, EventKind, SessionEvent
 from fulltape.sim.coinbase import Feed, Session

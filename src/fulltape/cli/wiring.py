@@ -36,11 +36,11 @@ from fulltape.engine.config import CaptureConfig, Config, EngineConfig, StoreCon
 from fulltape.engine.feed import Feed
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Pipeline
+from fulltape.engine.pipeline.statistics import StatisticConfig
+from fulltape.engine.pipeline.symbols import AnySymbols
 from fulltape.engine.publishing import LogPart
 from fulltape.engine.runner import LiveClock, RecordedClock, Runner, RunnerConfig
-from fulltape.engine.statistics import StatisticConfig
 from fulltape.engine.supervisor import Parts, Supervisor
-from fulltape.engine.symbols import AnySymbols
 from fulltape.errors import ConfigError
 from fulltape.operators.activity_bars import ActivityBarConfig
 from fulltape.operators.alerts import AlertConfig, AlertRule

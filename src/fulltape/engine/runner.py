@@ -16,9 +16,9 @@ import msgspec
 
 from fulltape.bus.base import Bus
 from fulltape.clock import SECOND_NS, Clock
-from fulltape.engine.delays import CommitWaits, sampled
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Outcome, Pipeline
+from fulltape.engine.pipeline.delays import CommitWaits, sampled
 from fulltape.errors import TransientError
 from fulltape.records import CANDLES, TRADES, WINDOWS, Batch, Commit, Schema
 from fulltape.records.delivery import Receipt

@@ -13,7 +13,7 @@ from tests.engine.shelf import MINUTE, SECOND, Kept, Shelf, times
 
 from fulltape.clock import ManualClock
 from fulltape.engine.history.pager import SETTLED_NS, bar_pages, trade_pages
-from fulltape.engine.spans import Spans
+from fulltape.engine.pipeline.spans import Spans
 from fulltape.errors import MalformedFrame
 from fulltape.records import COINS
 from fulltape.records.page import Page

@@ -12,9 +12,9 @@ from typing import Final
 
 from fulltape.clock import SECOND_NS
 from fulltape.engine.history.pager import Source, bar_pages, trade_pages
-from fulltape.engine.known import Known
+from fulltape.engine.pipeline.known import Known
+from fulltape.engine.pipeline.spans import Spans
 from fulltape.engine.runner import Runner
-from fulltape.engine.spans import Spans
 from fulltape.records import TRADES
 from fulltape.records.page import Page, Unfillable
 from fulltape.stores.base import Selection

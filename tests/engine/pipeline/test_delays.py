@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fulltape.clock import SECOND_NS
-from fulltape.engine.delays import WINDOW_NS, CommitWaits, Delays, sampled
+from fulltape.engine.pipeline.delays import WINDOW_NS, CommitWaits, Delays, sampled
 from fulltape.records import TRADES, Batch, Origin
 from fulltape.records.frames import Chunk, Connection, EventKind, SessionEvent
 

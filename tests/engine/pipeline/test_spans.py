@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fulltape.engine.spans import FOREVER, Spans
+from fulltape.engine.pipeline.spans import FOREVER, Spans
 
 MOST = 30
 BOUNDS = st.tuples(st.integers(0, MOST), st.integers(0, MOST))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fulltape.engine import recent_ids
-from fulltape.engine.recent_ids import RecentIds
+from fulltape.engine.pipeline import recent_ids
+from fulltape.engine.pipeline.recent_ids import RecentIds
 from fulltape.records import TRADES, Batch
 
 

@@ -10,7 +10,7 @@ from tests.engine.machine import COINBASE, MINUTES, NOON, SECOND, Machine, chunk
 from fulltape.cli import wiring
 from fulltape.engine.config import Config
 from fulltape.engine.pipeline import Pipeline
-from fulltape.engine.statistics import StatisticConfig
+from fulltape.engine.pipeline.statistics import StatisticConfig
 from fulltape.operators.alerts import AlertConfig, AlertRule
 from fulltape.records import AlertKind, AlertState, Origin
 from fulltape.stores.duckdb import DuckDbStore

@@ -15,17 +15,17 @@ from typing import Final
 import numpy as np
 
 from fulltape.books.l2 import Rule
-from fulltape.engine import contracts
-from fulltape.engine.counters import Counters
-from fulltape.engine.delays import Delays
-from fulltape.engine.delivered import Deliveries
-from fulltape.engine.derivation import Derivation, History
-from fulltape.engine.known import Known
-from fulltape.engine.recent_ids import RecentIds
-from fulltape.engine.sequencer import Sequencer
-from fulltape.engine.statistics import StatisticConfig, Statistics
-from fulltape.engine.symbols import AnySymbols, AskedSymbols
-from fulltape.engine.unstored import SLACK_NS, unstored
+from fulltape.engine.pipeline import contracts
+from fulltape.engine.pipeline.counters import Counters
+from fulltape.engine.pipeline.delays import Delays
+from fulltape.engine.pipeline.delivered import Deliveries
+from fulltape.engine.pipeline.derivation import Derivation, History
+from fulltape.engine.pipeline.known import Known
+from fulltape.engine.pipeline.recent_ids import RecentIds
+from fulltape.engine.pipeline.sequencer import Sequencer
+from fulltape.engine.pipeline.statistics import StatisticConfig, Statistics
+from fulltape.engine.pipeline.symbols import AnySymbols, AskedSymbols
+from fulltape.engine.pipeline.unstored import SLACK_NS, unstored
 from fulltape.engine.wishes import Wishes
 from fulltape.errors import ConfigError
 from fulltape.operators.alerts import AlertConfig, Alerts

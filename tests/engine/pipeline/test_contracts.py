@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fulltape.engine.contracts import in_base, settle
+from fulltape.engine.pipeline.contracts import in_base, settle
 from fulltape.records import BOOK_DELTAS, QUOTES, TICKERS, TRADES, Batch, Instrument, InstrumentTable, Schema
 from fulltape.records.columns import Physical
 from fulltape.records.instrument import INVERSE, LINEAR, QUANTO

@@ -8,7 +8,7 @@ import pytest
 from tests.engine.machine import COINBASE, MINUTES, NOON, SECOND, Machine, beat, chunk, confirmed, down, match, up
 from tests.engine.shelf import bars_of
 
-from fulltape.engine import pipeline as module
+from fulltape.engine.pipeline import pipeline as module
 from fulltape.errors import ConfigError
 from fulltape.operators.candles import CandleConfig
 from fulltape.records import TRADES, AggressorSide, CandleSource, CoverageState, EmptyReason, Instrument, Origin

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 
 from fulltape.clock import SECOND_NS
-from fulltape.engine.counters import Counters
-from fulltape.engine.derivation import History
+from fulltape.engine.pipeline.counters import Counters
+from fulltape.engine.pipeline.derivation import History
 from fulltape.operators.activity_bars import ActivityBarConfig, ActivityBars
 from fulltape.operators.base import Operator
 from fulltape.operators.changes import Changes

@@ -8,10 +8,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from fulltape.engine.recent_ids import RecentIds
-from fulltape.engine.sequencer import Sequencer
-from fulltape.engine.spans import Spans
-from fulltape.engine.unstored import SLACK_NS, Read, unstored
+from fulltape.engine.pipeline.recent_ids import RecentIds
+from fulltape.engine.pipeline.sequencer import Sequencer
+from fulltape.engine.pipeline.spans import Spans
+from fulltape.engine.pipeline.unstored import SLACK_NS, Read, unstored
 from fulltape.operators.coverage import TRADES_CHANNEL
 from fulltape.records import (
     COVERAGE,

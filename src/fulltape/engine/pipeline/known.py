@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from fulltape.engine.spans import FOREVER, Spans
+from fulltape.engine.pipeline.spans import FOREVER, Spans
 from fulltape.operators.candles import StaleWindow
 from fulltape.operators.coverage import TRADES_CHANNEL
 from fulltape.records import Batch, CoverageState

@@ -8,9 +8,9 @@ from typing import Final, Protocol
 import numpy as np
 
 from fulltape.clock import SECOND_NS
-from fulltape.engine.counters import Counters
-from fulltape.engine.known import Known
-from fulltape.engine.splice import Splice, Touched
+from fulltape.engine.pipeline.counters import Counters
+from fulltape.engine.pipeline.known import Known
+from fulltape.engine.pipeline.splice import Splice, Touched
 from fulltape.operators.candles import Candles, StaleWindow
 from fulltape.records import CANDLES, COVERAGE, TRADES, Array, Batch, CandleSource, EmptyReason, Schema
 from fulltape.records.interval import window_start

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from fulltape.engine.sequencer import GRACE_NS, RESET_NS, Sequencer
+from fulltape.engine.pipeline.sequencer import GRACE_NS, RESET_NS, Sequencer
 from fulltape.records import HEARTBEATS, TRADES, Array, Batch
 from fulltape.records.events import Event, Hole, Unbroken
 

@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from fulltape.clock import SECOND_NS
-from fulltape.engine.known import Known
-from fulltape.engine.spans import Spans
+from fulltape.engine.pipeline.known import Known
+from fulltape.engine.pipeline.spans import Spans
 from fulltape.operators.candles import Candles
 from fulltape.operators.rollup import roll_up
 from fulltape.records import CANDLES, Array, Batch, CandleSource, EmptyReason

@@ -7,7 +7,7 @@ import pytest
 from tests.engine.machine import MINUTES, NOON, SECOND, Kept, Machine, chunk, match
 
 from fulltape.engine.pipeline import Pipeline
-from fulltape.engine.statistics import StatisticConfig
+from fulltape.engine.pipeline.statistics import StatisticConfig
 from fulltape.operators.activity_bars import ActivityBarConfig
 from fulltape.records import TRADES, BarBasis, Batch
 

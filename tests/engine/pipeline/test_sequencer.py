@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.engine.sequences import SECOND, START, Item, batches, of_instrument, plain, run, sequences
+from tests.engine.pipeline.sequences import SECOND, START, Item, batches, of_instrument, plain, run, sequences
 
-from fulltape.engine.sequencer import GRACE_NS, RESET_NS, Sequenced, Sequencer
+from fulltape.engine.pipeline.sequencer import GRACE_NS, RESET_NS, Sequenced, Sequencer
 from fulltape.records.events import Hole, Unbroken
 
 LYING = 9 * 10**18

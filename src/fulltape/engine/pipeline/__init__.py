@@ -1,0 +1,7 @@
+"""Everything that decides a number: frames in, the content of a commit out. No I/O, no clock, no tasks."""
+
+from __future__ import annotations
+
+from fulltape.engine.pipeline.pipeline import BookWanted, Outcome, Pipeline
+
+__all__ = ["BookWanted", "Outcome", "Pipeline"]
