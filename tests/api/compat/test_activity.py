@@ -131,6 +131,25 @@ async def test_an_hour_that_waits_for_late_trades_counts_already(backend: FakeBa
     assert counts["XBTUSDT"]["total_transaction_count"] == expected["XBTUSDT"][0]
 
 
+async def test_every_last_hour_ends_at_the_call_while_the_engine_stands_still(backend: FakeBackend, api: Api) -> None:
+    """The largest volumes went by the engine's clock: hours after the last commit an old hour passed for the last."""
+    await store(backend, market(SUMMER), SUMMER)
+    count = {"symbol": "XBTUSDT", "n_minutes": 60}
+    assert len((await api.get("/compat/top_n_highest_volumes", top_n=3)).json()["top_symbols"]) == 2
+    assert (await api.get("/compat/transactions_in_last_n_min", **count)).json()["number_of_trades"] > 0
+    backend.clock = SUMMER + 8 * HOUR
+    assert (await api.get("/compat/top_n_highest_volumes", top_n=3)).json() == {"top_symbols": []}
+    assert (await api.get("/compat/transactions_in_last_n_min", **count)).json()["number_of_trades"] == 0
+    assert (await api.get("/compat/trade_volume_last_6_hours")).json() == {"count": {}}
+    backend.clock = SUMMER + 30 * MINUTE
+    minute = backend.clock // MINUTE * MINUTE
+    half = recount(market(SUMMER), minute - 59 * MINUTE, backend.clock + 1)
+    top = (await api.get("/compat/top_n_highest_volumes", top_n=3)).json()["top_symbols"]
+    assert {row["symbol"]: row["total_volume"] for row in top} == {
+        name: pytest.approx(value) for name, (_, value) in half.items()
+    }
+
+
 def where(price: float | None, quote_time: int | None) -> Last:
     side, none = AggressorSide.BUY, None
     return Last(XBT, "1", 1.0, 1.0, side, 1, price, 1.0, 101.0, 1.0, quote_time, none, none, none, none, 1, 1)

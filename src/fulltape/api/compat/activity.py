@@ -1,6 +1,8 @@
 """Counts, volumes and prices by symbol: seven calls of a BitMEX dashboard's server, with its paths and shapes.
 
 Hours are clock hours in UTC and so are the texts: summer time moves nothing. Volumes are in the quote currency.
+"Last" means before the moment of the call, by the clock of this machine. The engine's clock stands still when the
+engine does, and an old hour would then pass for the last one; by the moment of the call all are empty instead.
 A completed hour has the trades that are stored now; one that comes late is counted from then on.
 """
 
@@ -32,9 +34,11 @@ _HOURS: Final = """
     WHERE interval = '1h' AND trades > 0 AND start >= make_timestamp_ns(?) AND start < make_timestamp_ns(?)
     ORDER BY instrument, start
 """
+# Not the view `rolling`: its hour ends at the engine's clock.
 _TOP: Final = """
-    SELECT instrument, total_trade_volume_1h FROM rolling WHERE transaction_count_1h > 0
-    ORDER BY total_trade_volume_1h DESC, instrument LIMIT ?
+    SELECT instrument, sum(quote_volume) AS total_volume FROM candles
+    WHERE interval = '1m' AND trades > 0 AND start >= make_timestamp_ns(?) AND start <= make_timestamp_ns(?)
+    GROUP BY instrument ORDER BY total_volume DESC, instrument LIMIT ?
 """
 _COUNT: Final = """
     SELECT count(*) AS trades FROM historical_trades
@@ -104,10 +108,11 @@ async def transactions_in_last_n_min(
 async def top_n_highest_volumes(
     services: NamedDependency[Services], top_n: Annotated[int, QueryParameter(ge=1, le=1_000)]
 ) -> Response[bytes]:
-    """Return the symbols whose trades of the last rolling hour, in whole minutes, were worth most."""
+    """Return the symbols whose trades of this minute and the 59 before it were worth most."""
+    minute = services.backend.now_ns() // _MINUTE_NS * _MINUTE_NS
+    rows = await _rows(services, _TOP, (minute - 59 * _MINUTE_NS, minute, top_n))
     symbols = Symbols(services.catalogue.table())
-    rows = await _rows(services, _TOP, (top_n,))
-    top = [{"symbol": symbols.name_of(row["instrument"]), "total_volume": row["total_trade_volume_1h"]} for row in rows]
+    top = [{"symbol": symbols.name_of(row["instrument"]), "total_volume": row["total_volume"]} for row in rows]
     return answer({"top_symbols": top})
 
 
