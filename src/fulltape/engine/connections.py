@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Protocol
@@ -12,6 +12,7 @@ from fulltape.engine.feed import Feed, Link, by_symbol
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.wishes import place
 from fulltape.records import Instrument
+from fulltape.venues.base import Channel
 from fulltape.venues.session import SessionConfig
 
 
@@ -100,7 +101,7 @@ class Connections:
 
     async def _open(self, feed: Feed, config: SessionConfig) -> Connected:
         link, symbols = self._open_link(feed, config), config.subscription.symbols
-        await self._engine.on_engine(lambda: self._engine.pipeline.follow(config.name, feed.venue, symbols))
+        await self._expect(feed, config.name, symbols)
         task = asyncio.create_task(self._keep(feed, config.name, link), name=config.name)
         return Connected(config.name, feed, link, symbols, task)
 
@@ -110,11 +111,16 @@ class Connections:
         gone = tuple(symbol for symbol in one.symbols if symbol not in wanted)
         one.symbols = tuple(wanted)
         if added:
-            await self._engine.on_engine(lambda: pipeline.follow(one.name, venue, added))
+            await self._expect(one.feed, one.name, added)
             one.link.follow(added)
         if gone:
             one.link.unfollow(gone)
             await self._engine.on_engine(lambda: pipeline.unfollow(one.name, venue, gone))
+
+    async def _expect(self, feed: Feed, name: str, symbols: Iterable[str]) -> None:
+        has_trades = Channel.TRADES in feed.session.subscription.channels
+        follow = self._engine.pipeline.follow
+        await self._engine.on_engine(lambda: follow(name, feed.venue, symbols, has_trades=has_trades))
 
     async def _close(self, one: Connected) -> None:
         pipeline, venue, symbols = self._engine.pipeline, one.feed.venue, one.symbols

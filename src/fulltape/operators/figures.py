@@ -5,7 +5,7 @@ These are the columns of ``stats``, ``windows``, ``quote_stats`` and ``depths`` 
 * ``trade_value``: price x size of a trade, in quote currency;
 * ``crossed_bp``: of the instrument with the lowest ask of its product at all venues: 10^4 (best bid - ask) / ask, where
   the best bid is that of all venues. Above 0 somebody bids more there than is asked here. 0 where another asks less;
-* ``is_down``: 1 while the trades of an instrument are not received, else 0;
+* ``is_down``: 1 while the trades of an instrument that is followed are not received, else 0;
 * ``missing_trades``: how many trades are missing in the holes of the ids that are open.
 """
 

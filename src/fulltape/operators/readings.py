@@ -7,13 +7,13 @@ on the row alone, not on the step that it comes in:
 * of a row with an ingest time, that one; of a trade, too;
 * of a window its end or, if that is later, when the first trade came that was not older than its start. That trade
   tells also whether the window is news;
-* of a stretch of the ledger its start, of a hole when it was noticed.
+* of a stretch of the ledger its start, of a hole when it was noticed, of what never came when it was asked for.
 """
 
 from __future__ import annotations
 
 import bisect
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -25,7 +25,10 @@ from fulltape.operators.figures import DOWN, MISSING, Columns
 from fulltape.operators.panes import HOP_NS, LENGTH_NS
 from fulltape.records import COVERAGE, TRADES, WINDOWS, Array, Batch, CoverageState
 from fulltape.records.columns import NULL_INT
-from fulltape.records.events import Hole
+from fulltape.records.events import Event, Hole, NotFollowed, Unanswered
+
+_Told = tuple[int, int, str, int, int]
+"""Instrument, value, evidence, event time, moment."""
 
 _MOST_HOLES: Final = 256
 _NEVER: Final = np.iinfo(np.int64).min
@@ -94,7 +97,7 @@ class Sources:
         if source == MISSING:
             return self._missing([event for event in step.events if isinstance(event, Hole)])
         if source == DOWN:
-            return _down(step.batches.get(COVERAGE.name))
+            return _ledger("is_down", [*_down(step.batches.get(COVERAGE.name)), *_asked(step.events)])
         batch = step.batches.get(source)
         if batch is None:
             return None
@@ -165,19 +168,27 @@ class Sources:
         return _ledger("missing_trades", rows)
 
 
-def _down(coverage: Batch | None) -> Readings | None:
+def _down(coverage: Batch | None) -> Iterator[_Told]:
     """Return when instruments went down and came back: the stretches that go on."""
     if coverage is None:
-        return None
-    rows = []
+        return
     names = ("instrument", "channel", "start", "end", "state", "evidence")
     for code, channel, start, end, state, evidence in zip(*(coverage[n].tolist() for n in names), strict=True):
         if channel == TRADES_CHANNEL and end == NULL_INT:
-            rows.append((code, int(state == CoverageState.DOWN), evidence, start, start))
-    return _ledger("is_down", rows)
+            yield code, int(state == CoverageState.DOWN), evidence, start, start
 
 
-def _ledger(name: str, rows: list[tuple[int, int, str, int, int]]) -> Readings | None:
+def _asked(events: Iterable[Event]) -> Iterator[_Told]:
+    """Return from when instruments are waited for that never came, and from when they are not: no stretch says so."""
+    for event in events:
+        if isinstance(event, Unanswered | NotFollowed):
+            is_down = isinstance(event, Unanswered)
+            evidence = "not received since it was asked for" if is_down else "not followed"
+            for code in sorted(event.instruments):
+                yield code, int(is_down), evidence, event.ingest_time, event.ingest_time
+
+
+def _ledger(name: str, rows: list[_Told]) -> Readings | None:
     if not rows:
         return None
     code, value, evidence, event_time, moment = zip(*rows, strict=True)

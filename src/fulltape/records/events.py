@@ -72,5 +72,13 @@ class NotFollowed:
     instruments: frozenset[int]
 
 
-Event = SessionEvent | Subscribed | Hole | Refilled | Unfillable | Unbroken | BooksLost | NotFollowed
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The trades of these instruments are asked for, and nobody receives them yet. Told live only."""
+
+    ingest_time: int
+    instruments: frozenset[int]
+
+
+Event = SessionEvent | Subscribed | Hole | Refilled | Unfillable | Unbroken | BooksLost | NotFollowed | Unanswered
 """What `Step.events` carries."""

@@ -8,7 +8,7 @@ import pytest
 from tests.engine.machine import COINBASE, MINUTES, NOON, SECOND, Machine, beat, chunk, confirmed, down, match, up
 from tests.engine.shelf import bars_of
 
-from fulltape.engine.pipeline import pipeline as module
+from fulltape.engine.pipeline import dead_letters as module
 from fulltape.errors import ConfigError
 from fulltape.operators.candles import CandleConfig
 from fulltape.records import TRADES, AggressorSide, CandleSource, CoverageState, EmptyReason, Instrument, Origin
@@ -59,7 +59,7 @@ def test_bad_frames_end_in_dead_letters_with_their_bytes() -> None:
 
 
 def test_a_flood_of_bad_frames_is_counted_in_full_and_kept_in_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_MAX_DEAD_LETTERS", 10)
+    monkeypatch.setattr(module, "_MAX_LETTERS", 10)
     machine = Machine()
     machine.step(chunk(*[b"{"] * 8), chunk(*[b"{"] * 8))
     machine.step(chunk(b"{"))

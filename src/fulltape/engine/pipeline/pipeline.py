@@ -17,6 +17,7 @@ import numpy as np
 from fulltape.books.l2 import Rule
 from fulltape.engine.pipeline import contracts
 from fulltape.engine.pipeline.counters import Counters
+from fulltape.engine.pipeline.dead_letters import DeadLetters
 from fulltape.engine.pipeline.delays import Delays
 from fulltape.engine.pipeline.delivered import Deliveries
 from fulltape.engine.pipeline.derivation import Derivation, History
@@ -25,6 +26,7 @@ from fulltape.engine.pipeline.recent_ids import RecentIds
 from fulltape.engine.pipeline.sequencer import Sequencer
 from fulltape.engine.pipeline.statistics import StatisticConfig, Statistics
 from fulltape.engine.pipeline.symbols import AnySymbols, AskedSymbols
+from fulltape.engine.pipeline.unanswered import Awaiting
 from fulltape.engine.pipeline.unstored import SLACK_NS, unstored
 from fulltape.engine.wishes import Wishes
 from fulltape.errors import ConfigError
@@ -56,8 +58,6 @@ from fulltape.records.frames import Awaited, Chunk, Connection, EventKind, Item,
 from fulltape.records.page import Page, Unfillable
 from fulltape.venues.base import Acknowledged, Control, IdRule, Parsed, Parser, Symbols, Venue, VenueSpec
 
-_MAX_RAW: Final = 64 * 1024
-_MAX_DEAD_LETTERS: Final = 1_000
 _STORED: Final = frozenset(schema.name for schema in STORED)
 
 
@@ -100,7 +100,7 @@ class _Work:
     parts: dict[str, list[Batch]] = field(default_factory=dict)
     unsequenced: dict[str, list[tuple[Batch, Array]]] = field(default_factory=dict)
     events: list[Event] = field(default_factory=list)
-    dead: list[tuple[str, str, int, str, str, bytes]] = field(default_factory=list)
+    dead: DeadLetters = field(default_factory=DeadLetters)
     controls: list[tuple[str, Control]] = field(default_factory=list)
     seen: dict[str, dict[str, int]] = field(default_factory=dict)
     listed: list[Instrument] = field(default_factory=list)
@@ -134,6 +134,7 @@ class Pipeline:
         self._unconfirmed: dict[str, frozenset[int]] = {}
         self._leaving: dict[str, set[int]] = {}
         self._left: set[int] = set()
+        self._awaiting = Awaiting()
         self._is_contiguous: list[bool] = []
         self._book_feeds: dict[int, str] = {}
         self._sequencer = Sequencer()
@@ -167,8 +168,11 @@ class Pipeline:
         self._ledger.interrupted(clock, "fulltape was not running")
         self._sequencer.resume(range(len(self.table)))
 
-    def follow(self, connection: str, venue: Venue, symbols: Iterable[str]) -> None:
-        """Expect these symbols on a connection, besides those before. Raises ConfigError for one that is none."""
+    def follow(self, connection: str, venue: Venue, symbols: Iterable[str], *, has_trades: bool = True) -> None:
+        """Expect these symbols on a connection, besides those before, and their trades if it ``has_trades``.
+
+        Raises ConfigError for one that is none.
+        """
         codes: dict[str, int] = {}
         for symbol in symbols:
             known = self.table.find_symbol(venue.spec.name, symbol)
@@ -179,6 +183,8 @@ class Pipeline:
         self._asked.setdefault(connection, AskedSymbols()).add(codes)
         self._leaving.get(connection, set()).difference_update(codes.values())
         self._left.difference_update(codes.values())
+        if has_trades:
+            self._awaiting.expect(codes.values())
 
     def unfollow(self, connection: str, venue: Venue, symbols: Iterable[str]) -> None:
         """Expect these symbols on a connection until the venue confirms that they have ended, then no more.
@@ -190,6 +196,7 @@ class Pipeline:
         received = codes & self._listening.get(connection, frozenset())
         self._leaving.setdefault(connection, set()).update(received)
         self._left |= codes - received
+        self._awaiting.give_up(codes)
 
     def follow_only(self, connections: Iterable[str]) -> None:
         """Expect what is asked for on these connections; every other instrument is not followed."""
@@ -248,13 +255,13 @@ class Pipeline:
                 self._sequence(work, item.ingest_time)
                 self._connection_event(item, work)
         self._sequence(work, clock)
+        work.events += self._awaiting.take(clock, self._listening.values())
         batches = {name: Batch.concat(parts) for name, parts in work.parts.items()}
         self._operate(batches, Step(batches, clock, work.events))
         batches[CANDLES.name] = self._derivation.apply(batches, work.pages, history)
         if self._statistics is not None:
             self._statistics.revise(batches, history)
-        if work.dead:
-            batches[DEAD_LETTERS.name] = _dead_letters(work.dead)
+        batches[DEAD_LETTERS.name] = work.dead.batch()
         stored = {name: batch for name, batch in batches.items() if name in _STORED and len(batch)}
         self.counters.records.update({name: len(batch) for name, batch in stored.items()})
         snapshots = {part.name: part.snapshot() for part in self._stateful}
@@ -360,16 +367,9 @@ class Pipeline:
             self._end_following(before - now, ingest_time, work)
 
     def _reject(self, chunk: Chunk, parsed: Parsed, work: _Work) -> None:
-        """Keep the bytes of what did not become records. A flood is counted in full, and kept in part."""
-        connection = chunk.connection
         for reject in parsed.rejects:
             self.counters.rejected[reject.reason] += 1
-            if len(work.dead) < _MAX_DEAD_LETTERS:
-                raw, time = chunk.payloads[reject.frame], chunk.ingest_times[reject.frame]
-                detail = reject.detail
-                if len(raw) > _MAX_RAW:
-                    detail += f" (the first {_MAX_RAW} of {len(raw)} bytes)"
-                work.dead.append((connection.venue, connection.name, time, reject.reason, detail, raw[:_MAX_RAW]))
+            work.dead.add(chunk, reject)
 
     def _connection_event(self, event: SessionEvent, work: _Work) -> None:
         name = event.connection.name
@@ -491,8 +491,3 @@ def _joined(parts: list[tuple[Batch, Array]], empty: Batch) -> tuple[Batch, Arra
     if not parts:
         return empty, np.empty(0, np.int64)
     return Batch.concat([batch for batch, _ in parts]), np.concatenate([frames for _, frames in parts])
-
-
-def _dead_letters(rows: list[tuple[str, str, int, str, str, bytes]]) -> Batch:
-    names = [column.name for column in DEAD_LETTERS.columns]
-    return DEAD_LETTERS.from_columns(dict(zip(names, zip(*rows, strict=True), strict=True)))
