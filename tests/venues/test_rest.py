@@ -220,9 +220,10 @@ async def test_keeps_to_the_rate() -> None:
     async with raw_server(answers.talk) as port:
         spec = msgspec.structs.replace(SPEC, rest_limits=RestLimits(requests_per_s=50, burst=5))
         async with RestClient(spec, f"http://127.0.0.1:{port}", ManualClock(NOW), Random(1), QUICK) as client:
+            began = asyncio.get_running_loop().time()
             await asyncio.gather(*(client.get(TIME) for _ in range(15)))
-    # 5 at once, then 10 more at 50 a second.
-    assert answers.at[-1] - answers.at[0] >= 0.15
+    # 5 at once, then 10 more at 50 a second: a slow machine only takes longer.
+    assert answers.at[-1] - began >= 0.19
 
 
 async def test_fetches_instruments() -> None:
