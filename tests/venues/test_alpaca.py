@@ -17,7 +17,7 @@ from fulltape.errors import ConfigError, MalformedFrame
 from fulltape.records import AggressorSide, Origin
 from fulltape.records.columns import NULL_INT
 from fulltape.records.frames import Connection
-from fulltape.venues.alpaca_feed import Time, times_of
+from fulltape.venues.alpaca_wire import Time, times_of
 from fulltape.venues.base import Acknowledged, Channel, Credentials, Invited, Parsed, Refused, Subscription
 from fulltape.venues.registry import venue
 

@@ -1,7 +1,7 @@
 """Alpaca crypto: https://docs.alpaca.markets/docs/real-time-crypto-pricing-data and …/reference/cryptobars.
 
-This file says where the venue is, how to subscribe and how to ask for history. The feed's messages and its parser
-are in `fulltape.venues.alpaca_feed`.
+This file says where the venue is, how to subscribe and how to ask for history. The messages are in
+`fulltape.venues.alpaca_wire`, the feed's parser is in `fulltape.venues.alpaca_feed`.
 """
 
 from __future__ import annotations
@@ -17,18 +17,17 @@ from fulltape.errors import ConfigError, MalformedFrame
 from fulltape.records import BARS, TRADES, Batch, Instrument, Origin, instrument_id
 from fulltape.records.frames import Connection
 from fulltape.records.instrument import is_instrument_id
-from fulltape.venues.alpaca_feed import (
+from fulltape.venues.alpaca_feed import AlpacaParser, put_bars
+from fulltape.venues.alpaca_wire import (
     CHANNEL_NAMES,
     FIGURES,
     KEY_VARIABLES,
     NAME,
     TAKER,
     UNKNOWN_SIDE,
-    AlpacaParser,
     Count,
     LevelRow,
     Time,
-    put_bars,
     times_of,
 )
 from fulltape.venues.base import (

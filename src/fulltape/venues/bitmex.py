@@ -1,7 +1,7 @@
 """BitMEX, which closed on 2026-09-23: for recordings and simulators.
 
 https://www.bitmex.com/app/apiOverview. This file says where the venue was, how to subscribe and how to ask for
-history. Its rows are in `fulltape.venues.bitmex_wire`, the feed's parser in `fulltape.venues.bitmex_feed`.
+history. Its messages are in `fulltape.venues.bitmex_wire`, the feed's parser in `fulltape.venues.bitmex_feed`.
 """
 
 from __future__ import annotations

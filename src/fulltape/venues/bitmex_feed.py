@@ -1,12 +1,9 @@
-"""BitMEX's WebSocket tables and the parser that turns them into columns.
-
-https://www.bitmex.com/app/wsAPI. A table begins with a ``partial``; rows are then inserted, updated and deleted.
-"""
+"""BitMEX's feed: the parser that turns its tables into columns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -21,11 +18,18 @@ from fulltape.venues.bitmex_wire import (
     CHANNEL_NAMES,
     TAKER,
     BinRow,
+    Bins,
     BookRow,
+    Frame,
     InstrumentRow,
+    Instruments,
     InstrumentUpdate,
+    Levels,
+    Message,
     QuoteRow,
+    Quotes,
     TradeRow,
+    Trades,
 )
 from fulltape.venues.feed import Confirmed, FeedParser, RowsDecoder, Takers, decode_frame, ignore, spread
 from fulltape.venues.levels import ASK, BID, BookMessages, Level, add_book, followed_codes, levels_of
@@ -37,69 +41,8 @@ _PASSING_STATUS: Final = frozenset((429, 500, 502, 503))
 _BOOK_SIDE: Final = {"Buy": BID, "Sell": ASK}
 _BIN_S: Final = 60
 
-
-Action = Literal["partial", "insert", "update", "delete"]
-
-
-class Filter(msgspec.Struct, frozen=True, gc=False):
-    """What a partial is of: ``{"symbol":"XBTUSD"}``."""
-
-    symbol: str = ""
-
-
-class _Frame(msgspec.Struct, frozen=True):
-    table: str = ""
-    action: Literal["", "partial", "insert", "update", "delete"] = ""
-    data: msgspec.Raw = msgspec.Raw()
-    filter: Filter = Filter()
-    subscribe: str = ""
-    unsubscribe: str = ""
-    error: str = ""
-    status: int = 400
-    info: str = ""
-
-
-class _Data(msgspec.Struct, frozen=True, gc=False, tag_field="table"):
-    """Rows of a table, decoded at once."""
-
-    action: Action
-
-
-class Trades(_Data, frozen=True, gc=False, tag="trade"):
-    """Trades, of a partial those before the subscription."""
-
-    data: list[TradeRow]
-
-
-class Quotes(_Data, frozen=True, gc=False, tag="quote"):
-    """Quotes."""
-
-    data: list[QuoteRow]
-
-
-class Levels(_Data, frozen=True, gc=False, tag="orderBookL2"):
-    """Levels of books; a partial names its symbol, as the book can be empty."""
-
-    data: list[BookRow]
-    filter: Filter = Filter()
-
-
-class Bins(_Data, frozen=True, gc=False, tag="tradeBin1m"):
-    """Bars."""
-
-    data: list[BinRow]
-
-
-class Instruments(_Data, frozen=True, gc=False, tag="instrument"):
-    """Instruments, whole or the figures that changed: which of them, the action tells."""
-
-    data: msgspec.Raw
-
-
-Message = Trades | Quotes | Levels | Bins | Instruments
-
 _decode: Final = msgspec.json.Decoder(Message, strict=False).decode
-_decode_frame = msgspec.json.Decoder(_Frame).decode
+_decode_frame = msgspec.json.Decoder(Frame).decode
 _CAREFULLY: Final[Mapping[str, tuple[type[Any], RowsDecoder]]] = {
     "trade": (Trades, RowsDecoder(TradeRow)),
     "quote": (Quotes, RowsDecoder(QuoteRow)),
@@ -202,7 +145,7 @@ class BitmexParser(FeedParser):
         found: Message = kind(message.action, rows.decode(message.data, frame, parsed))
         return found
 
-    def _read_control(self, frame: int, message: _Frame, payload: bytes, parsed: Parsed) -> None:
+    def _read_control(self, frame: int, message: Frame, payload: bytes, parsed: Parsed) -> None:
         if message.error:
             parsed.controls.append((frame, Refused(message.error, message.status not in _PASSING_STATUS)))
         elif message.info:

@@ -1,6 +1,7 @@
-"""BitMEX's rows: what each looks like, on the stream and over REST alike.
+"""BitMEX's messages: what its rows look like, on the stream and over REST alike, and the tables they come in.
 
 https://www.bitmex.com/api/explorer. Prices and sizes are numbers; a size is a number of contracts.
+https://www.bitmex.com/app/wsAPI. A table begins with a ``partial``; rows are then inserted, updated and deleted.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ _STATES_MONEY: Final = frozenset(("USD", "EUR"))
 _FUTURE_SYMBOL: Final = re.compile(r"([A-Z0-9]+?)([FGHJKMNQUVXZ]\d\d)\Z", re.ASCII)
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Action = Literal["partial", "insert", "update", "delete"]
 
 
 class TradeRow(msgspec.Struct, frozen=True, gc=False):
@@ -167,6 +169,66 @@ class InstrumentUpdate(msgspec.Struct, frozen=True):
     def status(self) -> str:
         """The state in fulltape's terms."""
         return _status(self.state)
+
+
+class Filter(msgspec.Struct, frozen=True, gc=False):
+    """What a partial is of: ``{"symbol":"XBTUSD"}``."""
+
+    symbol: str = ""
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """Any frame: rows of a table, or an answer: ``{"success":true,"subscribe":"trade:XBTUSD","request":{…}}``."""
+
+    table: str = ""
+    action: Literal["", "partial", "insert", "update", "delete"] = ""
+    data: msgspec.Raw = msgspec.Raw()
+    filter: Filter = Filter()
+    subscribe: str = ""
+    unsubscribe: str = ""
+    error: str = ""
+    status: int = 400
+    info: str = ""
+
+
+class _Data(msgspec.Struct, frozen=True, gc=False, tag_field="table"):
+    """Rows of a table, decoded at once."""
+
+    action: Action
+
+
+class Trades(_Data, frozen=True, gc=False, tag="trade"):
+    """Trades, of a partial those before the subscription."""
+
+    data: list[TradeRow]
+
+
+class Quotes(_Data, frozen=True, gc=False, tag="quote"):
+    """Quotes."""
+
+    data: list[QuoteRow]
+
+
+class Levels(_Data, frozen=True, gc=False, tag="orderBookL2"):
+    """Levels of books; a partial names its symbol, as the book can be empty."""
+
+    data: list[BookRow]
+    filter: Filter = Filter()
+
+
+class Bins(_Data, frozen=True, gc=False, tag="tradeBin1m"):
+    """Bars."""
+
+    data: list[BinRow]
+
+
+class Instruments(_Data, frozen=True, gc=False, tag="instrument"):
+    """Instruments, whole or the figures that changed: which of them, the action tells."""
+
+    data: msgspec.Raw
+
+
+Message = Trades | Quotes | Levels | Bins | Instruments
 
 
 def instrument_of_symbol(symbol: str) -> Instrument:

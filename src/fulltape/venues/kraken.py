@@ -1,7 +1,7 @@
 """Kraken spot: https://docs.kraken.com/api/docs/websocket-v2/trade and https://docs.kraken.com/api/docs/rest-api/.
 
-This file says where the venue is, how to subscribe and how to ask for history. The feed's messages and its parser
-are in `fulltape.venues.kraken_feed`.
+This file says where the venue is, how to subscribe and how to ask for history. The messages are in
+`fulltape.venues.kraken_wire`, the feed's parser is in `fulltape.venues.kraken_feed`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ from fulltape.venues.base import (
     VenueSpec,
 )
 from fulltape.venues.feed import check_subscription
-from fulltape.venues.kraken_feed import CHANNEL_NAMES, NAME, TAKER, Id, KrakenParser
+from fulltape.venues.kraken_feed import KrakenParser
+from fulltape.venues.kraken_wire import CHANNEL_NAMES, NAME, TAKER, Id
 from fulltape.venues.levels import levels_of_sides
 from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows
 

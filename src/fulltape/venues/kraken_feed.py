@@ -1,197 +1,45 @@
-"""Kraken's WebSocket v2 messages and the parser that turns them into columns.
-
-https://docs.kraken.com/api/docs/websocket-v2/trade. Prices and sizes are numbers.
-"""
+"""Kraken's feed: the parser that turns its messages into columns."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import attrgetter
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 
 from fulltape.errors import MalformedFrame
-from fulltape.records import BARS, TICKERS, TRADES, AggressorSide, Array, Instrument, Origin, instrument_id
+from fulltape.records import BARS, TICKERS, TRADES, AggressorSide, Array, Origin
 from fulltape.records.columns import NULL_INT
 from fulltape.records.frames import Connection
 from fulltape.records.instrument import is_instrument_id
-from fulltape.venues.base import Channel, Parsed, Refused, Symbols
+from fulltape.venues.base import Parsed, Refused, Symbols
 from fulltape.venues.feed import Confirmed, FeedParser, RowsDecoder, Takers, decode_frame, ignore, spread
+from fulltape.venues.kraken_wire import (
+    CHANNEL_NAMES,
+    TAKER,
+    BarRow,
+    Bars,
+    BookRow,
+    Books,
+    Frame,
+    Pairs,
+    TickerRow,
+    Tickers,
+    TradeRow,
+    Trades,
+)
 from fulltape.venues.levels import BookMessage, add_book_messages
 from fulltape.venues.rows import Codes, Rows
 from fulltape.venues.times import parse_times
 
-NAME: Final = "KRAKEN"
-CHANNEL_NAMES: Final = {
-    Channel.TRADES: "trade",
-    Channel.TICKERS: "ticker",
-    Channel.BOOK: "book",
-    Channel.BARS: "ohlc",
-    Channel.STATUS: "instrument",
-}
-"""The venue's names of channels."""
-
-TAKER: Final = {"buy": int(AggressorSide.BUY), "sell": int(AggressorSide.SELL)}
 _CHANNELS: Final = {name: channel for channel, name in CHANNEL_NAMES.items()}
 _PASSING_ERRORS: Final = ("msg rate", "Too many", "unavailable", "Busy")
 _BAR_S: Final = 60
 
-Digits = Annotated[int, msgspec.Meta(ge=-1, le=18)]
-Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-
-
-class TradeRow(msgspec.Struct, frozen=True, gc=False):
-    """A trade; ``side`` is the taker's.
-
-    ``{"symbol":"MATIC/USD","side":"sell","price":0.5117,"qty":40.0,"ord_type":"market","trade_id":4665906,
-    "timestamp":"2023-09-25T07:49:37.708706Z"}``
-    """
-
-    symbol: str
-    side: Literal["buy", "sell"]
-    price: float
-    qty: float
-    trade_id: Id
-    timestamp: str
-
-
-class TickerRow(msgspec.Struct, frozen=True, gc=False):
-    """``{"symbol":"ALGO/USD","bid":0.10025,"bid_qty":740.0,"ask":0.10036,"ask_qty":1361.4,"last":0.10035,…}``."""
-
-    symbol: str
-    last: float
-    bid: float | None = None
-    bid_qty: float | None = None
-    ask: float | None = None
-    ask_qty: float | None = None
-    volume: float | None = None
-    low: float | None = None
-    high: float | None = None
-    timestamp: str = ""
-
-
-class LevelRow(msgspec.Struct, frozen=True, gc=False):
-    """``{"price":0.5666,"qty":4831.75496356}``; quantity 0 removes the level."""
-
-    price: float
-    qty: float
-
-
-class BookRow(msgspec.Struct, frozen=True, gc=False):
-    """Levels of a book, and the CRC32 over the best ten of each side after them.
-
-    ``{"symbol":"MATIC/USD","bids":[{"price":0.5666,"qty":4831.75}],"asks":[],"checksum":2439117997,"timestamp":"…"}``
-    """
-
-    symbol: str
-    bids: list[LevelRow]
-    asks: list[LevelRow]
-    checksum: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
-    timestamp: str = ""
-
-
-class BarRow(msgspec.Struct, frozen=True, gc=False):
-    """The bar that is being made: ``{"symbol":"…","open":…,"interval_begin":"2023-10-04T16:25:00.000000000Z",…}``."""
-
-    symbol: str
-    open: float
-    high: float
-    low: float
-    close: float
-    volume: float
-    trades: Id
-    interval_begin: str
-    vwap: float | None = None
-
-
-class PairRow(msgspec.Struct, frozen=True):
-    """``{"symbol":"BTC/USD","base":"BTC","quote":"USD","status":"online","price_increment":0.1,…}``.
-
-    A figure is written with as many decimals as its precision says; by them checksums are computed.
-    """
-
-    symbol: str
-    base: str
-    quote: str
-    status: str
-    price_increment: float
-    qty_increment: float
-    price_precision: Digits = -1
-    qty_precision: Digits = -1
-
-    def instrument(self) -> Instrument:
-        """Return it in fulltape's terms."""
-        name = instrument_id(self.base, self.quote, NAME)
-        return Instrument(
-            id=name,
-            venue=NAME,
-            venue_symbol=self.symbol,
-            base=self.base,
-            quote=self.quote,
-            price_step=self.price_increment,
-            size_step=self.qty_increment,
-            status=self.status,
-            price_digits=self.price_precision,
-            size_digits=self.qty_precision,
-        )
-
-
-class _Pairs(msgspec.Struct, frozen=True):
-    pairs: list[PairRow]
-
-
-class _Result(msgspec.Struct, frozen=True):
-    channel: str = ""
-    symbol: str = ""
-
-
-class _Frame(msgspec.Struct, frozen=True):
-    channel: str = ""
-    type: Literal["", "snapshot", "update"] = ""
-    data: msgspec.Raw = msgspec.Raw()
-    method: str = ""
-    result: _Result = _Result()
-    success: bool = False
-    error: str = ""
-    symbol: str = ""
-
-
-_decode_frame = msgspec.json.Decoder(_Frame).decode
-_decode_pairs = msgspec.json.Decoder(_Pairs).decode
-
-
-class _Data(msgspec.Struct, frozen=True, gc=False, tag_field="channel"):
-    """Rows of a channel, decoded at once."""
-
-    type: Literal["snapshot", "update"]
-
-
-class Trades(_Data, frozen=True, gc=False, tag="trade"):
-    """Trades, of the snapshot those before the subscription."""
-
-    data: list[TradeRow]
-
-
-class Tickers(_Data, frozen=True, gc=False, tag="ticker"):
-    """Tickers."""
-
-    data: list[TickerRow]
-
-
-class Books(_Data, frozen=True, gc=False, tag="book"):
-    """Books, or changes of some."""
-
-    data: list[BookRow]
-
-
-class Bars(_Data, frozen=True, gc=False, tag="ohlc"):
-    """Bars that are being made."""
-
-    data: list[BarRow]
-
-
+_decode_frame = msgspec.json.Decoder(Frame).decode
+_decode_pairs = msgspec.json.Decoder(Pairs).decode
 _decode: Final = msgspec.json.Decoder(Trades | Tickers | Books | Bars, strict=False).decode
 _CAREFULLY: Final[Mapping[str, tuple[type[Any], RowsDecoder]]] = {
     "trade": (Trades, RowsDecoder(TradeRow)),
@@ -237,7 +85,7 @@ class KrakenParser(FeedParser):
             return found
         return None
 
-    def _read_answer(self, frame: int, message: _Frame, parsed: Parsed) -> None:
+    def _read_answer(self, frame: int, message: Frame, parsed: Parsed) -> None:
         channel, symbol = _CHANNELS.get(message.result.channel), message.result.symbol
         if message.error:
             is_final = not any(sign in message.error for sign in _PASSING_ERRORS)
@@ -326,7 +174,7 @@ class KrakenParser(FeedParser):
         rows.finish(parsed)
 
 
-def _read_pairs(message: _Frame, parsed: Parsed) -> None:
+def _read_pairs(message: Frame, parsed: Parsed) -> None:
     pairs = decode_frame(_decode_pairs, bytes(message.data)).pairs
     found = [pair.instrument() for pair in pairs]
     good = [instrument for instrument in found if is_instrument_id(instrument.id)]

@@ -1,7 +1,7 @@
 """OKX v5: https://www.okx.com/docs-v5/en/.
 
-This file says where the venue is, how to subscribe and how to ask for history. The feed's messages and its parser
-are in `fulltape.venues.okx_feed`.
+This file says where the venue is, how to subscribe and how to ask for history. The messages are in
+`fulltape.venues.okx_wire`, the feed's parser is in `fulltape.venues.okx_feed`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ from fulltape.venues.base import (
 )
 from fulltape.venues.feed import check_subscription
 from fulltape.venues.levels import levels_of_sides
-from fulltape.venues.okx_feed import (
+from fulltape.venues.okx_feed import OkxParser, put_bars
+from fulltape.venues.okx_wire import (
     CHANNEL_NAMES,
     MS_NS,
     NAME,
@@ -38,10 +39,8 @@ from fulltape.venues.okx_feed import (
     BookRow,
     Candle,
     InstrumentRow,
-    OkxParser,
     TradeRow,
     instrument_of_symbol,
-    put_bars,
 )
 from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows
 
