@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,44 @@ async def test_files_outside_are_out_of_reach(path: str, dist: Path, backend: Fa
         answer = await api.http.send(api.http.build_request("GET", path))
         assert "secret" not in answer.text.replace("secret.txt", "")
         assert answer.status_code in (400, 404)
+
+
+LINKS = ["out.txt", "assets/out.js", "folder/secret.txt", "twice.txt", "circle", "gone.txt", "pipe", "assets/inner"]
+
+
+async def test_links_lead_nowhere_outside(dist: Path, backend: FakeBackend) -> None:
+    outside = dist.parent / "outside"
+    outside.mkdir()
+    (outside / "secret.txt").write_text("secret")
+    (dist / "out.txt").symlink_to(outside / "secret.txt")
+    (dist / "assets" / "out.js").symlink_to("../../secret.txt")
+    (dist / "folder").symlink_to(outside, target_is_directory=True)
+    (dist / "twice.txt").symlink_to("out.txt")
+    (dist / "circle").symlink_to("circle")
+    (dist / "gone.txt").symlink_to("nothing")
+    os.mkfifo(dist / "pipe")
+    (dist / "assets" / "inner").mkdir()
+    (dist / "inside.svg").symlink_to("favicon.svg")
+    async with call(backend, static_dir=dist) as api:
+        for name in LINKS:
+            answer = await api.get(f"/{name}")
+            assert (answer.status_code, answer.json()["detail"]) == (404, "no such file"), name
+        assert (await api.get("/inside.svg")).text == "<svg/>"
+
+
+async def test_a_folder_of_the_dashboard_may_be_a_link_itself(dist: Path, backend: FakeBackend) -> None:
+    (dist.parent / "current").symlink_to(dist, target_is_directory=True)
+    async with call(backend, static_dir=dist.parent / "current") as api:
+        assert (await api.get("/")).text == "<title>dashboard</title>"
+        assert (await api.get("/assets/index-abc123.js")).text == "let a"
+
+
+async def test_what_is_not_there_is_told_without_our_paths(dist: Path, backend: FakeBackend) -> None:
+    async with call(backend, static_dir=dist) as api:
+        for path in ("/assets", "/assets/", "/assets/gone.js", "/gone", "/gone/", "/index.html/x", f"/{'a' * 250}"):
+            answer = await api.get(path)
+            assert answer.status_code == 404, path
+            assert str(dist.parent) not in answer.text, path
 
 
 async def test_without_assets_the_rest_is_served(dist: Path, backend: FakeBackend) -> None:

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import stat
 from pathlib import Path
 from typing import Any
 
 from litestar import Request, Response, Router, get
 from litestar.datastructures import CacheControlHeader
 from litestar.enums import MediaType
+from litestar.exceptions import NotAuthorizedException, NotFoundException
+from litestar.file_system import BaseLocalFileSystem, FileSystemAdapter
 from litestar.static_files import create_static_files_router
-from litestar.types import ControllerRouterHandler
+from litestar.types import ControllerRouterHandler, ExceptionHandlersMap, PathType
+from litestar.types.file_types import FileInfo
 
 from fulltape.api.access import OPEN_TO_ALL
+from fulltape.api.problems import problem_response
 
 _YEAR_S = 31_536_000
 
@@ -41,11 +48,44 @@ def _files(path: str, directory: Path, cache_control: CacheControlHeader) -> Rou
     return create_static_files_router(
         path,
         [directory],
+        file_system=_Inside(directory),
+        exception_handlers=_NOT_THERE,
         html_mode=path == "/",
         name=f"static:{path}",
         cache_control=cache_control,
         opt=OPEN_TO_ALL,
     )
+
+
+class _Inside(BaseLocalFileSystem):
+    """The plain files of a folder, and links to such: none whose place is outside of it, however it is named."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder.resolve()
+
+    async def info(self, path: PathType, **_: Any) -> FileInfo:
+        """Return what is known of a file or folder; FileNotFoundError for what is not to be sent."""
+        return await FileSystemAdapter.parse_stat_result(path, await asyncio.to_thread(self._look, path))
+
+    def _look(self, path: PathType) -> os.stat_result:
+        real = Path(os.path.realpath(path))
+        try:
+            found = real.stat()
+        except OSError:  # links in a circle, or a name that is too long: nothing is there
+            raise FileNotFoundError from None
+        # Opening a pipe would keep a thread until somebody writes to it.
+        is_served = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
+        if not is_served or not real.is_relative_to(self._folder):
+            raise FileNotFoundError
+        return found
+
+
+def _on_not_there(_: Request[Any, Any, Any], __: Exception) -> Response[bytes]:
+    """Answer without the path on this machine."""
+    return problem_response(404, "no such file")
+
+
+_NOT_THERE: ExceptionHandlersMap = {NotFoundException: _on_not_there, NotAuthorizedException: _on_not_there}
 
 
 @get("/", opt=OPEN_TO_ALL, include_in_schema=False, sync_to_thread=False, media_type=MediaType.HTML)
