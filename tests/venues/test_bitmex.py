@@ -139,6 +139,13 @@ def test_pages_of_trades_go_back_by_time() -> None:
     assert BITMEX.parse_trades(b"[]", 3, NOW, 1_000).older is None
 
 
+def test_a_full_page_leads_on_whatever_is_left_out_of_it() -> None:
+    page = BITMEX.parse_trades(
+        json.dumps([_trade(2), _trade(1, "2025-11-20T09:59:58.000Z", size=0)]).encode(), 3, NOW, 2
+    )
+    assert (len(page.trades), page.older) == (1, "2025-11-20T09:59:58.000Z")
+
+
 def test_a_full_page_of_one_time_is_refused() -> None:
     with pytest.raises(MalformedFrame, match="page_of_one_time"):
         BITMEX.parse_trades(json.dumps([_trade(1), _trade(2)]).encode(), 3, NOW, 2)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
+import zlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -29,7 +31,7 @@ TIME = RestRequest("/time")
 class Answers:
     """A scripted HTTP server: answers in turn, the last one for ever, and remembers what was asked."""
 
-    def __init__(self, answers: Sequence[str | None]) -> None:
+    def __init__(self, answers: Sequence[str | bytes | None]) -> None:
         self.asked: list[str] = []
         self.heads: list[str] = []
         self.bodies: list[bytes] = []
@@ -47,7 +49,7 @@ class Answers:
             if answer is None:
                 writer.transport.abort()
                 return
-            writer.write(answer.encode())
+            writer.write(answer.encode() if isinstance(answer, str) else answer)
 
     async def _head(self, reader: asyncio.StreamReader) -> str:
         try:
@@ -179,6 +181,75 @@ async def test_a_mute_server_is_a_passing_failure() -> None:
         async with RestClient(SPEC, f"http://127.0.0.1:{port}", ManualClock(NOW), Random(1), config) as client:
             with pytest.raises(TransientError, match="ReadTimeout"):
                 await client.get(TIME)
+
+
+def packed(body: bytes, packing: str = "gzip") -> bytes:
+    head = f"HTTP/1.1 200 OK\r\nContent-Encoding: {packing}\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+SMALL = msgspec.structs.replace(QUICK, attempts=1, timeout_s=10.0, max_body_bytes=1 << 20)
+WHOLE = gzip.compress(b'{"epoch": 1}')
+
+
+@pytest.mark.parametrize(
+    "body", [packed(WHOLE), packed(WHOLE, "x-gzip"), packed(zlib.compress(b'{"epoch": 1}'), "deflate")]
+)
+async def test_packed_answers_are_unpacked(body: bytes) -> None:
+    answers = Answers([body])
+    async with asking(answers, SMALL) as client:
+        assert await client.get(TIME) == b'{"epoch": 1}'
+    assert "accept-encoding: gzip\r\n" in answers.heads[0].lower()
+
+
+@pytest.mark.parametrize(
+    ("lie", "words"),
+    [
+        (answer("x" * (2 << 20)), "an answer of more than 1,048,576 bytes"),
+        (packed(gzip.compress(b" " * (32 << 20))), "an answer of more than 1,048,576 bytes"),
+        (packed(WHOLE, "br"), "packed with 'br', which was not asked for"),
+        (packed(WHOLE, "zstd"), "packed with 'zstd', which was not asked for"),
+        (packed(WHOLE, "gzip, gzip"), "packed with 'gzip, gzip', which was not asked for"),
+        (packed(b"not packed"), "cannot be unpacked"),
+        (packed(WHOLE[:-4]), "ends somewhere else than it should"),
+        (packed(WHOLE * 2), "ends somewhere else than it should"),
+    ],
+    ids=["long", "bomb", "br", "zstd", "twice", "garbage", "cut", "two"],
+)
+async def test_an_answer_that_takes_too_much_or_cannot_be_read_is_a_passing_failure(
+    lie: str | bytes, words: str
+) -> None:
+    async with asking(Answers([lie]), SMALL) as client:
+        with pytest.raises(TransientError, match=words):
+            await client.get(TIME)
+
+
+async def test_an_answer_that_drips_is_a_passing_failure() -> None:
+    """Each byte comes in time, and the last one never."""
+
+    async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+        while not writer.is_closing():
+            writer.write(b" ")
+            await asyncio.sleep(0.01)
+
+    async with raw_server(drip) as port:
+        config = RestConfig(timeout_s=60.0, answer_within_s=0.2, attempts=1)
+        async with RestClient(SPEC, f"http://127.0.0.1:{port}", ManualClock(NOW), Random(1), config) as client:
+            with pytest.raises(TransientError, match=r"GET /time: no whole answer within 0\.2 s"):
+                await client.get(TIME)
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+async def test_keys_do_not_follow_to_another_host(status: str) -> None:
+    other = Answers([answer("[]")])
+    async with raw_server(other.talk) as port:
+        moved = Answers([answer("", status, Location=f"http://127.0.0.1:{port}/time")])
+        async with asking_with_keys(moved) as client:
+            with pytest.raises(TransientError, match=status[:3]):
+                await client.get(TIME)
+    assert other.asked == []
 
 
 async def test_waits_as_long_as_the_venue_asks() -> None:

@@ -40,7 +40,7 @@ from fulltape.venues.bitmex_wire import (
 )
 from fulltape.venues.feed import check_subscription
 from fulltape.venues.levels import ASK, BID, levels_of
-from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows
+from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows, refuse_others
 from fulltape.venues.times import parse_times
 
 T = TypeVar("T")
@@ -119,14 +119,16 @@ class Bitmex:
 
     def parse_trades(self, body: bytes, code: int, ingest_time: int, limit: int) -> TradesPage:
         """Parse a page. One that is not full ends the history; one of a single time hides what comes before it."""
-        trades = [trade for trade in _rows(body, list[TradeRow])[::-1] if trade.size != 0]
+        page = _rows(body, list[TradeRow])[::-1]
+        trades = [row for row in page if row.size != 0]
+        refuse_others(trade.symbol for trade in trades)
         rows = page_rows(TRADES, len(trades), code, ingest_time)
         put_trades(rows, trades)
         rows.put("origin", [int(Origin.REFILL)] * len(trades))
-        is_full = len(trades) >= min(limit, _MAX_ROWS)
-        if is_full and trades[0].timestamp == trades[-1].timestamp:
-            raise MalformedFrame("page_of_one_time", f"{len(trades)} trades at {trades[0].timestamp}")
-        return TradesPage(finish_page(rows), trades[0].timestamp if is_full else None)
+        is_full = len(page) >= min(limit, _MAX_ROWS)
+        if is_full and page[0].timestamp == page[-1].timestamp:
+            raise MalformedFrame("page_of_one_time", f"{len(page)} trades at {page[0].timestamp}")
+        return TradesPage(finish_page(rows), page[0].timestamp if is_full else None)
 
     def bars_request(self, venue_symbol: str, interval_s: int, start_ns: int, end_ns: int) -> RestRequest:
         """Describe at most 1,000 bars; the venue's times are those of their ends."""
@@ -143,6 +145,7 @@ class Bitmex:
     def parse_bars(self, body: bytes, code: int, interval_s: int, ingest_time: int) -> Batch:
         """Parse bars; one without prices is left out."""
         bins = [one for one in _rows(body, list[BinRow]) if one.close is not None]
+        refuse_others(one.symbol for one in bins)
         rows = page_rows(BARS, len(bins), code, ingest_time)
         put_bins(rows, bins, interval_s)
         return finish_page(rows)

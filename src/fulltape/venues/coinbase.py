@@ -191,12 +191,11 @@ class Coinbase:
         rows = Rows(BARS, np.arange(len(bars)), np.full(len(bars), ingest_time, np.int64))
         rows.put("instrument", [code] * len(bars))
         rows.put("interval", [interval_s] * len(bars))
-        rows.put("start", [bar[0] * SECOND_NS for bar in bars])
+        rows.counted_times([bar[0] for bar in bars], SECOND_NS, "start")
         for place, name in enumerate(("low", "high", "open", "close", "volume"), start=1):
             rows.positive(name, [bar[place] for bar in bars])
         rows.put("vwap", np.full(len(bars), np.nan))
         rows.put("trades", np.full(len(bars), NULL_INT))
-        rows.put("ingest_time", np.full(len(bars), ingest_time))
         return _finish(rows)
 
     def book_request(self, venue_symbol: str) -> RestRequest:

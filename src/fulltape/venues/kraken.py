@@ -165,7 +165,7 @@ class Kraken:
         rows.positive("price", [trade[0] for trade in trades])
         rows.positive("size", [trade[1] for trade in trades])
         rows.put("aggressor_side", [_SIDES[trade[3]] for trade in trades])
-        rows.counted_times([int(min(trade[2], Decimal(2**33)) * SECOND_NS) for trade in trades], 1)
+        rows.counted_times([_ns(trade[2]) for trade in trades], 1)
         rows.put("origin", [int(Origin.REFILL)] * len(trades))
         page = finish_page(rows)
         is_full = len(page) >= min(limit, _MAX_TRADES)
@@ -219,6 +219,11 @@ def _frames(method: str, subscription: Subscription) -> list[bytes]:
             params["snapshot"] = True
         frames.append(msgspec.json.encode({"method": method, "params": params, "req_id": number}))
     return frames
+
+
+def _ns(seconds: Decimal) -> int:
+    """Return a time in ns, 0 for what is none."""
+    return int(min(max(seconds, Decimal(0)), Decimal(2**33)) * SECOND_NS) if seconds.is_finite() else 0
 
 
 def _rest_pair(venue_symbol: str) -> str:

@@ -42,7 +42,7 @@ from fulltape.venues.okx_wire import (
     TradeRow,
     instrument_of_symbol,
 )
-from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows
+from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows, refuse_others
 
 T = TypeVar("T")
 
@@ -146,6 +146,7 @@ class Okx:
     def parse_trades(self, body: bytes, code: int, ingest_time: int, limit: int) -> TradesPage:
         """Parse a page. Only an empty page ends the history, which reaches three months back."""
         trades = _rows(body, list[TradeRow])[::-1]
+        refuse_others(trade.inst_id for trade in trades)
         rows = page_rows(TRADES, len(trades), code, ingest_time)
         rows.ids("trade_id", [trade.trade_id for trade in trades])
         rows.positive("price", [trade.px for trade in trades])

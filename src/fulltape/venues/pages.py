@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TypeVar
 
 import msgspec
@@ -32,6 +32,12 @@ def page_rows(schema: Schema, count: int, code: int, ingest_time: int) -> Rows:
     rows = Rows(schema, np.arange(count), np.full(count, ingest_time, np.int64))
     rows.put("instrument", [code] * count)
     return rows
+
+
+def refuse_others(symbols: Iterable[str]) -> None:
+    """Raise MalformedFrame for a page with rows of several instruments: it was asked for those of one."""
+    if len(found := sorted(set(symbols))) > 1:
+        raise MalformedFrame("unknown_instrument", f"{len(found)} symbols instead of 1: {', '.join(found)[:100]}")
 
 
 def finish_page(rows: Rows) -> Batch:

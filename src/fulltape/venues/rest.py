@@ -5,6 +5,7 @@ What to ask and how to read the answer comes from the venue file, as for the ses
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from email.utils import parsedate_to_datetime
 from random import Random
@@ -21,6 +22,7 @@ from fulltape.errors import ConfigError, CreditsSpent, TransientError
 from fulltape.records import Instrument
 from fulltape.venues.backoff import Backoff
 from fulltape.venues.base import SIMULATED_HEADER, Credentials, RestRequest, Venue, VenueSpec
+from fulltape.venues.bodies import PACKING, read_body
 from fulltape.venues.credits import Credits
 
 _log = logging.getLogger(__name__)
@@ -28,9 +30,14 @@ _PASSING: Final = (408, 425, 429)
 
 
 class RestConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """How patiently a venue is asked. Durations are seconds; ``attempts`` counts the first one too."""
+    """How patiently a venue is asked. Durations are seconds; ``attempts`` counts the first one too.
+
+    ``timeout_s`` is for a connection and for each piece of an answer, ``answer_within_s`` for the whole of it.
+    """
 
     timeout_s: float = 10.0
+    answer_within_s: float = 120.0
+    max_body_bytes: int = 64 << 20
     attempts: int = 5
     backoff_base_s: float = 1.0
     backoff_cap_s: float = 30.0
@@ -69,7 +76,14 @@ class RestClient:
         self._client = httpx.AsyncClient(
             base_url=base_url,
             timeout=self._config.timeout_s,
-            headers={"User-Agent": "fulltape", "Accept": "application/json", **_key_headers(spec, credentials)},
+            # Another host must not get the keys that are for this one.
+            follow_redirects=False,
+            headers={
+                "User-Agent": "fulltape",
+                "Accept": "application/json",
+                "Accept-Encoding": PACKING,
+                **_key_headers(spec, credentials),
+            },
         )
 
     async def __aenter__(self) -> Self:
@@ -85,8 +99,9 @@ class RestClient:
 
         Tries again after 429, 5xx, time-outs and lost connections, waiting as long as the venue asks, and raises
         TransientError when it has tried often enough; a web page instead of data counts as such a failure, as CDNs
-        send them while a venue is down. Raises ConfigError with the venue's own words for any other refusal, and
-        CreditsSpent, without asking, when the day's credits do not allow it.
+        send them while a venue is down, and so does an answer that is too long or comes too slowly. Raises
+        ConfigError with the venue's own words for any other refusal, and CreditsSpent, without asking, when the day's
+        credits do not allow it.
         """
         backoff = Backoff(self._random, base_s=self._config.backoff_base_s, cap_s=self._config.backoff_cap_s)
 
@@ -112,13 +127,17 @@ class RestClient:
                 # Paid before asking: a crash in between may waste a credit, never spend one twice.
                 self._credits.spend(request.credits)
             try:
-                response = await self._send(request)
-            except httpx.TransportError as error:
+                async with asyncio.timeout(self._config.answer_within_s):
+                    response, body = await self._send(request)
+            except (httpx.TransportError, TransientError) as error:
                 raise TransientError(f"{what}: {str(error) or type(error).__name__}") from error
+            except TimeoutError:
+                within_s = self._config.answer_within_s
+                raise TransientError(f"{what}: no whole answer within {within_s:g} s") from None
         self.simulated = response.headers.get(SIMULATED_HEADER) == "1"
-        problem = _problem(response)
+        problem = _problem(response, body)
         if problem is None:
-            return response.content
+            return body
         words = f"{what}: {problem}"
         _log.warning("%s", words)
         if response.is_client_error and response.status_code not in _PASSING:
@@ -129,12 +148,14 @@ class RestClient:
         is_about_keys = status in (401, 403) and self._key_variables
         return f"; check {' and '.join(self._key_variables)} in the environment" if is_about_keys else ""
 
-    async def _send(self, request: RestRequest) -> httpx.Response:
+    async def _send(self, request: RestRequest) -> tuple[httpx.Response, bytes]:
         url = (request.base_url if self._is_venue else "") + request.path
         headers = {"Content-Type": "application/json"} if request.body else {}
-        return await self._client.request(
+        async with self._client.stream(
             request.method, url, params=dict(request.query), content=request.body or None, headers=headers
-        )
+        ) as response:
+            packing = response.headers.get("Content-Encoding", "")
+            return response, await read_body(response.aiter_raw(), packing, self._config.max_body_bytes)
 
     async def fetch_instruments(self, venue: Venue) -> list[Instrument]:
         """Return every instrument the venue has. Raises what `get` raises, and MalformedFrame."""
@@ -153,12 +174,13 @@ def _is_passing(error: BaseException) -> bool:
     return isinstance(error, TransientError) and not isinstance(error, CreditsSpent)
 
 
-def _problem(response: httpx.Response) -> str | None:
+def _problem(response: httpx.Response, body: bytes) -> str | None:
     """Return what is wrong with an answer, in words, or None."""
+    said = body[:800].decode("utf-8", "replace")
     if not response.is_success:
-        return f"{response.status_code} {response.reason_phrase}: {response.text[:200]}".rstrip(": ")
-    if response.content.lstrip()[:1] == b"<":
-        return f"a web page instead of data: {response.text[:80]!r}"
+        return f"{response.status_code} {response.reason_phrase}: {said[:200]}".rstrip(": ")
+    if body.lstrip()[:1] == b"<":
+        return f"a web page instead of data: {said[:80]!r}"
     return None
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.engine.shelf import MINUTE, SECOND, Kept, Shelf, times
+from tests.engine.shelf import MINUTE, SECOND, Kept, Shelf, times, trades_of
 
 from fulltape.clock import ManualClock
 from fulltape.engine.history.pager import SETTLED_NS, bar_pages, trade_pages
 from fulltape.engine.pipeline.spans import Spans
 from fulltape.errors import MalformedFrame
-from fulltape.records import COINS
+from fulltape.records import BARS, COINS, Array, Batch
 from fulltape.records.page import Page
 from fulltape.venues.base import Paging, RestRequest, TradesPage
 from fulltape.venues.registry import venue
@@ -123,6 +123,78 @@ class Stuck(Shelf):
 def test_pages_that_do_not_go_on_are_refused(paging: Paging, word: str) -> None:
     with pytest.raises(MalformedFrame, match=f"asked for trades {word} .* again"):
         pages_of(Stuck(kept=ALL, paging=paging), NOON, NOON + 90 * SECOND, cursor="99")
+
+
+class Roaming(Shelf):
+    """A venue that leads from one page to the next for ever, with trades or without."""
+
+    def parse_trades(self, body: bytes, code: int, ingest_time: int, limit: int) -> TradesPage:
+        place = {"newest": 50, "40": 50, "50": 40}[body.decode()]
+        rows = trades_of([Kept(n, NOON + n * SECOND) for n in range(place, place + self.rows)], code)
+        return TradesPage(rows, str(place))
+
+
+def test_pages_that_lead_back_and_forth_come_to_an_end() -> None:
+    with pytest.raises(MalformedFrame, match="asked for trades before 40, to go on at 50 gives them again"):
+        pages_of(Roaming(), NOON, NOON + 90 * SECOND)
+
+
+def test_empty_pages_that_lead_on_come_to_an_end() -> None:
+    with pytest.raises(MalformedFrame, match="a page without trades is not the last one"):
+        pages_of(Roaming(rows=0), NOON, NOON + 90 * SECOND)
+
+
+def test_trades_outside_of_what_was_asked_for_are_left_out() -> None:
+    """A venue that does not look at what it is asked for sends everything it has."""
+    shelf = Shelf(kept=ALL[30:60], rows=1_000)
+    pages = pages_of(shelf, ALL[40].time, ALL[50].time, cursor="1000")
+    assert [times(page.batch) for page in pages] == [[one.time for one in ALL[40:50]]]
+
+
+class Bent(Shelf):
+    """A venue whose bars are ``bent`` before they are sent."""
+
+    bent: Callable[[dict[str, Array]], None] = staticmethod(lambda columns: None)
+
+    def parse_bars(self, body: bytes, code: int, interval_s: int, ingest_time: int) -> Batch:
+        found = super().parse_bars(body, code, interval_s, ingest_time)
+        columns = {name: array.copy() for name, array in found.columns.items()}
+        self.bent(columns)
+        return Batch(BARS, columns)
+
+
+def bend(name: str, by: float) -> Callable[[dict[str, Array]], None]:
+    def change(columns: dict[str, Array]) -> None:
+        columns[name][2] += by
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "by", "words"),
+    [
+        ("high", -1, "bad_bar: prices that contradict each other"),
+        ("low", 1, "bad_bar: prices that contradict each other"),
+        ("close", 0.5, "bad_bar: prices that contradict each other"),
+        ("start", 30 * SECOND, "bad_start: bars of 60 s that overlap"),
+        ("start", MINUTE, "bad_start: bars of 60 s that overlap"),
+    ],
+)
+def test_bars_that_contradict_themselves_or_each_other_are_refused(name: str, by: float, words: str) -> None:
+    shelf = Bent()
+    shelf.bent = bend(name, by)
+    with pytest.raises(MalformedFrame, match=words):
+        bars(shelf, 60, NOON, NOON + 5 * MINUTE)
+
+
+def test_days_may_begin_at_an_hour_of_the_venue() -> None:
+    def shift(columns: dict[str, Array]) -> None:
+        columns["start"] += 6 * 3_600 * SECOND
+
+    shelf, day = Bent(), 86_400 * SECOND
+    shelf.bent = shift
+    (page,) = bars(shelf, 86_400, NOON - NOON % day, NOON - NOON % day + 2 * day)
+    assert len(page.batch) > 0
 
 
 def bars(shelf: Shelf, interval_s: int, start: int, end: int, now: int = NOW) -> list[Page]:

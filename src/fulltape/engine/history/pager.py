@@ -10,7 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from fulltape.clock import SECOND_NS, Clock, format_rfc3339
+import numpy as np
+
+from fulltape.clock import SECOND_NS, Clock, format_rfc3339, parse_rfc3339
 from fulltape.errors import MalformedFrame
 from fulltape.records import Batch
 from fulltape.records.interval import window_start
@@ -22,6 +24,8 @@ PAGE_ROWS: Final = 1_000
 
 SETTLED_NS: Final = 5 * SECOND_NS
 """A venue's history may lag behind its stream: an answer proves nothing of the last moments before it was asked."""
+
+_HOUR_S: Final = 3_600
 
 Fetch = Callable[[RestRequest], Awaitable[bytes]]
 
@@ -54,8 +58,9 @@ async def bar_pages(source: Source, interval_s: int, start: int, end: int) -> As
     for first, stop in bar_ranges(source, interval_s, start, end):
         body = await source.fetch(source.venue.bars_request(source.venue_symbol, interval_s, first, stop))
         now = source.clock.now_ns()
-        bars = source.venue.parse_bars(body, source.instrument, interval_s, now)
-        yield Page(source.instrument, _within(bars, "start", first, stop), interval_s, first, stop, now)
+        bars = _within(source.venue.parse_bars(body, source.instrument, interval_s, now), "start", first, stop)
+        _check_bars(bars, interval_s)
+        yield Page(source.instrument, bars, interval_s, first, stop, now)
 
 
 async def _moments(source: Source, venue: PolledVenue, interval_s: int, start: int, end: int) -> AsyncIterator[Page]:
@@ -112,10 +117,12 @@ async def _back(source: Source, start: int, end: int, cursor: str | None) -> Asy
         low = max(start, min(low, edge))
         if low < edge or is_last or int(times.min()) < end:
             yield _made(source, page.trades, (start, end), (low, edge), None if is_last else low)
-        if is_last:
+        if is_last or page.older is None:
             return
-        if page.older == cursor:
-            raise MalformedFrame("paging", f"asked for trades before {cursor}, got them again")
+        if cursor is not None and _place(page.older) >= _place(cursor):
+            raise MalformedFrame(
+                "paging", f"asked for trades before {cursor}, to go on at {page.older} gives them again"
+            )
         edge, cursor = low, page.older
 
 
@@ -130,14 +137,43 @@ async def _forward(source: Source, start: int, end: int) -> AsyncIterator[Page]:
         yield _made(source, page.trades, (start, end), (low, high), None if is_last else high)
         if is_last or page.newer is None:
             return
-        if page.newer == cursor:
-            raise MalformedFrame("paging", f"asked for trades after {cursor}, got them again")
+        if _place(page.newer) <= _place(cursor):
+            raise MalformedFrame(
+                "paging", f"asked for trades after {cursor}, to go on at {page.newer} gives them again"
+            )
         low, cursor = high, page.newer
 
 
 async def _page(source: Source, cursor: str | None) -> TradesPage:
     body = await source.fetch(source.venue.trades_request(source.venue_symbol, cursor, PAGE_ROWS))
-    return source.venue.parse_trades(body, source.instrument, source.clock.now_ns(), PAGE_ROWS)
+    page = source.venue.parse_trades(body, source.instrument, source.clock.now_ns(), PAGE_ROWS)
+    if not len(page.trades) and (page.older or page.newer):
+        raise MalformedFrame("paging", "a page without trades is not the last one")
+    return page
+
+
+def _place(cursor: str) -> int:
+    """Return where a cursor stands: an id, or a time (ns). Pages that go back and forth would never end."""
+    try:
+        return int(cursor)
+    except ValueError:
+        return parse_rfc3339(cursor)
+
+
+def _check_bars(bars: Batch, interval_s: int) -> None:
+    """Raise MalformedFrame for bars that contradict themselves or each other.
+
+    Longer ones than an hour may begin at an hour of the venue's own.
+    """
+    starts = bars["start"]
+    is_off = interval_s <= _HOUR_S and bool((starts % (interval_s * SECOND_NS)).any())
+    if is_off or len(np.unique(starts)) < len(starts):
+        raise MalformedFrame("bad_start", f"bars of {interval_s} s that overlap")
+    # Not the open: at some venues a bar opens with the close before it, which may lie beyond its own prices.
+    wrong = np.flatnonzero((bars["low"] > bars["close"]) | (bars["high"] < bars["close"]))
+    if wrong.size:
+        row = {name: float(bars[name][wrong[0]]) for name in ("open", "high", "low", "close")}
+        raise MalformedFrame("bad_bar", f"prices that contradict each other: {row}")
 
 
 def _made(source: Source, trades: Batch, wanted: tuple[int, int], span: tuple[int, int], edge: int | None) -> Page:
