@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from fulltape.engine.pipeline.pipeline import BookWanted, Outcome, Pipeline
+from fulltape.engine.pipeline.outcome import BookWanted, Outcome
+from fulltape.engine.pipeline.pipeline import Pipeline
 
 __all__ = ["BookWanted", "Outcome", "Pipeline"]

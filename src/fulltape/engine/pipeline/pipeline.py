@@ -8,25 +8,25 @@ The runner feeds it live, the replayer feeds it recordings, tests and benches fe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from operator import itemgetter
 from typing import Final
 
 import numpy as np
 
-from fulltape.books.l2 import Rule
 from fulltape.engine.pipeline import contracts
+from fulltape.engine.pipeline.book_feeds import BookFeeds
 from fulltape.engine.pipeline.counters import Counters
-from fulltape.engine.pipeline.dead_letters import DeadLetters
 from fulltape.engine.pipeline.delays import Delays
 from fulltape.engine.pipeline.delivered import Deliveries
 from fulltape.engine.pipeline.derivation import Derivation, History
 from fulltape.engine.pipeline.known import Known
+from fulltape.engine.pipeline.listening import Listening
+from fulltape.engine.pipeline.outcome import Outcome, Work
 from fulltape.engine.pipeline.recent_ids import RecentIds
 from fulltape.engine.pipeline.sequencer import Sequencer
 from fulltape.engine.pipeline.statistics import StatisticConfig, Statistics
-from fulltape.engine.pipeline.symbols import AnySymbols, AskedSymbols
-from fulltape.engine.pipeline.unanswered import Awaiting
+from fulltape.engine.pipeline.symbols import AnySymbols
 from fulltape.engine.pipeline.unstored import SLACK_NS, unstored
 from fulltape.engine.wishes import Wishes
 from fulltape.errors import ConfigError
@@ -52,64 +52,13 @@ from fulltape.records import (
     InstrumentTable,
     Origin,
 )
-from fulltape.records.delivery import Delivery, Receipt
-from fulltape.records.events import BooksLost, Event, NotFollowed, Refilled, Subscribed
-from fulltape.records.frames import Awaited, Chunk, Connection, EventKind, Item, Listing, SessionEvent
+from fulltape.records.delivery import Delivery
+from fulltape.records.events import BooksLost, NotFollowed, Refilled, Subscribed
+from fulltape.records.frames import Chunk, Connection, EventKind, Item, Listing, SessionEvent
 from fulltape.records.page import Page, Unfillable
-from fulltape.venues.base import Acknowledged, Control, IdRule, Parsed, Parser, Symbols, Venue, VenueSpec
+from fulltape.venues.base import Acknowledged, Control, IdRule, Parsed, Parser, Symbols, Venue
 
 _STORED: Final = frozenset(schema.name for schema in STORED)
-
-
-@dataclass(frozen=True, slots=True)
-class BookWanted:
-    """A book that misses messages and can go on from a new snapshot only."""
-
-    connection: str
-    venue_symbol: str
-    trouble: str
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What one step produced: the content of a commit, and what sessions must hear."""
-
-    batches: dict[str, Batch]
-    snapshots: Mapping[str, Mapping[int, bytes]]
-    instruments: dict[int, Instrument]
-    controls: list[tuple[str, Control]]
-    seen: dict[str, dict[str, int]]
-    books_wanted: list[BookWanted]
-    listed: list[Instrument]
-    """What the feeds' status channels said of instruments, followed or not."""
-    receipts: Mapping[Awaited, Receipt]
-    """What became of each delivery."""
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing to commit."""
-        return not (self.batches or self.instruments or any(self.snapshots.values()))
-
-
-@dataclass(slots=True)
-class _Work:
-    """What one step has gathered so far. ``unsettled``: of these the ledger does not know yet who listens."""
-
-    place: int = 0
-    unsettled: set[int] = field(default_factory=set)
-    parts: dict[str, list[Batch]] = field(default_factory=dict)
-    unsequenced: dict[str, list[tuple[Batch, Array]]] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
-    dead: DeadLetters = field(default_factory=DeadLetters)
-    controls: list[tuple[str, Control]] = field(default_factory=list)
-    seen: dict[str, dict[str, int]] = field(default_factory=dict)
-    listed: list[Instrument] = field(default_factory=list)
-    pages: list[Page] = field(default_factory=list)
-    receipts: dict[Awaited, Receipt] = field(default_factory=dict)
-
-    def add(self, batch: Batch) -> None:
-        """Gather a batch of a kind that needs no sequencing."""
-        self.parts.setdefault(batch.schema.name, []).append(batch)
 
 
 class Pipeline:
@@ -128,23 +77,16 @@ class Pipeline:
         self.delays = Delays()
         self._venue = venue
         self._parsers: dict[str, Parser] = {}
-        self._asked: dict[str, AskedSymbols] = {}
-        self._listening: dict[str, frozenset[int]] = {}
-        self._confirming: set[str] = set()
-        self._unconfirmed: dict[str, frozenset[int]] = {}
-        self._leaving: dict[str, set[int]] = {}
-        self._left: set[int] = set()
-        self._awaiting = Awaiting()
+        self._listening = Listening()
         self._is_contiguous: list[bool] = []
-        self._book_feeds: dict[int, str] = {}
         self._sequencer = Sequencer()
         self._recent_ids = RecentIds()
         self._deliveries = Deliveries(table, self._sequencer, self._recent_ids, self._follows)
         self._ledger = Ledger()
         self._candles = Candles(candles)
         self._listed: dict[tuple[str, str], Instrument] = {}
-        self._book_rules: dict[int, tuple[Instrument, Rule]] = {}
-        self.quotes = Quotes(self._book_rule, None if statistics is None else Depths(statistics.depth))
+        self._book_feeds = BookFeeds(table, venue)
+        self.quotes = Quotes(self._book_feeds.rule, None if statistics is None else Depths(statistics.depth))
         # Order matters: candles read the ledger's rows, last and statistics read quotes, alerts read all of them.
         self._statistics = None if statistics is None else Statistics(statistics, self.counters, table.product_of)
         beside = () if self._statistics is None else self._statistics.operators
@@ -180,11 +122,7 @@ class Pipeline:
                 codes[symbol] = self.table.add(self._describe(venue, symbol)) if known is None else known
             except ValueError as error:
                 raise ConfigError(str(error)) from error
-        self._asked.setdefault(connection, AskedSymbols()).add(codes)
-        self._leaving.get(connection, set()).difference_update(codes.values())
-        self._left.difference_update(codes.values())
-        if has_trades:
-            self._awaiting.expect(codes.values())
+        self._listening.ask(connection, codes, has_trades=has_trades)
 
     def unfollow(self, connection: str, venue: Venue, symbols: Iterable[str]) -> None:
         """Expect these symbols on a connection until the venue confirms that they have ended, then no more.
@@ -192,16 +130,11 @@ class Pipeline:
         On a connection that does not receive them they end at once.
         """
         found = {self.table.find_symbol(venue.spec.name, symbol) for symbol in symbols}
-        codes = {code for code in found if code is not None}
-        received = codes & self._listening.get(connection, frozenset())
-        self._leaving.setdefault(connection, set()).update(received)
-        self._left |= codes - received
-        self._awaiting.give_up(codes)
+        self._listening.give_up(connection, {code for code in found if code is not None})
 
     def follow_only(self, connections: Iterable[str]) -> None:
         """Expect what is asked for on these connections; every other instrument is not followed."""
-        asked = {code for name in connections if name in self._asked for code in self._asked[name].codes}
-        self._left |= set(range(len(self.table))) - asked
+        self._listening.keep_only(connections, range(len(self.table)))
 
     def learn(self, instruments: Iterable[Instrument]) -> None:
         """Take what a venue says of its instruments: steps, status, sizes of contracts.
@@ -215,7 +148,7 @@ class Pipeline:
 
     def lacks_contract_sizes(self, connection: str) -> bool:
         """Return whether a connection follows contracts of which nobody has told yet how much one is."""
-        asked = self._asked.get(connection)
+        asked = self._listening.asked(connection)
         return asked is not None and any(contracts.is_unknown(self.table[code]) for code in asked.codes)
 
     @property
@@ -225,8 +158,7 @@ class Pipeline:
 
     def listened_to(self, venue: str) -> list[int]:
         """Return the instruments of a venue whose trades are subscribed to now."""
-        codes = frozenset().union(*self._listening.values())
-        return sorted(code for code in codes if self.table[code].venue == venue)
+        return sorted(code for code in self._listening.received() if self.table[code].venue == venue)
 
     def open_holes(self) -> tuple[int, int]:
         """Return how many holes in the ids are open, and how many trades they miss."""
@@ -234,9 +166,8 @@ class Pipeline:
 
     def step(self, items: Sequence[Item], clock: int, history: History) -> Outcome:
         """Take what arrived until ``clock`` (ingest time, ns) and return what it makes."""
-        work = _Work()
-        self._end_following(self._left, clock, work)
-        self._left = set()
+        work = Work()
+        self._end_following(self._listening.take_left(), clock, work)
         for item in items:
             if isinstance(item, Chunk):
                 self._parse(item, work)
@@ -255,7 +186,7 @@ class Pipeline:
                 self._sequence(work, item.ingest_time)
                 self._connection_event(item, work)
         self._sequence(work, clock)
-        work.events += self._awaiting.take(clock, self._listening.values())
+        work.events += self._listening.take_unanswered(clock)
         batches = {name: Batch.concat(parts) for name, parts in work.parts.items()}
         self._operate(batches, Step(batches, clock, work.events))
         batches[CANDLES.name] = self._derivation.apply(batches, work.pages, history)
@@ -265,10 +196,10 @@ class Pipeline:
         stored = {name: batch for name, batch in batches.items() if name in _STORED and len(batch)}
         self.counters.records.update({name: len(batch) for name, batch in stored.items()})
         snapshots = {part.name: part.snapshot() for part in self._stateful}
-        wanted, changed = self._books_wanted(), self.table.take_changes()
+        wanted, changed = self._book_feeds.wanted(self.quotes.take_wanted()), self.table.take_changes()
         return Outcome(stored, snapshots, changed, work.controls, work.seen, wanted, work.listed, work.receipts)
 
-    def _parse(self, chunk: Chunk, work: _Work) -> None:
+    def _parse(self, chunk: Chunk, work: Work) -> None:
         name = chunk.connection.name
         parser = self._parsers.get(name)
         if parser is None:
@@ -291,7 +222,7 @@ class Pipeline:
                 self.delays.note(chunk.connection, batch)
             codes = self._note_seen(work, name, batch)
             if batch.schema is BOOK_DELTAS:
-                self._book_feeds.update(dict.fromkeys(codes, name))
+                self._book_feeds.note(codes, name)
         for frame, heard in sorted([*parsed.controls, *self._shown(chunk.connection, parsed)], key=itemgetter(0)):
             if isinstance(heard, int):
                 self._take_shown(name, heard, chunk.ingest_times[frame], work)
@@ -302,21 +233,13 @@ class Pipeline:
 
     def _symbols(self, connection: Connection) -> Symbols:
         venue = self._venue(connection.venue)
-        return self._asked.get(connection.name) or AnySymbols(self.table, venue, self._describe)
+        return self._listening.asked(connection.name) or AnySymbols(self.table, venue, self._describe)
 
     def _describe(self, venue: Venue, symbol: str) -> Instrument:
         """Return the instrument of a symbol as the venue lists it, or as far as the symbol alone tells."""
         return self._listed.get((venue.spec.name, symbol)) or venue.instrument(symbol)
 
-    def _book_rule(self, code: int) -> Rule:
-        """Return what holds for an instrument's book by what is known of the instrument now."""
-        instrument = self.table[code]
-        known = self._book_rules.get(code)
-        if known is None or known[0] is not instrument:
-            known = self._book_rules[code] = (instrument, _book_rule(self._venue(instrument.venue).spec, instrument))
-        return known[1]
-
-    def _note_seen(self, work: _Work, connection: str, batch: Batch) -> list[int]:
+    def _note_seen(self, work: Work, connection: str, batch: Batch) -> list[int]:
         """Note when the newest frame of each instrument came, for the staleness lights; return the instruments."""
         seen = work.seen.setdefault(connection, {})
         instruments, last = np.unique(batch["instrument"][::-1], return_index=True)
@@ -333,21 +256,20 @@ class Pipeline:
         A recording can lack the venue's confirmation: subscriptions in the address are never confirmed.
         """
         trades = parsed.batches.get(TRADES.name)
-        if trades is None or not connection.replay or connection.name in self._confirming:
+        if trades is None or not connection.replay or self._listening.is_confirming(connection.name):
             return []
         sent = np.flatnonzero(trades["origin"] != Origin.SNAPSHOT)
         codes, first = np.unique(trades["instrument"][sent], return_index=True)
         return list(zip(parsed.frames[TRADES.name][sent][first].tolist(), codes.tolist(), strict=True))
 
-    def _take_shown(self, name: str, code: int, ingest_time: int, work: _Work) -> None:
-        listening = self._listening.get(name, frozenset())
-        if name not in self._confirming and code not in listening:
-            self._listening[name] = self._unconfirmed[name] = listening | {code}
+    def _take_shown(self, name: str, code: int, ingest_time: int, work: Work) -> None:
+        received = self._listening.show(name, code)
+        if received is not None:
             work.unsettled.add(code)
-            channels = {TRADES_CHANNEL: self._listening[name]}
+            channels = {TRADES_CHANNEL: received}
             work.events.append(Subscribed(name, ingest_time, channels, "trades came, no confirmation is recorded"))
 
-    def _control(self, chunk: Chunk, control: Control, ingest_time: int, work: _Work) -> None:
+    def _control(self, chunk: Chunk, control: Control, ingest_time: int, work: Work) -> None:
         name = chunk.connection.name
         work.controls.append((name, control))
         if isinstance(control, Acknowledged):
@@ -356,54 +278,38 @@ class Pipeline:
                 str(channel): frozenset(c for s in sorted(symbols) if (c := known.code_of(s)) is not None)
                 for channel, symbols in control.channels.items()
             }
-            self._confirming.add(name)
-            if unconfirmed := self._unconfirmed.get(name):
-                channels[TRADES_CHANNEL] = channels.get(TRADES_CHANNEL, frozenset()) | unconfirmed
-            work.events.append(Subscribed(name, ingest_time, channels))
-            before, now = self._listening.get(name, frozenset()), channels.get(TRADES_CHANNEL, frozenset())
-            self._listening[name] = now
-            work.unsettled |= before ^ now
-            self._leaving.get(name, set()).difference_update(before - now)
-            self._end_following(before - now, ingest_time, work)
+            confirmed = self._listening.confirm(name, channels)
+            work.events.append(Subscribed(name, ingest_time, confirmed.channels))
+            work.unsettled |= confirmed.begun | confirmed.ended
+            self._end_following(confirmed.ended, ingest_time, work)
 
-    def _reject(self, chunk: Chunk, parsed: Parsed, work: _Work) -> None:
+    def _reject(self, chunk: Chunk, parsed: Parsed, work: Work) -> None:
         for reject in parsed.rejects:
             self.counters.rejected[reject.reason] += 1
             work.dead.add(chunk, reject)
 
-    def _connection_event(self, event: SessionEvent, work: _Work) -> None:
+    def _connection_event(self, event: SessionEvent, work: Work) -> None:
         name = event.connection.name
-        listened = self._listening.pop(name, frozenset()) if event.kind is not EventKind.CONNECTED else frozenset()
-        if listened:
-            self._end_following(self._leaving.pop(name, set()), event.ingest_time, work)
-            self._sequencer.resume(listened)
-            work.unsettled |= listened
+        if event.kind is not EventKind.CONNECTED:
+            received, given_up = self._listening.end(name)
+            self._end_following(given_up, event.ingest_time, work)
+            self._sequencer.resume(received)
+            work.unsettled |= received
         work.events.append(event)
         # A new connection has a new parser: the old one's memory ends with its connection.
         self._parsers.pop(name, None)
-        self._confirming.discard(name)
-        self._unconfirmed.pop(name, None)
+        self._listening.renew(name)
         if event.kind is EventKind.DISCONNECTED:
-            books = frozenset(code for code, feed in self._book_feeds.items() if feed == name)
-            work.events.append(BooksLost(event.ingest_time, books))
+            work.events.append(BooksLost(event.ingest_time, self._book_feeds.of(name)))
 
-    def _end_following(self, codes: Set[int], time: int, work: _Work) -> None:
+    def _end_following(self, codes: Set[int], time: int, work: Work) -> None:
         """Note that nobody receives these instruments any more: they miss nothing, and have no book."""
-        gone = frozenset(codes).difference(*self._listening.values())
-        if gone:
+        if codes and (gone := frozenset(codes) - self._listening.received()):
             self._sequence(work, time)
             self._sequencer.leave(gone)
-            work.events += (NotFollowed(time, gone), BooksLost(time, gone & self._book_feeds.keys()))
-            self._book_feeds = {code: feed for code, feed in self._book_feeds.items() if code not in gone}
+            work.events += (NotFollowed(time, gone), BooksLost(time, self._book_feeds.drop(gone)))
 
-    def _books_wanted(self) -> list[BookWanted]:
-        return [
-            BookWanted(feed, self.table[code].venue_symbol, why)
-            for code, why in self.quotes.take_wanted().items()
-            if (feed := self._book_feeds.get(code)) is not None
-        ]
-
-    def _sequence(self, work: _Work, clock: int) -> None:
+    def _sequence(self, work: Work, clock: int) -> None:
         """Sequence the trades gathered since the last connection event, each by what its venue's ids promise."""
         trades, frames = _joined(work.unsequenced.pop(TRADES.name, []), TRADES.empty())
         beats, beat_frames = _joined(work.unsequenced.pop(HEARTBEATS.name, []), HEARTBEATS.empty())
@@ -421,7 +327,7 @@ class Pipeline:
         if len(twice) < len(trades):
             work.add(trades.take(np.delete(np.arange(len(trades)), twice)) if len(twice) else trades)
 
-    def _page(self, page: Page, work: _Work, history: History) -> None:
+    def _page(self, page: Page, work: Work, history: History) -> None:
         """Take a part of a venue's history: all bars or moments, and the trades that are not stored yet."""
         self.known.take(page)
         if page.batch.schema is COINS:
@@ -447,7 +353,7 @@ class Pipeline:
         if stretch is not None and page.instrument not in work.unsettled:
             work.events.append(Refilled(page.instrument, *stretch))
 
-    def _deliver(self, delivery: Delivery, work: _Work, history: History) -> None:
+    def _deliver(self, delivery: Delivery, work: Work, history: History) -> None:
         taken = self._deliveries.take(delivery, work.parts, history.records)
         for batch in taken.batches:
             work.add(batch)
@@ -455,7 +361,7 @@ class Pipeline:
         work.receipts[delivery] = taken.receipt
         self.counters.duplicates += taken.receipt.duplicates
 
-    def _unfillable(self, told: Unfillable, work: _Work) -> None:
+    def _unfillable(self, told: Unfillable, work: Work) -> None:
         self.known.give_up(told)
         where = (told.instrument, told.start, told.end)
         work.events += [told, *self._sequencer.cannot_fill(*where, told.ingest_time, told.reason)]
@@ -477,14 +383,6 @@ class Pipeline:
             for derived in operator.apply(step):
                 have = batches.get(derived.schema.name)
                 batches[derived.schema.name] = derived if have is None else Batch.concat([have, derived])
-
-
-def _book_rule(spec: VenueSpec, instrument: Instrument) -> Rule:
-    """Return what the venue promises of an instrument's book; a checksum needs the decimals that the venue writes."""
-    check, digits = spec.book_checksum, (instrument.price_digits, instrument.size_digits)
-    if check is None or min(digits) < 0:
-        return Rule(spec.book_depth)
-    return Rule(spec.book_depth, lambda bids, asks: check(bids, asks, *digits))
 
 
 def _joined(parts: list[tuple[Batch, Array]], empty: Batch) -> tuple[Batch, Array]:
