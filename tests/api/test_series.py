@@ -18,7 +18,7 @@ from fulltape.operators.returns import drawdown, rolling_together, sharpe, sorti
 from fulltape.operators.sentiment import HISTORY, sentiment
 from fulltape.operators.volume import relative_volume, volume_profile, volume_z
 from fulltape.operators.vwap import anchored_vwap, rolling_vwap
-from fulltape.records import WINDOWS, Array, Candle, CoverageState, EmptyReason, InstrumentTable, Origin
+from fulltape.records import WINDOWS, Array, Candle, CoverageState, Duplicate, EmptyReason, InstrumentTable, Origin
 
 HOUR = 3_600 * SECOND_NS
 DAY = 24 * HOUR
@@ -233,8 +233,15 @@ async def test_quality_is_told_by_day(backend: FakeBackend, api: Api) -> None:
         msgspec.structs.replace(candle(noon + n * MINUTE, revision=n), trades=0, reason=EmptyReason.QUIET)
         for n in range(3)
     ]
+    again = [Duplicate(BTC, noon - DAY // 2, 1), Duplicate(BTC, noon - DAY * 3 // 2, 50), Duplicate(ETH, noon, 50)]
     await backend.commit(
-        *rows, *trades, *figures, *quiet, quote_stat(noon + 70 * SECOND_NS, instrument=BTC), clock=noon + 4 * HOUR
+        *rows,
+        *trades,
+        *figures,
+        *quiet,
+        *again,
+        quote_stat(noon + 70 * SECOND_NS, instrument=BTC),
+        clock=noon + 4 * HOUR,
     )
     (found,) = (await ask(api, "quality"))["quality"]
     assert (found["instrument"], found["day"]) == (BTC, day)
@@ -242,6 +249,7 @@ async def test_quality_is_told_by_day(backend: FakeBackend, api: Api) -> None:
     assert found["completeness"] == pytest.approx(62.5)
     assert [found[name] for name in ("trades", "refilled", "revisions", "stale_s", "crossed_s")] == [4, 1, 3, 120, 0.75]
     assert found["out_of_order"] == pytest.approx(100 / 3)
+    assert (found["duplicates"], found["duplicate_rate"]) == (1, pytest.approx(100 / 4))
     delays = np.array([9.0, 8.0, 10.0])
     skew, p50, p99 = np.percentile(delays, [1, 50, 99])
     assert found["clock_skew_s"] == pytest.approx(skew, rel=1e-9)

@@ -11,6 +11,7 @@ from fulltape.records.candle import BARS, CANDLES, Bar, Candle
 from fulltape.records.coin import COINS, Coin
 from fulltape.records.commit import Commit
 from fulltape.records.coverage import COVERAGE, Coverage
+from fulltape.records.duplicate import DUPLICATES, Duplicate
 from fulltape.records.enums import (
     AggressorSide,
     AlertKind,
@@ -59,6 +60,7 @@ STORED: Final = (
     COINS,
     LAST_VALUES,
     COVERAGE,
+    DUPLICATES,
     STATS,
     WINDOWS,
     ACTIVITY_BARS,
@@ -73,10 +75,10 @@ STORED: Final = (
 
 __all__ = [
     "ACTIVITY_BARS", "ALERTS", "AUCTIONS", "BARS", "BOOK_DELTAS", "CANDLES", "COINS", "COVERAGE", "DEAD_LETTERS",
-    "DEPTHS", "HEARTBEATS", "LAST_VALUES", "QUOTES", "QUOTE_STATS", "RFQ_MATCHES", "STATS", "STORED", "TICKERS",
-    "TICK_STATS", "TRADES", "WINDOWS", "ActivityBar", "AggressorSide", "Alert", "AlertKind", "AlertState", "Array",
-    "Auction", "Bar", "BarBasis", "Batch", "BookDelta", "BookSide", "Candle", "CandleSource", "Coin", "Commit",
-    "Coverage", "CoverageState", "DeadLetter", "Depth", "EmptyReason", "Heartbeat", "Instrument", "InstrumentTable",
-    "Last", "Origin", "Quote", "QuoteSource", "QuoteStat", "RfqMatch", "Schema", "Stat", "TickStat", "Ticker", "Trade",
-    "Window", "instrument_id",
+    "DEPTHS", "DUPLICATES", "HEARTBEATS", "LAST_VALUES", "QUOTES", "QUOTE_STATS", "RFQ_MATCHES", "STATS", "STORED",
+    "TICKERS", "TICK_STATS", "TRADES", "WINDOWS", "ActivityBar", "AggressorSide", "Alert", "AlertKind",
+    "AlertState", "Array", "Auction", "Bar", "BarBasis", "Batch", "BookDelta", "BookSide", "Candle", "CandleSource",
+    "Coin", "Commit", "Coverage", "CoverageState", "DeadLetter", "Depth", "Duplicate", "EmptyReason", "Heartbeat",
+    "Instrument", "InstrumentTable", "Last", "Origin", "Quote", "QuoteSource", "QuoteStat", "RfqMatch", "Schema",
+    "Stat", "TickStat", "Ticker", "Trade", "Window", "instrument_id",
 ]  # fmt: skip

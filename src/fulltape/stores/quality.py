@@ -4,6 +4,9 @@
 * ``gap_s``: seconds in which trades are missing: of `DOWN` stretches and `GAP` holes, what lies in both once;
 * ``completeness``: 100 (1 - gap_s / followed_s); ``missing``: trades missing from holes that began that day;
 * ``trades``: how many are stored, ``refilled`` of them from the venue's history;
+* ``duplicates``: trades that connections brought that day, by our clock, that were there already (what is asked of the
+  venue's history again, or imported again, is our doing and not among them); ``duplicate_rate``: percent of all that
+  they brought that day;
 * ``out_of_order``: percent of the trades that came by themselves (not of history) whose event time is below that of one
   received before; what was received at one moment is in order;
 * ``revisions``: how often late trades changed candles of a minute that were final;
@@ -30,7 +33,8 @@ def _day_of(time: str) -> str:
 
 QUALITY: Final = f"""
     CREATE VIEW quality AS
-    WITH ledger AS (
+    WITH again AS (SELECT instrument, day, duplicates FROM duplicates),
+    ledger AS (
         SELECT instrument, state, missing, epoch_ns(start) AS begun, epoch_ns("end") AS ended,
                first_missing != '' AS is_hole
         FROM coverage
@@ -74,6 +78,10 @@ QUALITY: Final = f"""
                quantile_cont(delay, [0.01, 0.5, 0.99]) FILTER (is_news) AS delays
         FROM arrived GROUP BY instrument, day
     ),
+    brought AS (
+        SELECT instrument, {_day_of("ingest_time")} AS day, count(*) AS brought
+        FROM trades WHERE origin IN ('LIVE', 'SNAPSHOT', 'REPLAY') GROUP BY ALL
+    ),
     quoted AS (
         SELECT DISTINCT instrument, {_day_of("ingest_time")} AS day, epoch_ns(ingest_time) // {_MINUTE} AS minute,
                true AS is_quoted
@@ -92,12 +100,17 @@ QUALITY: Final = f"""
     )
     SELECT instrument, day, followed_s, down_s, gap_s,
            greatest(0.0, 100.0 * (1.0 - gap_s / followed_s)) AS completeness, missing,
-           coalesce(trades, 0) AS trades, coalesce(refilled, 0) AS refilled, out_of_order,
+           coalesce(trades, 0) AS trades, coalesce(refilled, 0) AS refilled,
+           coalesce(duplicates, 0) AS duplicates,
+           100.0 * coalesce(duplicates, 0) / nullif(coalesce(brought, 0) + coalesce(duplicates, 0), 0)
+           AS duplicate_rate,
+           out_of_order,
            coalesce(revisions, 0) AS revisions,
            delays[1] AS clock_skew_s, delays[2] - delays[1] AS delay_p50_s, delays[3] - delays[1] AS delay_p99_s,
            coalesce(stale_s, 0.0) AS stale_s, coalesce(crossed_s, 0.0) AS crossed_s
     FROM listened LEFT JOIN tape USING (instrument, day) LEFT JOIN minutes USING (instrument, day)
-         LEFT JOIN crossed USING (instrument, day)
+         LEFT JOIN crossed USING (instrument, day) LEFT JOIN brought USING (instrument, day)
+         LEFT JOIN again USING (instrument, day)
     WHERE followed_s > 0
 """
 """What makes the view ``quality``."""

@@ -72,6 +72,8 @@ class Quality(msgspec.Struct, frozen=True):
     missing: int
     trades: int
     refilled: int
+    duplicates: int
+    duplicate_rate: float | None
     out_of_order: float | None
     revisions: int
     clock_skew_s: float | None

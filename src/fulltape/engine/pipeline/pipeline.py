@@ -20,6 +20,7 @@ from fulltape.engine.pipeline.counters import Counters
 from fulltape.engine.pipeline.delays import Delays
 from fulltape.engine.pipeline.delivered import Deliveries
 from fulltape.engine.pipeline.derivation import Derivation, History
+from fulltape.engine.pipeline.duplicates import Duplicates
 from fulltape.engine.pipeline.known import Known
 from fulltape.engine.pipeline.listening import Listening
 from fulltape.engine.pipeline.outcome import Outcome, Work
@@ -43,6 +44,7 @@ from fulltape.records import (
     CANDLES,
     COINS,
     DEAD_LETTERS,
+    DUPLICATES,
     HEARTBEATS,
     STORED,
     TRADES,
@@ -81,6 +83,7 @@ class Pipeline:
         self._is_contiguous: list[bool] = []
         self._sequencer = Sequencer()
         self._recent_ids = RecentIds()
+        self._duplicates = Duplicates()
         self._deliveries = Deliveries(table, self._sequencer, self._recent_ids, self._follows)
         self._ledger = Ledger()
         self._candles = Candles(candles)
@@ -96,7 +99,7 @@ class Pipeline:
         self.known = Known()
         self._derivation = Derivation(self._candles, self.known, self.counters)
         self.wishes = Wishes()
-        held = (self._sequencer, self._recent_ids, self.known, self.wishes)
+        held = (self._sequencer, self._recent_ids, self._duplicates, self.known, self.wishes)
         self._stateful: tuple[Stateful, ...] = (*held, *self._operators)
 
     def restore(self, snapshots: Mapping[str, Mapping[int, bytes]], clock: int) -> None:
@@ -107,6 +110,7 @@ class Pipeline:
         for part in self._stateful:
             part.restore(snapshots.get(part.name, {}))
         self._derivation.resume()
+        self._duplicates.begin(clock)
         self._ledger.interrupted(clock, "fulltape was not running")
         self._sequencer.resume(range(len(self.table)))
 
@@ -192,7 +196,7 @@ class Pipeline:
         batches[CANDLES.name] = self._derivation.apply(batches, work.pages, history)
         if self._statistics is not None:
             self._statistics.revise(batches, history)
-        batches[DEAD_LETTERS.name] = work.dead.batch()
+        batches |= {DEAD_LETTERS.name: work.dead.batch(), DUPLICATES.name: self._duplicates.take()}
         stored = {name: batch for name, batch in batches.items() if name in _STORED and len(batch)}
         self.counters.records.update({name: len(batch) for name, batch in stored.items()})
         snapshots = {part.name: part.snapshot() for part in self._stateful}
@@ -322,6 +326,7 @@ class Pipeline:
             known = self._recent_ids.duplicates(trades.take(~follows))
             twice = np.concatenate((twice, np.flatnonzero(~follows)[known]))
         self.counters.duplicates += len(twice)
+        self._duplicates.note(trades.take(twice))
         self.counters.id_resets += result.resets
         work.events += result.events
         if len(twice) < len(trades):
