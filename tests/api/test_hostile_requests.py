@@ -218,6 +218,36 @@ async def test_unknown_instruments_are_answered_with_the_nearest(filled: Api) ->
     assert BTC in answer.json()["detail"]
 
 
+async def test_a_product_is_answered_with_its_instruments(filled: Api) -> None:
+    detail = (await filled.get("/api/v1/trades", instrument="btc-usd")).json()["detail"]
+    assert detail == f"unknown instrument 'btc-usd'; the nearest are {BTC}"
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "says"),
+    [
+        (
+            "candles",
+            {"instrument": BTC, "interval": "1min"},
+            "interval: not '1min', but a whole number of s, m, h, d or w",
+        ),
+        ("flow", {"instrument": BTC, "interval": "30s"}, "interval: not '30s', but a whole number of m, h, d or w"),
+        (
+            "movers",
+            {"period": "24h"},
+            "there is no '24h' (did you mean '4h'?); there are 1m, 5m, 15m, 1h, 4h, 1d, 7d, 30d",
+        ),
+        ("movers", {"top": "ten"}, "top: "),
+        ("candles", {"interval": "1m"}, "'instrument'"),
+    ],
+)
+async def test_what_a_parameter_may_be_is_said(path: str, query: dict[str, str], says: str, filled: Api) -> None:
+    answer = await filled.get(f"/api/v1/{path}", **query)
+    assert answer.status_code == 400
+    assert says in answer.json()["detail"]
+    assert "regex" not in answer.text
+
+
 RAW = [
     b"GET / HTTP/1.1\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nHost: evil.example\r\n\r\n",

@@ -48,6 +48,16 @@ async def test_a_value_is_the_same_on_every_page(backend: FakeBackend, api: Api)
     np.testing.assert_allclose(oldest[7:], expected[7 : COUNT - 500], rtol=1e-9)
 
 
+async def test_parameters_are_told_as_they_were_given(backend: FakeBackend, api: Api) -> None:
+    await backend.commit(*candles())
+    assert (
+        '"parameters":{"period":20}'
+        in (await api.get("/api/v1/indicators", instrument=BTC, interval="1m", name="EMA", period=20)).text
+    )
+    bands = await ask(api, name="BBANDS", period=20, deviations=2.5)
+    assert bands["parameters"] == {"period": 20, "deviations": 2.5}
+
+
 async def test_an_empty_window_is_left_out(backend: FakeBackend, api: Api) -> None:
     await backend.commit(*candles(empty=450))
     rows = (await ask(api, name="EMA", period=10))["indicators"]

@@ -6,7 +6,7 @@ import difflib
 import logging
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args, get_origin
 
 import msgspec
 from litestar import Request, Response
@@ -18,11 +18,15 @@ from litestar.exceptions import (
     WebSocketException,
 )
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import QueryParameter
 from litestar.types import ExceptionHandlersMap, Scope
 
-from fulltape.errors import FulltapeError, TransientError
+from fulltape.errors import FulltapeError, TransientError, did_you_mean
 
 MEDIA_TYPE: Final = "application/problem+json"
+_NEAREST: Final = 3
+_SHOWN: Final = 100
+"""So much of what a client sent is repeated to it."""
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +52,9 @@ def problem_answers(*codes: int) -> dict[int, ResponseSpec]:
 
 def unknown_instrument(instrument: str, known: Iterable[str]) -> NotFoundException:
     """Return the 404 for an instrument that was never seen, with the nearest ids."""
-    near = difflib.get_close_matches(instrument.upper(), list(known), n=3, cutoff=0.5)
+    wanted, ids = instrument.upper(), list(known)
+    same_product = [one for one in ids if one.rpartition(".")[0] == wanted]
+    near = sorted(same_product)[:_NEAREST] or difflib.get_close_matches(wanted, ids, n=_NEAREST, cutoff=0.5)
     hint = f"; the nearest are {', '.join(near)}" if near else "; GET /api/v1/instruments lists all"
     return NotFoundException(f"unknown instrument {instrument!r}{hint}")
 
@@ -64,13 +70,37 @@ def problem_response(status: int, detail: str, headers: Mapping[str, str] | None
     return Response(msgspec.json.encode(problem), status_code=status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def _on_http_error(_: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+def no_such_path(request: Request[Any, Any, Any], _: HTTPException) -> Response[bytes]:
+    """Return the 404 for an address that is neither a call nor a file of the dashboard."""
+    path = request.url.path[:_SHOWN]
+    return problem_response(404, f"nothing is at {path!r}; /schema lists the calls, docs/compat.md those under /compat")
+
+
+def _on_http_error(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    if error.status_code == HTTPStatus.NOT_FOUND and error.detail == HTTPStatus.NOT_FOUND.phrase:
+        return no_such_path(request, error)
     return problem_response(error.status_code, error.detail, error.headers)
 
 
-def _on_invalid(_: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
-    wrong = [f"{item.get('key', 'request')}: {item.get('message', 'invalid')}" for item in _items(error.extra)]
+def _on_invalid(request: Request[Any, Any, Any], error: ValidationException) -> Response[bytes]:
+    wrong = [_wrong(request, item) for item in _items(error.extra)]
     return problem_response(error.status_code, "; ".join(wrong) or error.detail)
+
+
+def _wrong(request: Request[Any, Any, Any], item: Mapping[str, Any]) -> str:
+    """Return what is wrong with a parameter, and where there is a list or a form of what it may be, which that is."""
+    key, message = str(item.get("key", "request")), str(item.get("message", "invalid"))
+    parameter = request.route_handler.parsed_fn_signature.parameters.get(key)
+    value = str(request.query_params.get(key, ""))[:_SHOWN]
+    if parameter is None:
+        return f"{key}: {message}"
+    if get_origin(parameter.annotation) is Literal:
+        choices = [str(choice) for choice in get_args(parameter.annotation)]
+        return f"{key}: there is no {value!r}{did_you_mean(value, choices)}; there are {', '.join(choices)}"
+    about = parameter.kwarg_definition
+    if isinstance(about, QueryParameter) and about.pattern is not None and about.description is not None:
+        return f"{key}: not {value!r}, but {about.description[:1].lower()}{about.description[1:].replace('`', '')}"
+    return f"{key}: {message}"
 
 
 def _items(extra: object) -> list[dict[str, Any]]:

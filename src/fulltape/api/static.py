@@ -18,7 +18,7 @@ from litestar.types import ControllerRouterHandler, ExceptionHandlersMap, PathTy
 from litestar.types.file_types import FileInfo
 
 from fulltape.api.access import OPEN_TO_ALL
-from fulltape.api.problems import problem_response
+from fulltape.api.problems import no_such_path
 
 _YEAR_S = 31_536_000
 
@@ -80,12 +80,8 @@ class _Inside(BaseLocalFileSystem):
         return found
 
 
-def _on_not_there(_: Request[Any, Any, Any], __: Exception) -> Response[bytes]:
-    """Answer without the path on this machine."""
-    return problem_response(404, "no such file")
-
-
-_NOT_THERE: ExceptionHandlersMap = {NotFoundException: _on_not_there, NotAuthorizedException: _on_not_there}
+# Litestar's own words hold the path on this machine.
+_NOT_THERE: ExceptionHandlersMap = {NotFoundException: no_such_path, NotAuthorizedException: no_such_path}
 
 
 @get("/", opt=OPEN_TO_ALL, include_in_schema=False, sync_to_thread=False, media_type=MediaType.HTML)

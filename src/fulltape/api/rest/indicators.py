@@ -114,7 +114,8 @@ async def indicators(
             table = _table(candles, columns)
             return table_response(table, form, simulated=services.simulated, following=cursor)
         history = indicator.history(values, interval_s)
-        about = (services.simulated, instrument, interval, indicator.name, dict(values), indicator.outputs, history)
+        told = {name: int(value) if indicator.parameters[name].is_whole else value for name, value in values.items()}
+        about = (services.simulated, instrument, interval, indicator.name, told, indicator.outputs, history)
         return json_response(encode(IndicatorPage(*about, _rows(candles, columns), cursor)))
 
     return await services.read(read)

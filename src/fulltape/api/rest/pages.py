@@ -30,7 +30,11 @@ InstrumentOrAll = Annotated[
     str | None, QueryParameter(description="All instruments if left out.", max_length=100, schema_extra=TEXT)
 ]
 IntervalText = Annotated[
-    str, QueryParameter(description="Such as `1s`, `5m`, `4h`, `1d`.", pattern=r"^[1-9][0-9]{0,5}[smhdw]$")
+    str,
+    QueryParameter(
+        description="A whole number of s, m, h, d or w, such as `1s`, `5m`, `4h`, `1d`.",
+        pattern=r"^[1-9][0-9]{0,5}[smhdw]$",
+    ),
 ]
 
 

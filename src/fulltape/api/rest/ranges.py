@@ -27,7 +27,10 @@ IdsText = Annotated[
     QueryParameter(description="2 to 20 ids, with commas between.", pattern=r"^[^,]+(,[^,]+){1,19}$", max_length=2_000),
 ]
 MinutesText = Annotated[
-    str, QueryParameter(description="Whole minutes, such as `5m`, `4h`, `1d`.", pattern=r"^[1-9][0-9]{0,5}[mhdw]$")
+    str,
+    QueryParameter(
+        description="A whole number of m, h, d or w, such as `5m`, `4h`, `1d`.", pattern=r"^[1-9][0-9]{0,5}[mhdw]$"
+    ),
 ]
 StartText = Annotated[str | None, QueryParameter(description="First time, RFC 3339.", schema_extra=TIME)]
 EndText = Annotated[
