@@ -319,14 +319,14 @@ async def serve(backend: FakeBackend, *, port: int = 0, **config: Any) -> AsyncI
     app = create_app(backend, static_dir=None, config=api_config)
     server = uvicorn.Server(server_config(app, host="127.0.0.1", port=port, config=api_config))
     task = asyncio.create_task(server.serve())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
     port = server.servers[0].sockets[0].getsockname()[1]
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
         yield Server(http, port)
     server.should_exit = True
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         await task
 
 
@@ -337,7 +337,7 @@ async def subscribe(socket: ClientConnection, *kinds: str, **options: Any) -> No
 
 async def receive(socket: ClientConnection, kind: str | None = None) -> dict[str, Any]:
     """Return the next message, or the next of a kind."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while True:
             message: dict[str, Any] = msgspec.json.decode(await socket.recv())
             if kind is None or message["type"] == kind:

@@ -32,7 +32,7 @@ async def dial(server: Server, text: bytes = b"", *, room: int | None = None) ->
 
 async def dropped(server: Server, reason: str) -> None:
     """Wait until the server has ended a connection for a reason."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while f'dropped_connections_total{{reason="{reason}"}}' not in (await server.get("/metrics")).text:
             pass
 
@@ -40,7 +40,7 @@ async def dropped(server: Server, reason: str) -> None:
 async def rest(reader: asyncio.StreamReader) -> bytes:
     """Return what comes until the server hangs up, however it does."""
     said = b""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         try:
             while piece := await reader.read(1 << 16):
                 said += piece

@@ -36,7 +36,7 @@ async def _events(answer: httpx.Response) -> AsyncIterator[Event]:
 
 
 async def following(events: AsyncIterator[Event], kind: str) -> tuple[str, dict[str, object]]:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         async for number, event, message in events:
             if event == kind:
                 return number, message
@@ -95,6 +95,6 @@ async def test_who_leaves_is_forgotten(backend: FakeBackend) -> None:
         for _ in range(3):
             async with opened(server) as events:
                 await following(events, "snapshot")
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(120):
                 while "fulltape_stream_clients 0.0" not in (await server.get("/metrics")).text:  # noqa: ASYNC110
                     await asyncio.sleep(0.005)

@@ -203,7 +203,7 @@ async def test_each_is_computed_once_and_only_while_somebody_follows(
                 (row,) = (await receive(socket, "commit"))["indicators"]
                 assert (row["instrument"], row["interval"], row["indicator"]) == (BTC, "1m", "RSI(period=14)")
             assert taken == ["RSI(period=14)"]
-        async with asyncio.timeout(10), server.stream() as third:
+        async with asyncio.timeout(120), server.stream() as third:
             await subscribe(third, "trades")
             while True:  # the next second's round has given up what nobody follows
                 await receive(third, "status")

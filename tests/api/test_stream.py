@@ -42,7 +42,7 @@ def ids(message: dict[str, list[dict[str, str]]]) -> list[str]:
 
 async def closed(socket: ClientConnection) -> tuple[int, str]:
     """Read to the end; return the close code and reason."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         with pytest.raises(ConnectionClosed):
             while True:
                 await socket.recv()
@@ -161,7 +161,7 @@ async def test_status_comes_again_and_is_of_the_moment(backend: FakeBackend) -> 
         await receive(socket, "snapshot")
         assert (await receive(socket, "status"))["status"]["feeds"][0]["state"] == "live"
         backend.feeds = (feed(state=FeedState.STALE),)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while (await receive(socket, "status"))["status"]["feeds"][0]["state"] != "stale":
                 pass
 
@@ -284,7 +284,7 @@ async def test_random_disconnects_leave_no_hole_and_no_double(seed: int, backend
         producer = asyncio.create_task(produce())
         seen: list[str] = []
         handled, close = None, None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while len(seen) < total:
                 async with server.stream() as socket:
                     more: dict[str, Any] = {} if handled is None else {"since": handled}
@@ -345,7 +345,7 @@ async def test_a_client_that_reads_nothing_is_given_up(backend: FakeBackend) -> 
     ):
         await subscribe(stuck, "trades")
         await receive(stuck, "snapshot")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while "fulltape_stream_clients 1.0" in (await server.get("/metrics")).text:
                 await backend.bus.publish(backend.build(*rows))
 
@@ -384,7 +384,7 @@ async def test_two_hundred_clients_get_the_same(backend: FakeBackend, server: Se
             await joined.wait()
             return msgspec.json.encode([await receive(socket, "commit") for _ in range(5)])
 
-    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(120), asyncio.TaskGroup() as tasks:
         clients = [tasks.create_task(follow()) for _ in range(200)]
         await joined.wait()
         for number in range(2, 7):
@@ -416,7 +416,7 @@ async def test_a_mistake_in_one_commit_closes_clients_not_the_server(backend: Fa
 async def test_a_hub_that_broke_is_told_by_health(backend: FakeBackend, server: Server) -> None:
     backend.break_instruments = True
     await backend.bus.publish(backend.build())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while (answer := await server.get("/health")).status_code == 200:
             pass
     assert answer.json()["bad"][0]["feed"] == "stream"

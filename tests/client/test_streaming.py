@@ -26,7 +26,7 @@ def client(server: Server) -> Client:
 
 
 async def following(updates: AsyncIterator[Update]) -> Update:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         return await anext(updates)
 
 

@@ -25,7 +25,12 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 FULLTAPE = Path(sys.executable).with_name("fulltape")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 TOKEN = "the-e2e-test"
-START_S = 60.0
+START_S = 180.0
+PATIENCE_S = 90.0
+"""How long a page may take to show something, on a machine that has much else to do."""
+
+sync_api.expect.set_options(timeout=PATIENCE_S * 1000)
+
 VIEWPORT = {"width": 1440, "height": 900}
 
 
@@ -63,7 +68,7 @@ def running(folder: Path, *arguments: str) -> Iterator[Program]:
         finally:
             process.terminate()
             try:
-                process.wait(timeout=15)
+                process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -76,7 +81,7 @@ class Reader:
     page: Page
     complaints: list[str] = field(default_factory=list)
 
-    def changes(self, read: Callable[[], str], timeout_s: float = 20.0) -> str:
+    def changes(self, read: Callable[[], str], timeout_s: float = PATIENCE_S) -> str:
         """Wait until what is read becomes something else, and return it."""
         before, deadline = read(), time.monotonic() + timeout_s
         while (now := read()) == before:
@@ -84,7 +89,7 @@ class Reader:
             self.page.wait_for_timeout(50)
         return now
 
-    def becomes(self, is_so: Callable[[], bool], timeout_s: float = 20.0) -> None:
+    def becomes(self, is_so: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
         """Wait until something is so."""
         deadline = time.monotonic() + timeout_s
         while not is_so():
@@ -108,6 +113,7 @@ def reading(browser: Browser, url: str) -> Iterator[Reader]:
     """Open a page in a browser that has never seen it, and note its complaints."""
     context = browser.new_context(viewport=VIEWPORT, timezone_id="Europe/Berlin")  # type: ignore[arg-type]
     page = context.new_page()
+    page.set_default_timeout(PATIENCE_S * 1000)
     reader = Reader(page)
     page.on("pageerror", lambda error: reader.complaints.append(str(error)))
     page.on("console", lambda said: reader.complaints.append(said.text) if said.type == "error" else None)
@@ -118,7 +124,7 @@ def reading(browser: Browser, url: str) -> Iterator[Reader]:
 
 def answer_of(url: str, call: str, **query: str) -> Any:
     """Return what the API at ``url`` answers to a call."""
-    with urllib.request.urlopen(f"{url}/api/v1/{call}?{urlencode(query)}", timeout=10) as answer:
+    with urllib.request.urlopen(f"{url}/api/v1/{call}?{urlencode(query)}", timeout=60) as answer:
         return json.load(answer)
 
 
@@ -127,6 +133,6 @@ def rows_of(url: str, query: str) -> list[list[Any]]:
     request = urllib.request.Request(
         f"{url}/api/v1/sql", data=json.dumps({"query": query}).encode(), headers={"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=60) as answer:
         rows: list[list[Any]] = json.load(answer)["rows"]
         return rows

@@ -54,7 +54,7 @@ def venue(tmp_path: Path) -> Iterator[Path]:
         yield config
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 def told_by(body: str) -> list[Told]:

@@ -62,7 +62,7 @@ def rows(reader: Reader, part: str, rule: str) -> Locator:
 
 
 def test_what_goes_on_is_what_the_api_says_and_made_up(reader: Reader, url: str) -> None:
-    expect(rows(reader, "Going on", "wide")).to_have_count(4, timeout=20_000)
+    expect(rows(reader, "Going on", "wide")).to_have_count(4)
     active = [row for row in answer_of(url, "alerts/active")["alerts"] if row["rule"] == "wide"]
     assert {row["instrument"] for row in active} == {
         f"{c}-USD.{v}" for c in ("BTC", "ETH") for v in ("COINBASE", "KRAKEN")
@@ -80,7 +80,7 @@ def test_alerts_come_and_end_by_themselves(reader: Reader) -> None:
     ended = rows(reader, "Past", "ticks")
     expect(ended.first).to_be_visible(timeout=40_000)
     before = ended.count()
-    reader.becomes(lambda: ended.count() > before, timeout_s=40.0)
+    reader.becomes(lambda: ended.count() > before)
     expect(ended.first).to_contain_text("%")
     assert rows(reader, "Past", "wide").count() == 0
 
@@ -103,9 +103,9 @@ def test_kinds_rules_and_instruments_are_filtered(reader: Reader) -> None:
 def test_the_live_page_tells_of_a_new_alert_and_leads_here(url: str, browser: Browser) -> None:
     with reading(browser, url) as reader:
         notice = reader.page.get_by_test_id("alert-notice")
-        expect(notice).to_be_visible(timeout=60_000)
+        expect(notice).to_be_visible()
         notice.get_by_role("button", name="Dismiss").click()
-        expect(notice).to_be_visible(timeout=60_000)  # the next one
+        expect(notice).to_be_visible()  # the next one
         notice.get_by_role("link").click()
         expect(reader.page).to_have_url(f"{url}/alerts/")
         expect(rows(reader, "Going on", "wide").first).to_be_visible(timeout=30_000)

@@ -64,7 +64,7 @@ DIFFERENT = """
 
 def started(log: Path, pattern: str, process: subprocess.Popen[bytes]) -> re.Match[str]:
     """Wait until a program has said that it runs."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         if match := re.search(pattern, log.read_text(errors="replace"), re.DOTALL):
             return match
@@ -92,7 +92,7 @@ def venue(tmp_path: Path) -> Iterator[Path]:
         yield config
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 async def published(address: str, process: subprocess.Popen[bytes], lifetime_s: float) -> set[tuple[str, str]]:

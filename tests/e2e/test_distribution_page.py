@@ -77,7 +77,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture
 def reader(url: str, browser: Browser) -> Iterator[Reader]:
     with reading(browser, f"{url}/distribution/#{RANGE}") as reader:
-        expect(summary(reader)).to_contain_text("2,000", timeout=30_000)
+        expect(summary(reader)).to_contain_text("2,000")
         yield reader
 
 
@@ -203,7 +203,7 @@ def test_other_times_are_chosen_and_said(reader: Reader) -> None:
     page.get_by_role("button", name="1h", exact=True).click()
     expect(page.get_by_role("status")).to_contain_text("No trades of")
     page.get_by_role("button", name="Show the 1h up to the newest one").click()
-    expect(span).to_contain_text("2026-11-20 14:", timeout=20_000)
+    expect(span).to_contain_text("2026-11-20 14:")
     expect(panel(reader, "Sizes").locator("canvas")).to_be_visible()
     assert reader.complaints == []
 
@@ -232,7 +232,7 @@ def test_simulated_trades_say_so_and_are_renewed(simulated: str, browser: Browse
         expect(page.get_by_test_id("simulated")).to_be_in_viewport()
         assert page.title() == "[SIMULATED] Distribution · fulltape"
         count = summary(reader).locator("dd").first
-        reader.changes(count.inner_text, timeout_s=60)
+        reader.changes(count.inner_text)
         page.keyboard.press("t")
         expect(page.locator("html")).to_have_attribute("data-theme", "light")
         page.set_viewport_size({"width": 420, "height": 900})

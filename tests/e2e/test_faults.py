@@ -25,7 +25,7 @@ from fulltape.venues.registry import venue
 pytestmark = pytest.mark.slow
 
 NAMES = tuple(CASES)
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
 QUIET_S = 1.5
 STRETCH_NS = 5 * SECOND_NS
 """So much of the market is looked at after the last fault."""

@@ -63,7 +63,7 @@ def test_nothing_committed_is_lost_and_it_goes_on_when_there_is_room(tmp_path: P
     process, log, after = run_until(tmp_path, "again", commit + 20)
     try:
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0, log.read_text()
+        assert process.wait(60) == 0, log.read_text()
     finally:
         process.kill()
     commit, more = stored(tmp_path)

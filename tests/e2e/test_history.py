@@ -38,7 +38,7 @@ def rest(tmp_path: Path) -> Iterator[str]:
         yield started(log, r"REST\s+(http://\S+)", process)[1]
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 def sent_bars(rest: str, start_s: int, end_s: int) -> dict[int, tuple[float, ...]]:

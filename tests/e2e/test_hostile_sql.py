@@ -32,7 +32,7 @@ def running(folder: Path, name: str) -> Iterator[httpx.Client]:
         with httpx.Client(base_url=address, timeout=60, trust_env=False) as http:
             yield http
         process.send_signal(signal.SIGINT)
-        assert process.wait(15) == 0, log.read_text()
+        assert process.wait(60) == 0, log.read_text()
     except subprocess.TimeoutExpired:
         pytest.fail(f"it does not end:\n{log.read_text()}")
     finally:

@@ -63,7 +63,7 @@ def pause(reader: Reader) -> None:
 
 def test_figures_are_those_of_the_api(url: str, reader: Reader) -> None:
     page = reader.page
-    expect(row(reader, COIN).get_by_test_id("cap")).to_have_text(re.compile(r"^[\d.]+T$"), timeout=30_000)
+    expect(row(reader, COIN).get_by_test_id("cap")).to_have_text(re.compile(r"^[\d.]+T$"))
     price = row(reader, BTC).get_by_test_id("price")
     reader.changes(price.inner_text)
     pause(reader)
@@ -99,7 +99,7 @@ def test_closes_of_bars_follow_the_chosen_length(url: str, reader: Reader) -> No
     page.get_by_test_id("granularity").select_option("1h")
     expect(page).to_have_url(re.compile(r"/1h(/|$)"))
     bar = row(reader, BTC).locator("td").nth(2)
-    expect(bar).to_have_text(re.compile(rf"^[+{MINUS}]?\d+\.\d\d %$"), timeout=20_000)
+    expect(bar).to_have_text(re.compile(rf"^[+{MINUS}]?\d+\.\d\d %$"))
     pause(reader)
     newest, before = rows_of(
         url,
@@ -164,8 +164,8 @@ def test_winners_and_losers_are_told_as_soon_as_there_is_a_time_to_compare(url: 
     expect(panel.get_by_test_id("empty")).to_contain_text("followed for 30d yet")
     panel.get_by_label("over").select_option("1m")
     known: Any = lambda: answer_of(url, "movers", period="1m")  # noqa: E731
-    reader.becomes(lambda: bool(known()["winners"] + known()["losers"]), timeout_s=90)
-    expect(panel.locator("tbody th").first).to_contain_text(re.compile("BTC|ETH"), timeout=30_000)
+    reader.becomes(lambda: bool(known()["winners"] + known()["losers"]))
+    expect(panel.locator("tbody th").first).to_contain_text(re.compile("BTC|ETH"))
     assert reader.complaints == []
 
 
@@ -174,7 +174,7 @@ def test_ten_days_have_a_mean_and_too_few_say_what_brings_more(url: str, reader:
     averages = page.get_by_role("region", name="Averages of 10 and 30 days")
     days = answer_of(url, "daily", instrument=BTC, order="desc", limit="2")["daily"]
     mean = next(day["sma_10d"] for day in days if day["is_final"])
-    expect(averages.locator("li").nth(1)).to_contain_text(f"10 days {mean:,.2f}", timeout=20_000)
+    expect(averages.locator("li").nth(1)).to_contain_text(f"10 days {mean:,.2f}")
     expect(averages.get_by_test_id("lacking")).to_contain_text("A mean of 30 days needs 30 completed days in a row")
     row(reader, ETH).get_by_role("button").click()
     expect(averages).to_contain_text(f"fulltape backfill {ETH} --interval 1d --from 40d")
@@ -185,13 +185,13 @@ def test_performance_begins_at_nothing_for_all(reader: Reader) -> None:
     page = reader.page
     panel = page.get_by_role("region", name="Performance over time")
     expect(panel.locator("li")).to_have_count(2)
-    expect(panel.locator("li").first).to_contain_text(re.compile(rf"[+{MINUS}]?\d+\.\d\d %"), timeout=20_000)
+    expect(panel.locator("li").first).to_contain_text(re.compile(rf"[+{MINUS}]?\d+\.\d\d %"))
     panel.get_by_role("button", name="30 d").click()
     expect(panel.get_by_test_id("shorter")).to_contain_text("fulltape backfill")
     volatility = page.get_by_role("region", name="Volatility")
     expect(volatility).to_contain_text("returns of 4h")
     panel.get_by_role("button", name="6 h").click()
-    expect(volatility.locator("li").first).to_contain_text(re.compile(r"\d\.\d %"), timeout=20_000)
+    expect(volatility.locator("li").first).to_contain_text(re.compile(r"\d\.\d %"))
     assert reader.complaints == []
 
 

@@ -80,7 +80,7 @@ def running(folder: Path) -> Iterator[tuple[httpx.Client, psutil.Process]]:
         with httpx.Client(base_url=address, timeout=60, trust_env=False, headers={"Connection": "close"}) as http:
             yield http, psutil.Process(process.pid)
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0, log.read_text()
+        assert process.wait(60) == 0, log.read_text()
     finally:
         process.kill()
 

@@ -51,7 +51,7 @@ class ListSink:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until ``condition`` holds; it is looked at again whenever the sink takes something."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(120):
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()

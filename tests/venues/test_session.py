@@ -46,7 +46,7 @@ async def running(session: Session) -> AsyncIterator[asyncio.Task[None]]:
 
 async def becomes(condition: Callable[[], bool]) -> None:
     """Wait for what has no event to wait for: the session's own state."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while not condition():  # noqa: ASYNC110 - a session offers its state, not an event
             await asyncio.sleep(0.005)
 
