@@ -16,6 +16,7 @@ from tests.conformance.samples import commit, many_trades, trade
 
 from fulltape.errors import ConfigError, FatalError
 from fulltape.records import TRADES, Commit
+from fulltape.stores import duckdb_file
 from fulltape.stores.base import Selection
 from fulltape.stores.duckdb import DuckDbStore
 
@@ -186,6 +187,16 @@ def test_read_only_reads_and_cannot_write(made: Path) -> None:
             store.commit(commit(2, trade(2)))
     with DuckDbStore.open(made, simulated=None) as store:
         assert store.restore().commit == 1
+
+
+def test_what_queries_set_aside_on_the_disk_has_its_bound(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duckdb_file, "_MEMORY", "100MB")
+    monkeypatch.setattr(duckdb_file, "_SPILLED", "16MB")
+    with duckdb_file.connect(database, read_only=False) as connection, duckdb_file.lock(connection) as limited:
+        with pytest.raises(duckdb.OutOfMemoryException, match="max_temp_directory_size"):
+            limited.execute("SELECT count(*) FROM (SELECT DISTINCT hash(r) FROM range(20000000) AS t(r))")
+        with pytest.raises(duckdb.InvalidInputException, match="locked"):
+            limited.execute("SET max_temp_directory_size = '1TB'")
 
 
 @pytest.mark.parametrize("name", ["main.duckdb", "trades.duckdb", "temp.duckdb", "tape", "a b'\";-- é.duckdb"])

@@ -34,7 +34,8 @@ _META: Final = f"{SCHEMA}.meta"
 _PID: Final = re.compile(r"PID (\d+)")
 
 # The cache of a process that runs for months. A commit that finds no memory would stop the engine, so what queries
-# may hold stays far below it; what they sort and group beyond that goes to disk, which they must not fill either.
+# may hold stays far below it; what they sort and group beyond that goes to disk, which they must not fill either. Long
+# before that the watch of `fulltape.stores.duckdb_sandbox` stops a stranger's query, where the system tells it enough.
 _MEMORY: Final = "512MB"
 _QUERY_MEMORY: Final = "48MB"
 _SPILLED: Final = "2GB"
@@ -68,11 +69,13 @@ def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
     if not read_only:
         config |= {
             "memory_limit": _MEMORY,
-            "max_temp_directory_size": _SPILLED,
             "threads": 1,  # a query then runs in the thread that asked, whose niceness it has
         }
     connection = duckdb.connect(str(path), read_only=read_only, config=config)
     connection.execute("SET python_enable_replacements = false")
+    if not read_only:
+        # Not in `config`: from there DuckDB 2.0 shows this bound but does not hold it.
+        connection.execute(f"SET max_temp_directory_size = '{_SPILLED}'")
     return connection
 
 
