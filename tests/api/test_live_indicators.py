@@ -248,7 +248,19 @@ async def test_too_many_are_refused_and_told(backend: FakeBackend) -> None:
         (["RSI(period=nan)@1m"], [BTC], "must be a whole number"),
         (["RSI@1x"], [BTC], "unknown interval"),
         (["RSI@7m"], [BTC], "candles of 7m are made when they are asked for; followed can be 1m"),
-        (["OBV@1m"], [BTC], "ask for it over a range"),
+        (
+            ["OBV@1m"],
+            [BTC],
+            "OBV@1m looks back to the first candle stored, and what is streamed 20,000 at most: ask for it "
+            "over a range, or add it up from the candles that you follow: only its changes mean something",
+        ),
+        (
+            ["VWAP@1s"],
+            [BTC],
+            "VWAP@1s looks back 86,400 candles, and what is streamed 20,000 at most: ask for it over a "
+            "range, or follow VWAP@1m, or `vwap_session` of the kind `stats`, which is told once a second",
+        ),
+        (["DEMA(period=1000)@1m"], [BTC], "at most: ask for it over a range"),
         (["RSI@1m"], ["BTC-USD.COINBAS"], BTC),
     ],
 )

@@ -20,7 +20,7 @@ from fulltape.api.indicator_key import IndicatorKey
 from fulltape.api.warm import read_latest
 from fulltape.api.wire import encode
 from fulltape.errors import ConfigError, TransientError
-from fulltape.operators.indicators.base import Columns
+from fulltape.operators.indicators.base import ALL, Columns
 from fulltape.records import CANDLES, Array, Batch
 from fulltape.records.batch import InstrumentCodes
 from fulltape.records.codec import format_times
@@ -30,6 +30,11 @@ from fulltape.stores.latest import last_of_each_key
 
 MOST_HISTORY: Final = 20_000
 """An indicator that looks back further is served over a range only."""
+_INSTEAD: Final = {
+    "OBV": ", or add it up from the candles that you follow: only its changes mean something",
+    "VWAP": ", or follow VWAP@1m, or `vwap_session` of the kind `stats`, which is told once a second",
+}
+"""What else a client can do that wants one of those live."""
 _RETRY_S: Final = 5.0
 _BEFORE: Final = np.iinfo(np.int64).min
 _AFTER: Final = np.iinfo(np.int64).max
@@ -77,7 +82,11 @@ class Tail:
         of = key.of
         history = of.indicator.history(of.values, of.interval_s)
         if history > MOST_HISTORY:
-            raise ConfigError(f"{of.label} looks back {history:,} candles or more: ask for it over a range")
+            how_far = "to the first candle stored" if history == ALL else f"{history:,} candles"
+            raise ConfigError(
+                f"{of.label}@{of.interval} looks back {how_far}, and what is streamed {MOST_HISTORY:,} at most: ask "
+                f"for it over a range{_INSTEAD.get(of.name, '')}"
+            )
         with reader.pinned():
             stored = reader.intervals()
             if stored and of.interval_s not in stored:
