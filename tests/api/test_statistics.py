@@ -46,6 +46,17 @@ async def test_the_newest_of_each_may_be_of_now_or_of_long_ago(backend: FakeBack
     assert [(row["instrument"], row["trade_id"]) for row in found] == [(BTC, "2"), (ETH, "1")]
 
 
+async def test_a_time_far_ahead_is_newest_only_until_the_next(backend: FakeBackend, api: Api) -> None:
+    """A tick that claimed to be of the next hour was the newest one for that hour."""
+    wrong = {"event_time": START_NS + _HOUR, "ingest_time": START_NS}
+    await backend.commit(stat(**wrong, trade_id="1"), stat(**wrong, instrument=ETH, trade_id="1"))
+    assert [row["trade_id"] for row in (await api.get("/api/v1/stats/latest")).json()["stats"]] == ["1", "1"]
+    await backend.commit(stat(START_NS + 1, trade_id="2"), stat(START_NS + 1, instrument=ETH, trade_id="2"))
+    assert [row["trade_id"] for row in (await api.get("/api/v1/stats/latest")).json()["stats"]] == ["2", "2"]
+    await backend.commit(stat(START_NS + 1_200 * SECOND_NS, trade_id="3"), clock=START_NS + 1_800 * SECOND_NS)
+    assert [row["trade_id"] for row in (await api.get("/api/v1/stats/latest")).json()["stats"]] == ["3", "2"]
+
+
 async def test_hours_come_in_pages_either_way(backend: FakeBackend, api: Api) -> None:
     await backend.commit(*(candle(START_NS + n * _HOUR, interval="1h") for n in range(5)), candle(START_NS, ETH, "1h"))
     for order in ("asc", "desc"):

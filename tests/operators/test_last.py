@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from random import Random
 from typing import Any
 
+import msgspec
 from tests.conformance.operators import Item, OperatorConformance, Tape
 from tests.conformance.samples import BTC, CODES, ETH, NOON, coin, quote, ticker, trade
 
+from fulltape.clock import SECOND_NS
 from fulltape.operators.base import Operator, Step
 from fulltape.operators.last import Last
 from fulltape.records import COINS, QUOTES, TICKERS, TRADES, AggressorSide, Batch, Origin
 from fulltape.records import Last as LastRow
+from fulltape.records.columns import NULL_INT
 
 
 def apply(operator: Last, *batches: Batch) -> list[LastRow]:
@@ -44,7 +48,7 @@ class TestConformance(OperatorConformance):
             now = NOON + i // 2
             common: dict[str, Any] = {
                 "instrument": random.choice([BTC.id, ETH.id]),
-                "event_time": now - random.choice([0, 0, 1, 2, 30]),
+                "event_time": now - random.choice([0, 0, 1, 2, 30, -61 * SECOND_NS]),
                 "ingest_time": now,
             }
             figures: dict[str, Any] = {"bid": random.choice([None, 1.0, 2.0]), "ask": random.choice([None, 3.0])}
@@ -101,6 +105,58 @@ def test_a_ticker_that_says_nothing_of_the_quote_leaves_it() -> None:
     apply(last, quotes(quote(NOON)))
     (row,) = apply(last, tickers(ticker("5", NOON + 1)))
     assert (row.bid, row.ask, row.quote_time, row.trade_time) == (99.0, 101.0, NOON, NOON + 1)
+
+
+def test_a_time_far_ahead_is_last_only_until_the_next() -> None:
+    """A venue's clock was wrong for one trade: its price was the last one for an hour."""
+    last, hour = Last(), 3_600 * SECOND_NS
+    wrong = trade(2, NOON + hour, price=2.0, ingest_time=NOON + 1)
+    (row,) = apply(last, trades(trade(1, price=1.0, ingest_time=NOON)), trades(wrong))
+    assert (row.price, row.trade_time) == (2.0, NOON + hour)
+    (row,) = apply(last, trades(trade(3, NOON + 2, price=3.0, ingest_time=NOON + 2)))
+    assert (row.price, row.trade_time, row.event_time, row.ingest_time) == (3.0, NOON + 2, NOON + 2, NOON + 2)
+    (row,) = apply(
+        last, quotes(quote(NOON + hour, ingest_time=NOON + 3, bid=7.0), quote(NOON + 4, ingest_time=NOON + 4))
+    )
+    assert (row.bid, row.quote_time, row.event_time) == (99.0, NOON + 4, NOON + 4)
+
+
+def test_a_late_trade_does_not_take_the_place_of_the_last_after_a_mistaken_time() -> None:
+    wrong = trade(2, NOON + 3_600 * SECOND_NS, price=2.0, ingest_time=NOON + 1)
+    late = trade(3, NOON - SECOND_NS, price=3.0, ingest_time=NOON + 2)
+    rows = apply(Last(), trades(trade(1, price=1.0, ingest_time=NOON), wrong, late, trade(4, NOON + 3, price=4.0)))
+    assert [row.price for row in rows] == [4.0]
+
+
+def test_of_a_venue_whose_clock_is_ahead_the_newest_trade_is_last() -> None:
+    ahead = 120 * SECOND_NS
+    rows = [trade(i, NOON + ahead + i, price=float(i), ingest_time=NOON + i) for i in (1, 3, 2)]
+    (row,) = apply(Last(), trades(*rows))
+    assert (row.price, row.trade_time) == (3.0, NOON + ahead + 3)
+
+
+def test_the_state_of_an_older_fulltape_is_taken_up() -> None:
+    old = {
+        "price": 1.0, "size": 2.0, "bid": 3.0, "bid_size": 4.0, "ask": 5.0, "ask_size": 6.0, "open_24h": math.nan,
+        "high_24h": math.nan, "low_24h": math.nan, "volume_24h": math.nan, "trade_time": NOON, "trade_order": 7,
+        "trade_rank": 1, "quote_time": NOON - 1, "quote_order": NOON, "quote_rank": 1, "day_time": NULL_INT,
+        "day_order": NULL_INT, "day_rank": NULL_INT, "trade_id": 7, "trade_id_high": 0, "aggressor_side": 1,
+        "event_time": NOON, "ingest_time": NOON + 5,
+    }  # fmt: skip
+    last = Last()
+    last.restore({0: msgspec.msgpack.encode(old)})
+    assert apply(last, trades(trade(6, NOON, price=9.0))) == []
+    (row,) = apply(last, tickers(ticker("7", NOON, open_24h=0.5)))
+    assert (row.trade_id, row.price, row.size, row.bid, row.quote_time) == ("7", 1.0, 2.0, 3.0, NOON - 1)
+    assert (row.open_24h, row.aggressor_side) == (0.5, AggressorSide.BUY)
+
+
+def test_large_ids_survive_a_restart() -> None:
+    before, after = Last(), Last()
+    apply(before, trades(trade(2**63 - 1, NOON)))
+    after.restore(before.snapshot())
+    (row,) = apply(after, quotes(quote(NOON)))
+    assert (row.trade_id, row.trade_time) == (str(2**63 - 1), NOON)
 
 
 def test_an_emptied_book_has_no_quote() -> None:

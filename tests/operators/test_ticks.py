@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from random import Random
 
+import msgspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,6 +101,40 @@ def test_a_time_far_ahead_holds_nothing_back() -> None:
     rows = stats(Ticks(), [*told, T(NOON + hour, 3, 110.0, ingest=NOON + 3 * SECOND), *after, late])
     assert rows["trade_id"].tolist() == [0, 1, 2, 3, 4, 5, 6, 7]
     assert rows["change_1t"].tolist()[4:] == pytest.approx([100 * (104 / 110 - 1), *(100 / p for p in (104, 105, 106))])
+
+
+def test_a_time_far_ahead_begins_no_session_a_day_early() -> None:
+    """The session of a day began with the first trade that claimed to be of it, up to an hour before midnight."""
+    midnight = NOON + DAY // 2
+    early = T(midnight + SECOND, 2, 90.0, 2.0, ingest=midnight - 600 * SECOND)
+    before = [T(midnight - 601 * SECOND, 1, 10.0), early, T(midnight - 599 * SECOND, 3, 20.0)]
+    rows = stats(Ticks(), [*before, T(midnight + 2 * SECOND, 4, 60.0, 1.0)])
+    assert rows["vwap_session"].tolist() == [10.0, 10.0, 15.0, 80.0]
+    close(rows["vwap_session_std"], [0.0, 0.0, 5.0, 200.0**0.5])
+
+
+def test_a_first_trade_of_tomorrow_waits_for_tomorrow() -> None:
+    midnight = NOON + DAY // 2
+    early = T(midnight + SECOND, 1, 90.0, 2.0, ingest=midnight - 600 * SECOND)
+    rows = stats(Ticks(), [early, T(midnight - 599 * SECOND, 2, 20.0), T(midnight + 2 * SECOND, 3, 60.0)])
+    assert rows["vwap_session"].tolist() == [90.0, 20.0, 80.0]
+
+
+def test_a_venue_whose_clock_is_ahead_loses_nothing_of_its_days() -> None:
+    midnight, ahead = NOON + DAY // 2, 120 * SECOND
+    times = [midnight + i * 30 * SECOND for i in range(-5, 6)]
+    rows = stats(Ticks(), [T(time, i, float(i + 1), ingest=time - ahead) for i, time in enumerate(times)])
+    assert rows["vwap_session"].tolist()[:5] == [1.0, 1.5, 2.0, 2.5, 3.0]
+    assert rows["vwap_session"].tolist()[-1] == sum(range(6, 12)) / 6
+
+
+def test_the_state_of_an_older_fulltape_is_taken_up() -> None:
+    before, after = Ticks(), Ticks()
+    before.apply(Step({"trades": trades([T(NOON, 1, 10.0)])}, NOON))
+    settings, rows = msgspec.msgpack.decode(before.snapshot()[0])
+    after.restore({0: msgspec.msgpack.encode((settings, rows[:2]))})
+    (found,) = after.apply(Step({"trades": trades([T(NOON + SECOND, 2, 20.0)])}, NOON + 9 * SECOND))
+    assert found["vwap_session"].tolist() == [10.0, 15.0]
 
 
 def test_a_venue_whose_clock_is_ahead_has_late_trades_as_any_other() -> None:

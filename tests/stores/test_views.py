@@ -163,6 +163,13 @@ def test_the_overview_of_what_is_traded_is_that_after_its_last_tick(store: Store
     assert (eth["price"], eth["change_1d"], eth["all_time_high"]) == (100.5, None, None)
 
 
+def test_the_overview_is_that_after_the_tick_received_last_whatever_its_time(store: Store) -> None:
+    wrong = stat(NOON + 3_600 * SECOND, ingest_time=NOON, change_1t=9.0)
+    write(store, last(), wrong, stat(NOON + SECOND, change_1t=1.0))
+    (row,) = rows(store, "FROM overview")
+    assert row["change_1t"] == 1.0
+
+
 def test_a_coin_is_in_the_overview_once(store: Store) -> None:
     """A polled coin has a last price, too, which is its rate."""
     write(store, coin(NOON, rate=4.0), last(price=4.0))

@@ -56,7 +56,10 @@ class KernelState:
         }
 
     def restore(self, states: Mapping[int, bytes]) -> None:
-        """Take up rows that `save` returned. Raises ConfigError for rows made with other settings."""
+        """Take up rows that `save` returned. Raises ConfigError for rows made with other settings.
+
+        Arrays that were not there when they were saved, the last ones, stay as of an instrument that has seen nothing.
+        """
         for code, data in states.items():
             saved = msgspec.msgpack.decode(data, type=_Saved)
             if saved.settings != self._settings:
@@ -65,7 +68,7 @@ class KernelState:
                     "they were, or begin a new database with --db"
                 )
             self.reserve(code + 1)
-            for array, raw in zip(self.arrays, saved.rows, strict=True):
+            for array, raw in zip(self.arrays, saved.rows, strict=False):
                 array[code] = np.frombuffer(raw, array.dtype).reshape(array.shape[1:])
 
     def forget(self, instruments: Iterable[int]) -> None:

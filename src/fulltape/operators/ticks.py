@@ -12,7 +12,8 @@ and, on the same UTC day, `vwap_session`. With alpha = 2 / (span + 1) and span =
 * ``all_time_high``: the highest price since the database began; its distance is 100 (price / high - 1), in percent;
 * ``cvd``: sum of the sizes that takers bought less those they sold, since the database began;
 * ``vwap_session``, ``vwap_session_std``: sum(price size) / sum(size) of the UTC day, and the square root of
-  sum(size (price - vwap)^2) / sum(size).
+  sum(size (price - vwap)^2) / sum(size). A trade that is of a day which by our clock has not begun, and does not
+  within a minute, waits for that day.
 
 A row is the state after a tick. It is given out when a tick of another second follows, or when the ingest clock is a
 second past the tick: at most about one row a second and instrument, whatever the number of trades.
@@ -31,7 +32,7 @@ from fulltape.kernel import inline, kernel
 from fulltape.operators.base import Step
 from fulltape.operators.cells import two_sum
 from fulltape.operators.moments import weigh_in
-from fulltape.operators.newest import goes_on
+from fulltape.operators.newest import AHEAD_NS, goes_on
 from fulltape.operators.state import KernelState
 from fulltape.records import TICK_STATS, TRADES, AggressorSide, Array, Batch
 
@@ -65,6 +66,9 @@ _SECOND: Final = 5  # start of the second, and of the UTC day, of the newest tic
 _DAY: Final = 6
 _DUE: Final = 7  # 1 while no row has told of the newest tick
 _INTS: Final = 8
+
+# The session of a day to come: floats are volume, vwap, m2; one integer is the start of its UTC day.
+_LATER: Final = 3
 
 # The order of the kernel's float columns; the integers are instrument and the four from _TIME to _ID_HIGH.
 _FIGURES: Final = (
@@ -111,17 +115,30 @@ def _emit(f: Array, n: Array, y: int, o: Array, i: Array, row: int) -> None:
 
 
 @inline
-def _count_in(f: Array, n: Array, y: int, time: int, price: float, size: float, side: int) -> None:
+def _count_in(state: Any, y: int, time: int, ingest: int, price: float, size: float, side: int) -> None:
     """Add what has no order: the high, the cumulative delta, the session."""
+    f, n, later, later_day = state
     f[y, _HIGH] = max(f[y, _HIGH], price)
     if side == _BUY:
         f[y, _CVD], f[y, _CVD + 1] = two_sum(f[y, _CVD], f[y, _CVD + 1], size)
     elif side == _SELL:
         f[y, _CVD], f[y, _CVD + 1] = two_sum(f[y, _CVD], f[y, _CVD + 1], -size)
-    if n[y, _COUNT] == 0 or time >= n[y, _DAY] + _DAY_NS:
-        n[y, _DAY] = time // _DAY_NS * _DAY_NS
-        f[y, _WEIGHT] = f[y, _VWAP] = f[y, _M2] = 0.0
-    if time >= n[y, _DAY]:
+    day, begun = time // _DAY_NS * _DAY_NS, ingest + AHEAD_NS
+    if n[y, _COUNT] > 0 and begun < day > n[y, _DAY]:
+        if later_day[y, 0] != day:
+            later_day[y, 0] = day
+            later[y, :] = 0.0
+        later[y, 0], later[y, 1], later[y, 2] = weigh_in(later[y, 0], later[y, 1], later[y, 2], price, size)
+        return
+    if n[y, _COUNT] == 0 or day > n[y, _DAY]:
+        for k in range(_LATER):
+            f[y, _WEIGHT + k] = later[y, k] if later_day[y, 0] == day else 0.0
+        n[y, _DAY] = day
+    elif day < n[y, _DAY] and begun < n[y, _DAY]:  # the session's day has not begun: its first trade was a mistake
+        for k in range(_LATER):
+            later[y, k], f[y, _WEIGHT + k] = f[y, _WEIGHT + k], 0.0
+        later_day[y, 0], n[y, _DAY] = n[y, _DAY], day
+    if day == n[y, _DAY]:
         f[y, _WEIGHT], f[y, _VWAP], f[y, _M2] = weigh_in(f[y, _WEIGHT], f[y, _VWAP], f[y, _M2], price, size)
 
 
@@ -163,7 +180,7 @@ def _run(alpha: float, state: Any, changed: Array, trades: Any, clock: int, o: A
 
     Each trade's ingest time is a clock too: so the rows' order does not depend on where steps end.
     """
-    f, n = state
+    f, n, _, _ = state
     instrument, times, low, high, prices, sizes, sides, ingests = trades
     row, next_due = 0, 0
     for t in range(len(times)):
@@ -175,7 +192,7 @@ def _run(alpha: float, state: Any, changed: Array, trades: Any, clock: int, o: A
         if n[y, _DUE] and is_later:
             _emit(f, n, y, o, i, row)
             row += 1
-        _count_in(f, n, y, time, prices[t], sizes[t], sides[t])
+        _count_in(state, y, time, ingest, prices[t], sizes[t], sides[t])
         if is_tick:
             _tick(f, n, y, alpha, prices[t])
             n[y, _TIME], n[y, _INGEST], n[y, _ID], n[y, _ID_HIGH], n[y, _DUE] = time, ingest, low[t], high[t], 1
@@ -200,7 +217,8 @@ class Ticks:
         if span < 1 or length < 2:
             raise ValueError(f"span {span} must be 1 or more, and length {length} 2 or more")
         self._alpha = 2.0 / (span + 1.0)
-        self._state = KernelState((span, length), np.zeros(_RECENT + length), np.zeros(_INTS, np.int64))
+        fresh = (np.zeros(_RECENT + length), np.zeros(_INTS, np.int64), np.zeros(_LATER), np.zeros(1, np.int64))
+        self._state = KernelState((span, length), *fresh)
 
     def apply(self, step: Step) -> list[Batch]:
         """Take trades and the clock; return the rows that are due."""

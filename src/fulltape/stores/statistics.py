@@ -50,8 +50,9 @@ VIEWS: Final = {
            CASE WHEN count(trades) = count(*) THEN sum(trades)::BIGINT END AS trades_24h
     FROM candles,
          (SELECT date_trunc('minute', clock::TIMESTAMP) - INTERVAL 59 MINUTES AS hour_ago,
-                 date_trunc('minute', clock::TIMESTAMP) - INTERVAL 1439 MINUTES AS day_ago FROM _tape.meta)
-    WHERE interval = '1m' AND open IS NOT NULL AND start >= day_ago
+                 date_trunc('minute', clock::TIMESTAMP) - INTERVAL 1439 MINUTES AS day_ago,
+                 date_trunc('minute', clock::TIMESTAMP) AS now FROM _tape.meta)
+    WHERE interval = '1m' AND open IS NOT NULL AND start >= day_ago AND start <= now
     GROUP BY instrument
     """,
     "quality": QUALITY,

@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import Final
 
 _NEWEST_STAT: Final = """
-    (SELECT arg_max(stats, event_time) AS newest
+    (SELECT arg_max(stats, ingest_time) AS newest
      FROM stats, _tape.meta WHERE event_time::TIMESTAMP > clock::TIMESTAMP - INTERVAL 1 DAY GROUP BY instrument)
 """
 """Where each instrument stood after its last tick, if that was in the last 24 hours."""

@@ -22,11 +22,14 @@ from fulltape.api.rest.series import rows_of
 from fulltape.api.services import Services, json_response
 from fulltape.api.wire import PAGES, encode, encode_page
 from fulltape.clock import SECOND_NS
+from fulltape.operators.newest import AHEAD_NS
 from fulltape.records import ACTIVITY_BARS, DEPTHS, QUOTE_STATS, STATS, WINDOWS, Batch
 from fulltape.records.codec import encode as encode_rows
 from fulltape.stores.base import Cursor, Reader, Selection
 
 _MOMENT_NS: Final = 120 * SECOND_NS
+_MISTAKES: Final = 16
+"""Among so many rows that are newest by the venue's time one has a true time."""
 
 
 class Hour(msgspec.Struct, frozen=True):
@@ -136,6 +139,7 @@ async def latest_stats(services: NamedDependency[Services], instrument: Instrume
 def newest_stats(reader: Reader, codes: Sequence[int]) -> Batch:
     """Return the newest statistics of each instrument that has some, in the order of codes.
 
+    Newest is what was received last: the time of the one before may have been a mistake (`fulltape.operators.newest`).
     Most of what is followed had a tick a moment ago: one read finds them all, and only the others are read one by one.
     """
     if not codes:
@@ -143,11 +147,13 @@ def newest_stats(reader: Reader, codes: Sequence[int]) -> Batch:
     with reader.pinned():
         _, clock = reader.last_commit()
         recent = reader.read(Selection(STATS, tuple(codes), start=clock - _MOMENT_NS))
-        found, behind = np.unique(recent["instrument"][::-1], return_index=True)
-        others = sorted(set(codes) - set(found.tolist()))
-        older = [reader.read(Selection(STATS, (code,), newest_first=True, limit=1)) for code in others]
-    rows = Batch.concat([recent.take(len(recent) - 1 - behind), *older])
-    return rows.take(np.argsort(rows["instrument"]))
+        is_true = recent["event_time"] <= recent["ingest_time"] + AHEAD_NS
+        others = sorted(set(codes) - set(recent["instrument"][is_true].tolist()))
+        older = [reader.read(Selection(STATS, (code,), newest_first=True, limit=_MISTAKES)) for code in others]
+    rows = Batch.concat([recent, *older])
+    rows = rows.take(np.lexsort((rows["event_time"], rows["ingest_time"], rows["instrument"])))
+    last = np.diff(rows["instrument"], append=-1) != 0
+    return rows.take(last)
 
 
 @get("/windows", responses=page_answers(WINDOWS), summary="Statistics of minutes", tags=["statistics"])
