@@ -68,10 +68,15 @@ def test_it_stops_cleanly_and_goes_on_where_it_stopped(tmp_path: Path, number: s
 
 
 def test_a_database_in_use_says_by_whom(tmp_path: Path) -> None:
-    with fulltape("up", "--sim", "--port", "0", folder=tmp_path) as (process, _):
-        refused = command("sql", "--db", "fulltape-sim.duckdb", "SELECT 1", folder=tmp_path)
-        assert refused.returncode == 2
-        assert f"in use by process {process.pid}" in refused.stderr
+    with fulltape("up", "--sim", "--port", "0", folder=tmp_path) as (process, url):
+        for words in (("sql", "SELECT 1"), ("export", "trades", "trades.csv")):
+            refused = command(*words, "--db", "fulltape-sim.duckdb", folder=tmp_path)
+            assert refused.returncode == 2
+            assert f"in use by process {process.pid}" in refused.stderr
+            assert "fulltape sql --url http://127.0.0.1:8000" in refused.stderr
+        asked = command("sql", "--url", url, "SELECT 6 * 7 AS answer", "--format", "csv", folder=tmp_path)
+        assert (asked.returncode, asked.stdout) == (0, "answer\n42\n")
+        assert "SIMULATED" in asked.stderr
         second = command("up", "--sim", "--port", "0", folder=tmp_path)
         assert second.returncode == 2
         assert "in use" in second.stderr

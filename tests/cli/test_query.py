@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from tests.cli.test_instruments import answering
 
 from fulltape.cli.output import SIMULATED, Format, print_rows
 from fulltape.stores.duckdb import DuckDbStore
@@ -66,6 +67,35 @@ def test_a_refused_query_is_one_line_and_code_2(run: Run, database: Database, qu
     assert result.err.startswith("error: ")
     assert complaint in result.err
     assert "Traceback" not in result.err
+
+
+def test_a_running_fulltape_answers_in_the_same_form(run: Run, database: Database) -> None:
+    rows = [["1", 101.5, "1970-01-01T00:00:01.000000007Z"], ["2", 102.5, "1970-01-01T00:00:02.000000007Z"]]
+    answer = {"simulated": True, "columns": ["trade_id", "price", "event_time"], "rows": rows, "is_cut": True}
+    with answering(answer) as (url, asked):
+        result = run("sql", "--url", url, QUERY, "--format", "json")
+    assert asked == [("POST", "/api/v1/sql", None, json.dumps({"query": QUERY}, separators=(",", ":")).encode())]
+    assert result.out == run("sql", "--db", str(database(False)), QUERY, "--format", "json").out
+    assert SIMULATED in result.err
+    assert "there are more rows" in result.err
+
+
+def test_a_refusal_of_a_running_fulltape_is_told(run: Run) -> None:
+    with answering({"detail": "no table 'trade' (did you mean 'trades'?)"}, 400) as (url, _):
+        result = run("sql", "--url", url, "SELECT * FROM trade")
+    assert (result.code, result.out) == (2, "")
+    assert "did you mean 'trades'?" in result.err
+
+
+def test_a_table_writes_figures_without_an_exponent() -> None:
+    out = io.StringIO()
+    figures = [1e-08, 2.24e-06, 66075.97, 1e21, 3.0, float("nan"), None]
+    print_rows(pa.table({"size": pa.array(figures, pa.float64(), from_pandas=False)}), Format.TABLE, out)
+    cells = [line.split()[1] for line in out.getvalue().splitlines() if line.startswith("│")]
+    assert cells == ["0.00000001", "0.00000224", "66075.97", "1000000000000000000000", "3.0", "nan", "│"]
+    out = io.StringIO()
+    print_rows(pa.table({"size": figures[:2]}), Format.CSV, out)
+    assert out.getvalue() == "size\n1e-08\n2.24e-06\n"
 
 
 def test_a_missing_database_is_named(run: Run, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import { openStream } from "./api/live";
 import { firstInterval, fromHash, isSame, toHash, type Choice } from "./choice";
 import { perFrame } from "./frame";
 import { History } from "./history";
+import { firstOf } from "./remembered";
 import { EMPTY, type State } from "./state";
 import { NOT_YET, isBroken, type Connection, type Stream } from "./stream";
 import type { Interval, Subscription } from "./types";
@@ -129,11 +130,12 @@ export class Dashboard {
     this.#chooseInterval();
   }
 
-  /** With no instrument in the address, or one that is not there, show the first. */
+  /** With no instrument in the address, or one that is not there, show that of last time, else the first. */
   #chooseFirst(): void {
     const { instruments } = this.overview;
-    if (instruments.length === 0 || instruments.some(({ id }) => id === this.choice.instrument)) return;
-    this.#replace({ instrument: instruments[0]!.id });
+    if (instruments.some(({ id }) => id === this.choice.instrument)) return;
+    const first = firstOf(instruments);
+    if (first !== undefined) this.#replace({ instrument: first.id });
   }
 
   /** Opened without an address: begin with an interval that has something to show. */

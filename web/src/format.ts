@@ -77,6 +77,14 @@ export function age(seconds: number): string {
   return `${Math.floor(whole / 86_400)} d`;
 }
 
+/** Return the browser's zone as it is at a moment: `UTC`, `UTC+1`, `UTC−3:30`. */
+export function zone(ms: number): string {
+  const minutes = -new Date(ms).getTimezoneOffset();
+  if (minutes === 0) return "UTC";
+  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60];
+  return `UTC${minutes < 0 ? "−" : "+"}${hours}${rest === 0 ? "" : `:${two(rest)}`}`;
+}
+
 /** Return milliseconds since 1970 of an RFC 3339 time with nine digits. */
 export function milliseconds(time: string): number {
   return Date.parse(`${time.slice(0, 23)}Z`);

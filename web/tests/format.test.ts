@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import {
   age,
   asOf,
@@ -18,6 +18,7 @@ import {
   utcClock,
   utcDateTime,
   utcDay,
+  zone,
 } from "../src/format";
 
 describe("exact", () => {
@@ -140,5 +141,25 @@ describe("times", () => {
     [172_800, "2 d"],
   ])("reads %d s as %s", (seconds, text) => {
     expect(age(seconds)).toBe(text);
+  });
+});
+
+describe("zone", () => {
+  afterEach(() => vi.unstubAllEnvs());
+
+  it.each([
+    ["UTC", "UTC"],
+    ["America/New_York", "UTC−5"],
+    ["Europe/Berlin", "UTC+1"],
+    ["Asia/Kolkata", "UTC+5:30"],
+    ["America/St_Johns", "UTC−3:30"],
+  ])("is told for %s in winter", (name, text) => {
+    vi.stubEnv("TZ", name);
+    expect(zone(Date.UTC(2027, 0, 15))).toBe(text);
+  });
+
+  it("is that of the season", () => {
+    vi.stubEnv("TZ", "Europe/Berlin");
+    expect(zone(Date.UTC(2027, 6, 15))).toBe("UTC+2");
   });
 });

@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { MAX_OTHERS, readChoice, toggled, writeChoice } from "../src/overview/choice";
 import { daysLacking, daysOf, daysOfCoin, type Daily } from "../src/overview/days";
 import {
@@ -13,8 +13,13 @@ import {
   type Coin,
   type Row,
 } from "../src/overview/rows";
+import { rememberInstrument } from "../src/remembered";
 import type { Instrument, Last, Stat } from "../src/types";
+import { stubPage } from "./page";
 import { at } from "./records";
+
+beforeEach(() => void stubPage());
+afterEach(() => vi.unstubAllGlobals());
 
 function instrument(id: string): Instrument {
   const [product = "", venue = ""] = id.split(".");
@@ -137,6 +142,9 @@ it("tells who rose and who fell most, and over which time that is known", () => 
   expect(longestTime(rows)).toBe("1m");
   expect(longestTime([row("A-USD.X")])).toBe("1h");
   expect(longestTime([row("BTC-USD.LIVECOINWATCH", {}, COIN)])).toBe("1d");
+  const early = { ...row("F-USD.X"), changes: { "1m": 1, "5m": 2 } };
+  expect(longestTime([early])).toBe("5m");
+  expect(longestTime([...rows, early])).toBe("1m");
 });
 
 it("begins with the first that is traded, and what is traded most beside it", () => {
@@ -150,6 +158,8 @@ it("begins with the first that is traded, and what is traded most beside it", ()
   const begun = suggested(rows, { others: [] });
   expect(begun).toEqual({ instrument: "BTC-USD.COINBASE", others: ["ETH-USD.COINBASE", "ADA-USD.COINBASE"] });
   expect(suggested(rows, { others: ["ETH-USDT.OKX"] }).others).toEqual(["ETH-USDT.OKX"]);
+  rememberInstrument("ADA-USD.COINBASE");
+  expect(suggested(rows, { others: [] }).instrument).toBe("ADA-USD.COINBASE");
 });
 
 it("keeps what is compared in the address", () => {

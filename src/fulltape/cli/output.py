@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import enum
+import math
 import sys
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
@@ -90,8 +92,15 @@ def _print_table(names: list[str], columns: list[list[Any]], out: TextIO) -> Non
         is_number = any(isinstance(value, int | float) for value in values)
         table.add_column(Text(name), justify="right" if is_number else "left", overflow="fold")
     for row in zip(*columns, strict=True):
-        table.add_row(*(Text("" if value is None else str(value)) for value in row))
+        table.add_row(*(Text(text_of(value)) for value in row))
     print_whole(table, out)
+
+
+def text_of(value: object) -> str:
+    """Return a value as people read it: a size of 1e-08 is 0.00000001, nothing is empty."""
+    if isinstance(value, float) and math.isfinite(value):
+        return format(Decimal(repr(value)), "f")
+    return "" if value is None else str(value)
 
 
 def _print_json(names: list[str], columns: list[list[Any]], out: TextIO) -> None:

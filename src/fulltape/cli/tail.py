@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from fulltape.cli.output import Format, on_screen, tell, tell_simulated
+from fulltape.cli.output import Format, on_screen, tell, tell_simulated, text_of
 from fulltape.cli.token import token_header
 from fulltape.errors import ConfigError, TransientError
 
@@ -99,7 +99,7 @@ class _Printer:
             text = io.StringIO()
             csv.writer(text, lineterminator="\n").writerows(rows)
             return text.getvalue().removesuffix("\n")
-        return "  ".join([kind, *(f"{name}={value}" for name, value in record.items() if value is not None)])
+        return "  ".join([kind, *(f"{name}={text_of(value)}" for name, value in record.items() if value is not None)])
 
 
 async def _follow(url: str, wanted: dict[str, Any], printer: _Printer) -> None:

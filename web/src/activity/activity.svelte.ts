@@ -2,6 +2,7 @@
 
 import { openStream } from "../api/live";
 import { perFrame } from "../frame";
+import { firstOf } from "../remembered";
 import { EMPTY, type State } from "../state";
 import { NOT_YET, type Connection, type Stream } from "../stream";
 import { milliseconds } from "../format";
@@ -21,9 +22,9 @@ export class Activity {
   /** By name. */
   readonly instruments = $derived([...this.overview.instruments].sort((a, b) => (a.id < b.id ? -1 : 1)));
   readonly prices = $derived(pricesOf(this.instruments, this.overview.last));
-  /** Without a choice the first to be followed that has a price. */
+  /** Without a choice that of last time, or the first to be followed that has a price. */
   readonly first = $derived(
-    this.overview.instruments.find(({ id }) => this.overview.last.get(id)?.quote_time) ?? this.instruments[0],
+    firstOf(this.overview.instruments.filter(({ id }) => this.overview.last.get(id)?.quote_time)) ?? this.instruments[0],
   );
   readonly instrument = $derived(
     this.choice.instrument === "" ? this.first : this.instruments.find(({ id }) => id === this.choice.instrument),

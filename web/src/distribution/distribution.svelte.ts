@@ -1,6 +1,7 @@
 // What the page shows, as signals: the reader's choice and the newest answer to it.
 
 import { Poll } from "../api/poll.svelte";
+import { firstOf, rememberInstrument } from "../remembered";
 import type { Coverage, Instrument, Last } from "../types";
 import type { Answer } from "./answer";
 import { callOf, fromHash, rangeUpTo, toHash, type Choice } from "./choice";
@@ -22,8 +23,8 @@ export class Distribution {
   readonly known = $derived(
     [...(this.instruments.answer?.instruments ?? [])].sort((a, b) => (a.id < b.id ? -1 : 1)),
   );
-  /** The chosen one's id; without a choice that of the first to be followed. */
-  readonly id = $derived(this.choice.instrument || (this.instruments.answer?.instruments[0]?.id ?? ""));
+  /** The chosen one's id; without a choice that of last time, or of the first to be followed. */
+  readonly id = $derived(this.choice.instrument || (firstOf(this.instruments.answer?.instruments ?? [])?.id ?? ""));
   /** What is shown is of this one, while the answer to another choice is under way. */
   readonly instrument = $derived(this.known.find(({ id }) => id === (this.shown?.instrument ?? this.id)));
   readonly call = $derived(callOf({ ...this.choice, instrument: this.id }));
@@ -40,6 +41,9 @@ export class Distribution {
     $effect(() => {
       const isShort = this.choice.range === null && ["15m", "1h"].includes(this.choice.period);
       return this.id === "" ? undefined : this.answer.follow(this.call, isShort ? SOON_MS : LATER_MS);
+    });
+    $effect(() => {
+      if (this.known.some(({ id }) => id === this.id)) rememberInstrument(this.id);
     });
     $effect(() => {
       if (this.answer.answer !== undefined) this.shown = this.answer.answer;

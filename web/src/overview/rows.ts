@@ -1,6 +1,7 @@
 // The overview table as values: one row for each instrument, from what the API says of it in four places.
 
 import { milliseconds } from "../format";
+import { firstOf } from "../remembered";
 import type { Instrument, Last, Stat } from "../types";
 
 /** What an aggregator says of a whole coin, from the view `overview`. Changes are in percent. */
@@ -159,7 +160,7 @@ export function largest(volumes: ReadonlyMap<string, number>, count: number): { 
   return [...all.slice(0, count - 1), { label: `${all.length - count + 1} others`, value: rest }];
 }
 
-/** Return what to begin with: the first instrument, and those with most volume beside it. */
+/** Return what to begin with: the instrument of last time, or the first, and those with most volume beside it. */
 export function suggested(
   rows: readonly Row[],
   choice: { readonly others: readonly string[] },
@@ -168,7 +169,7 @@ export function suggested(
   others: readonly string[];
 } {
   const traded = rows.filter(({ isCoin }) => !isCoin);
-  const first = traded[0] ?? rows[0]!;
+  const first = firstOf(traded) ?? rows[0]!;
   const beside = traded.filter(
     ({ id, venue, quote }) => id !== first.id && venue === first.venue && quote === first.quote,
   );
@@ -201,10 +202,14 @@ export function moversOf(rows: readonly Row[], time: ChangeTime, count: number):
   };
 }
 
-/** Return the longest time up to a day over which some change is known; a day while there is none. */
+/**
+ * Return the longest time up to a day over which the change of most is known, of those of which some change is; a day
+ * while there is none.
+ */
 export function longestTime(rows: readonly Row[]): ChangeTime {
   const upToADay = TIMES.slice(0, TIMES.indexOf("1d") + 1);
-  return (
-    upToADay.findLast((time) => rows.some(({ isCoin, changes }) => !isCoin && (changes[time] ?? null) !== null)) ?? "1d"
-  );
+  const isKnown = ({ changes }: Row, time: ChangeTime): boolean => (changes[time] ?? null) !== null;
+  const known = rows.filter((row) => !row.isCoin && upToADay.some((time) => isKnown(row, time)));
+  const count = (time: ChangeTime): number => known.filter((row) => isKnown(row, time)).length;
+  return (known.length > 0 ? upToADay.findLast((time) => 2 * count(time) > known.length) : undefined) ?? "1d";
 }

@@ -1,0 +1,72 @@
+"""Pages beside each other: they agree on the instrument, and on what their addresses mean to somebody else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from tests.e2e.pages import Reader, chromium, reading, running
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
+from playwright.sync_api import Browser, expect  # noqa: E402
+
+pytestmark = pytest.mark.e2e
+
+ETH, SOL = "ETH-USD.COINBASE", "SOL-USD.COINBASE"
+SLOWLY_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with running(tmp_path_factory.mktemp("together"), "up", "--sim", "--port", "0") as up:
+        yield up.find(r"fulltape runs: (http://127\.0\.0\.1:\d+)\b")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+def go_to(reader: Reader, page: str) -> None:
+    reader.page.get_by_role("navigation", name="Pages").get_by_role("link", name=page).click()
+
+
+def test_every_page_begins_with_the_instrument_of_the_last(url: str, browser: Browser) -> None:
+    with reading(browser, f"{url}/#{ETH}/1m") as reader:
+        expect(reader.page.get_by_role("heading", name="ETH-USD")).to_be_visible(timeout=SLOWLY_MS)
+        for page in ("Books", "Activity", "Distribution"):
+            go_to(reader, page)
+            expect(reader.page.get_by_label("Instrument")).to_have_value(ETH, timeout=SLOWLY_MS)
+        reader.page.get_by_label("Instrument").select_option(SOL)
+        go_to(reader, "Overview")
+        expect(reader.page).to_have_url(re.compile(f"#{SOL}/"), timeout=SLOWLY_MS)
+        go_to(reader, "Live")
+        expect(reader.page.get_by_role("heading", name="SOL-USD")).to_be_visible(timeout=SLOWLY_MS)
+        tomorrow = reader.page.context.new_page()
+        tomorrow.goto(f"{url}/books/")
+        expect(tomorrow.get_by_label("Instrument")).to_have_value(SOL, timeout=SLOWLY_MS)
+        assert reader.complaints == []
+
+
+def test_the_live_page_tells_the_zone_of_its_times(url: str, browser: Browser) -> None:
+    with reading(browser, f"{url}/#{ETH}/1m") as reader:
+        expect(reader.page.get_by_test_id("zone")).to_have_text(re.compile(r"Times in UTC\+[12]"), timeout=SLOWLY_MS)
+        reader.page.get_by_test_id("interval-1d").click()
+        expect(reader.page.get_by_test_id("zone")).to_have_text("Days of UTC", timeout=SLOWLY_MS)
+        expect(reader.page.get_by_text(re.compile(r"24 h volume.* ETH"))).to_be_visible(timeout=SLOWLY_MS)
+
+
+def test_a_link_brings_a_query_and_does_not_run_it(url: str, browser: Browser) -> None:
+    with reading(browser, f"{url}/sql/") as reader:
+        reader.page.get_by_label("Query").fill("SELECT 6 * 7 AS answer -- 100 %")
+        reader.page.keyboard.press("Control+Enter")
+        expect(reader.page.get_by_role("cell", name="42")).to_be_visible(timeout=SLOWLY_MS)
+        link = reader.page.url
+    with reading(browser, link) as reader:
+        expect(reader.page.get_by_label("Query")).to_have_value("SELECT 6 * 7 AS answer -- 100 %", timeout=SLOWLY_MS)
+        expect(reader.page.get_by_role("button", name="Run")).to_be_enabled()
+        expect(reader.page.get_by_role("cell", name="42")).to_have_count(0)
+        reader.page.set_viewport_size({"width": 390, "height": 844})
+        expect(reader.page.get_by_role("button", name="Run")).to_be_in_viewport()
