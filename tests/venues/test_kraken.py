@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,30 @@ def test_subscribes_once_for_each_channel() -> None:
     assert [(frame["method"], frame["req_id"]) for frame in frames] == [("subscribe", n) for n in range(1, 6)]
     frames = [json.loads(frame) for frame in KRAKEN.unsubscribe_frames(subscription)]
     assert [frame["params"] for frame in frames] == wanted
+
+
+@pytest.mark.parametrize(
+    ("last", "change", "before"),
+    [
+        (0.10035, -0.00017, 0.10052),
+        (66_070.8, 1_342.1, 64_728.7),
+        (0.0000012345, 0.0000000345, 0.0000012),
+        (91_000.0, 0.0, 91_000.0),
+        (91_000.0, None, None),
+        (91_000.0, 91_000.0, None),
+        (91_000.0, 1e300, None),
+    ],
+)
+def test_the_price_of_a_day_ago_is_the_last_without_its_change(
+    last: float, change: float | None, before: float | None
+) -> None:
+    parser = KRAKEN.parser(Known(KRAKEN, ("BTC/USD",)), Connection("K-1", "KRAKEN"))
+    row = {"symbol": "BTC/USD", "last": last, "change": change}
+    frame = json.dumps({"channel": "ticker", "type": "update", "data": [row]}).encode()
+    parsed = parser.parse([frame], [NOW])
+    (found,) = parsed.batches["tickers"]["open_24h"].tolist()
+    assert (None if math.isnan(found) else found) == before
+    assert parsed.rejects == []
 
 
 def test_the_checksum_comes_with_every_row_and_proves_the_book() -> None:

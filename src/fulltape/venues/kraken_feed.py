@@ -37,6 +37,8 @@ from fulltape.venues.times import parse_times
 _CHANNELS: Final = {name: channel for channel, name in CHANNEL_NAMES.items()}
 _PASSING_ERRORS: Final = ("msg rate", "Too many", "unavailable", "Busy")
 _BAR_S: Final = 60
+_DIGITS: Final = 10
+"""No pair has finer prices, and the difference of two has no more."""
 
 _decode_frame = msgspec.json.Decoder(Frame).decode
 _decode_pairs = msgspec.json.Decoder(Pairs).decode
@@ -135,7 +137,7 @@ class KrakenParser(FeedParser):
         rows.figures("bid_size", [ticker.bid_qty for ticker in tickers])
         rows.figures("ask", [ticker.ask for ticker in tickers], zero_is_null=True)
         rows.figures("ask_size", [ticker.ask_qty for ticker in tickers])
-        rows.figures("open_24h", nothing)
+        rows.figures("open_24h", [_before(ticker) for ticker in tickers], zero_is_null=True)
         rows.figures("high_24h", [ticker.high for ticker in tickers], zero_is_null=True)
         rows.figures("low_24h", [ticker.low for ticker in tickers], zero_is_null=True)
         rows.figures("volume_24h", [ticker.volume for ticker in tickers])
@@ -180,3 +182,10 @@ def _read_pairs(message: Frame, parsed: Parsed) -> None:
     good = [instrument for instrument in found if is_instrument_id(instrument.id)]
     ignore("odd_instrument", parsed, len(found) - len(good))
     parsed.instruments.extend(good)
+
+
+def _before(ticker: TickerRow) -> float | None:
+    """Return the price of 24 hours ago, which is told as the change since then; null for one that was no price."""
+    if ticker.change is None:
+        return None
+    return max(0.0, round(ticker.last - ticker.change, _DIGITS))

@@ -55,6 +55,8 @@ class TickerRow(msgspec.Struct, frozen=True, gc=False):
     volume: float | None = None
     low: float | None = None
     high: float | None = None
+    change: float | None = None
+    """Of the price in 24 hours, in the quote currency."""
     timestamp: str = ""
 
 
