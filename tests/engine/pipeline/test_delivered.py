@@ -8,10 +8,12 @@ from fulltape.engine.pipeline import Pipeline
 from fulltape.operators.candles import CandleConfig
 from fulltape.records import (
     COVERAGE,
+    DEAD_LETTERS,
     QUOTES,
     TRADES,
     AggressorSide,
     CoverageState,
+    DeadLetter,
     Instrument,
     InstrumentTable,
     Origin,
@@ -124,3 +126,12 @@ def test_instruments_of_venues_that_nobody_follows_are_made_of_their_ids() -> No
     outcome = pipeline.step([delivery], NOON, Nothing())  # type: ignore[arg-type]
     assert outcome.receipts[delivery] == Receipt(1, 0)
     assert {one.id for one in outcome.instruments.values()} == {AAPL.id, BTC.id}
+
+
+def test_dead_letters_that_are_brought_stand_beside_those_of_frames() -> None:
+    letter = DeadLetter("IMPORT", "bad.csv", NOON, "bad_row", "line 3", b"half a l")
+    for items in ((chunk(b"{not json"),), ()):
+        machine = Machine()
+        machine.step(*items, Delivery((DEAD_LETTERS.from_rows([letter], InstrumentTable()),), (), NOON, {}))
+        found = [row.raw for row in machine.rows(DEAD_LETTERS.name)]
+        assert sorted(found) == sorted([b"half a l", *(b"{not json" for _ in items)])

@@ -43,7 +43,6 @@ from fulltape.records import (
     BOOK_DELTAS,
     CANDLES,
     COINS,
-    DEAD_LETTERS,
     DUPLICATES,
     HEARTBEATS,
     STORED,
@@ -191,12 +190,13 @@ class Pipeline:
                 self._connection_event(item, work)
         self._sequence(work, clock)
         work.events += self._listening.take_unanswered(clock)
+        work.add(work.dead.batch())  # beside those that a delivery brought
         batches = {name: Batch.concat(parts) for name, parts in work.parts.items()}
         self._operate(batches, Step(batches, clock, work.events))
         batches[CANDLES.name] = self._derivation.apply(batches, work.pages, history)
         if self._statistics is not None:
             self._statistics.revise(batches, history)
-        batches |= {DEAD_LETTERS.name: work.dead.batch(), DUPLICATES.name: self._duplicates.take()}
+        batches[DUPLICATES.name] = self._duplicates.take()
         stored = {name: batch for name, batch in batches.items() if name in _STORED and len(batch)}
         self.counters.records.update({name: len(batch) for name, batch in stored.items()})
         snapshots = {part.name: part.snapshot() for part in self._stateful}
