@@ -12,7 +12,7 @@ import duckdb
 import httpx
 import pytest
 from tests.e2e.programs import start, started
-from tests.stores.hostile import DOUBLING, HOSTILE
+from tests.stores.hostile import DOUBLING, HOSTILE, UNUSUAL
 
 from fulltape.records import STORED
 
@@ -61,7 +61,7 @@ def rows_until(folder: Path, commit: int) -> dict[str, tuple[int, int]]:
 
 
 def test_every_one_is_refused_while_commits_go_on_and_nothing_changes(tmp_path: Path) -> None:
-    assert len({*HOSTILE, *DOUBLING}) > 150
+    assert len({*HOSTILE, *UNUSUAL, *DOUBLING}) > 230
     with running(tmp_path, "before") as http:
         wait_for_commit(http, 40)
     with duckdb.connect(str(tmp_path / DATABASE), read_only=True) as connection:
@@ -70,7 +70,7 @@ def test_every_one_is_refused_while_commits_go_on_and_nothing_changes(tmp_path: 
     assert stored["trades"][0] > 0
 
     with running(tmp_path, "attacked") as http:
-        for query in (*HOSTILE, *DOUBLING):
+        for query in (*HOSTILE, *UNUSUAL, *DOUBLING):
             number = commit_of(http)
             answer = http.post("/api/v1/sql", json={"query": query})
             assert (answer.status_code, answer.headers["content-type"]) == (400, "application/problem+json"), query

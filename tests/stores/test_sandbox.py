@@ -5,18 +5,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
+import duckdb
 import psutil
 import pytest
 from tests.stores.committer import commit
-from tests.stores.hostile import DOUBLING, HOSTILE
+from tests.stores.hostile import DOUBLING, HEAVY, HOSTILE, UNUSUAL
 
 from fulltape.errors import ConfigError
+from fulltape.records import Commit
+from fulltape.stores import duckdb_sandbox
 from fulltape.stores.base import SqlLimits, SqlRows, Store
 from fulltape.stores.duckdb import DuckDbStore
+from fulltape.stores.duckdb_writer import CommitWriter
 
 LIMITS = SqlLimits(max_rows=1_000, timeout_s=0.3)
 """Short: what is slow is meant to be stopped."""
+PATIENT = SqlLimits(max_rows=1_000, timeout_s=300.0)
+"""Long: what is not may take its time on a busy machine."""
 
 HARMLESS = (
     "SELECT 1",
@@ -41,6 +48,10 @@ HARMLESS = (
     "SELECT instrument, aggressor_side, count(*) FROM trades GROUP BY ROLLUP (instrument, aggressor_side)",
     "SELECT regexp_extract(instrument, '^([A-Z]+)-', 1), strftime(event_time, '%Y-%m-%d') FROM trades",
     "SELECT * FROM overview",
+    "SELECT count(DISTINCT price), approx_quantile(price, 0.5), approx_count_distinct(trade_id) FROM trades",
+    "SELECT median(price) OVER (ORDER BY event_time ROWS 20 PRECEDING) FROM trades",
+    "SELECT first_value(price ORDER BY size) OVER (PARTITION BY instrument ORDER BY event_time) FROM trades",
+    "\u00a0SELECT '\u202e\u0131', $$it's$$ -- \u2028; DROP VIEW trades",
 )
 
 
@@ -54,7 +65,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
         yield store
 
 
-def run(store: Store, query: str, limits: SqlLimits = LIMITS, gone: threading.Event | None = None) -> SqlRows:
+def run(store: Store, query: str, limits: SqlLimits = PATIENT, gone: threading.Event | None = None) -> SqlRows:
     """Run a query in a thread of its own, as its priority falls for good; raise what it raises."""
     rows: list[SqlRows] = []
     errors: list[ConfigError] = []
@@ -76,7 +87,7 @@ def run(store: Store, query: str, limits: SqlLimits = LIMITS, gone: threading.Ev
 def run_in_vain(store: Store, query: str) -> None:
     """Run a query that must be refused or stopped."""
     with pytest.raises(ConfigError):
-        run(store, query)
+        run(store, query, LIMITS)
 
 
 def run_in_vain_at_once(store: Store) -> None:
@@ -91,23 +102,92 @@ def test_what_people_ask_of_a_tape_runs(filled: Store, query: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", [*HOSTILE, DOUBLING[0], *(pytest.param(query, marks=pytest.mark.slow) for query in DOUBLING[1:])]
+    "query", [*HOSTILE, *UNUSUAL, DOUBLING[0], *(pytest.param(query, marks=pytest.mark.slow) for query in DOUBLING[1:])]
 )
 def test_what_is_hostile_is_refused_or_stopped_and_changes_nothing(filled: Store, query: str) -> None:
     run_in_vain(filled, query)
     assert run(filled, "SELECT count(*) FROM trades").table.column(0).to_pylist() == [3_000]
 
 
-def test_commits_go_on_while_a_query_takes_all_it_may(filled: Store) -> None:
-    hostile = threading.Thread(target=run_in_vain, args=(filled, "SELECT median(r) FROM range(90000000000) AS t(r)"))
+def commit_while(store: Store, query: str, limits: SqlLimits = LIMITS) -> str:
+    """Commit again and again from the beginning of a query to its end, and return why it was stopped."""
+    reasons: list[str] = []
+
+    def ask() -> None:
+        try:
+            run(store, query, limits)
+        except ConfigError as error:
+            reasons.append(str(error))
+
+    hostile = threading.Thread(target=ask)
     hostile.start()
-    number = filled.restore().commit
+    number = before = store.restore().commit
     while hostile.is_alive():
         number += 1
-        filled.commit(commit(number, 0))
+        store.commit(commit(number, 0))
     hostile.join()
-    assert number > 3
-    assert filled.restore().commit == number
+    assert store.restore().commit == number > before
+    (reason,) = reasons
+    return reason
+
+
+@pytest.mark.parametrize("query", ["SELECT median(r) FROM range(90000000000) AS t(r)", *HEAVY])
+def test_commits_go_on_while_a_query_takes_all_it_may(filled: Store, query: str) -> None:
+    assert commit_while(filled, query).startswith("query stopped: ")
+    assert run(filled, "SELECT count(*) FROM trades").table.column(0).to_pylist() == [3_000]
+
+
+class Forgetful(CommitWriter):
+    """A writer that finds no memory the first time, as if a query held all of it."""
+
+    error: ClassVar[duckdb.Error] = duckdb.OutOfMemoryException("failed to allocate data of size 2.0 KiB")
+    failed: ClassVar[int] = 0
+
+    def write(self, commit: Commit) -> None:
+        super().write(commit)
+        if Forgetful.failed == 0:
+            Forgetful.failed = 1
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        duckdb.OutOfMemoryException("failed to allocate data of size 2.0 KiB"),
+        duckdb.TransactionException("Failed to commit: failed to pin block"),
+    ],
+)
+def test_a_commit_that_finds_no_memory_ends_the_query_that_holds_it(
+    error: duckdb.Error, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fulltape.stores.duckdb.CommitWriter", Forgetful)
+    monkeypatch.setattr(Forgetful, "error", error)
+    monkeypatch.setattr(Forgetful, "failed", 1)
+    with DuckDbStore.open(tmp_path / "tape.duckdb", simulated=False) as store:
+        store.commit(commit(1, 10))
+        monkeypatch.setattr(Forgetful, "failed", 0)
+        endless = "SELECT count(*) FROM range(90000000000000)"
+        assert commit_while(store, endless, SqlLimits()) == "query stopped: a commit needed the memory that it held"
+        assert run(store, "SELECT count(*) FROM trades").table.column(0).to_pylist() == [10]
+
+
+@pytest.mark.slow
+def test_commits_outlive_a_query_that_takes_all_the_memory_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DuckDB counts this one late, and cannot interrupt it: whoever allocates next finds none, be it the commit."""
+    monkeypatch.setattr(duckdb_sandbox, "check", lambda *_: None)
+    distinct = "SELECT count(DISTINCT hash(r)) OVER (ORDER BY r ROWS 100000 PRECEDING) FROM range(3000000) AS t(r)"
+    with DuckDbStore.open(tmp_path / "tape.duckdb", simulated=False) as store:
+        store.commit(commit(1, 1_000))
+        for _ in range(3):
+            assert commit_while(store, distinct, SqlLimits()).startswith("query ")
+
+
+def test_what_duckdb_says_between_two_batches_is_no_mistake_of_ours(filled: Store) -> None:
+    rare = "SELECT r FROM range(90000000000000) AS t(r) WHERE r % 1000000 = 1"
+    with pytest.raises(ConfigError, match=r"query stopped: it ran for more than 0\.3 s"):
+        run(filled, rare, SqlLimits(max_rows=1 << 40, timeout_s=0.3))
 
 
 @pytest.mark.parametrize(
@@ -137,9 +217,9 @@ def test_the_next_query_runs_whatever_became_of_the_one_before(filled: Store) ->
 
 
 def test_rows_beyond_the_limit_are_cut_off(filled: Store) -> None:
-    cut = run(filled, "SELECT * FROM range(100000)", SqlLimits(max_rows=10))
+    cut = run(filled, "SELECT * FROM range(100000)", SqlLimits(max_rows=10, timeout_s=300.0))
     assert (cut.table.num_rows, cut.is_cut) == (10, True)
-    whole = run(filled, "SELECT * FROM range(10)", SqlLimits(max_rows=10))
+    whole = run(filled, "SELECT * FROM range(10)", SqlLimits(max_rows=10, timeout_s=300.0))
     assert (whole.table.num_rows, whole.is_cut) == (10, False)
 
 

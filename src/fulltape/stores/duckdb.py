@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import duckdb
 
@@ -24,6 +24,9 @@ from fulltape.stores.duckdb_sandbox import DuckDbSandbox
 from fulltape.stores.duckdb_writer import CommitWriter
 from fulltape.stores.retention import expired
 from fulltape.stores.schema import quoted
+
+_NO_MEMORY: Final = (duckdb.OutOfMemoryException, duckdb.TransactionException)
+"""What DuckDB says when a commit finds none, be it before its end or in it."""
 
 
 class DuckDbStore:
@@ -70,10 +73,26 @@ class DuckDbStore:
             return
         if commit.number != self._commit + 1:
             raise FatalError(f"commit {commit.number} does not follow {self._commit}: the store would have a hole")
-        with self._transaction(f"commit {commit.number}"):
-            self._writer.write(commit)
+        self._write(commit)
         self._writer.remember(commit)
         self._commit = commit.number
+
+    def _write(self, commit: Commit) -> None:
+        what = f"commit {commit.number}"
+        try:
+            with self._transaction(what):
+                self._writer.write(commit)
+                return
+        except FatalError as error:
+            if not isinstance(error.__cause__, _NO_MEMORY):
+                raise
+        # A stranger's query may have taken it. It ends, with all that it holds, and this is tried once more.
+        with self._sandbox.aside():
+            with suppress(duckdb.Error):  # that may have found no memory either
+                self._cursor.rollback()
+            if progress(self._cursor)[0] < commit.number:
+                with self._transaction(what):
+                    self._writer.write(commit)
 
     def retain(self, retention: Retention, now_ns: int) -> dict[str, int]:
         """Delete what is older than its table keeps and return how many rows each table lost.

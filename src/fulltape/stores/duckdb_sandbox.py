@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import duckdb
@@ -34,20 +34,35 @@ class DuckDbSandbox:
         self._rehearsal = Rehearsal()
         self._running = threading.Lock()
         self._closing = threading.Event()
+        self._aside = threading.Event()
 
     def run(self, query: str, limits: SqlLimits, gone: threading.Event) -> SqlRows:
         """Run a query; see `fulltape.stores.base.Sandbox.run`. The calling thread steps back behind all others."""
         _step_back()
+
+        def unwanted() -> str:
+            return self._unwanted(gone)
+
         with self._running:
-            self._rehearse(query, gone)
+            self._rehearse(query, unwanted)
             self._cursor.execute("BEGIN TRANSACTION READ ONLY")
             try:
-                watch = _Watch(self._cursor, limits, (gone, self._closing))
+                watch = _Watch(self._cursor, limits, unwanted)
                 with _explained(watch), watch:
                     return self._fetch(query, limits)
             finally:
                 # Not before the watch has ended: what interrupts a query would interrupt this as well.
                 self._cursor.rollback()
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """End the query that runs, and let none begin before the block ends."""
+        self._aside.set()
+        try:
+            with self._running:
+                yield
+        finally:
+            self._aside.clear()
 
     def close(self) -> None:
         """Give the cursor back, ending what runs."""
@@ -56,15 +71,18 @@ class DuckDbSandbox:
             self._rehearsal.close()
             self._cursor.close()
 
-    def _rehearse(self, query: str, gone: threading.Event) -> None:
+    def _unwanted(self, gone: threading.Event) -> str:
+        if self._closing.is_set():
+            return "the database is being closed"
+        if self._aside.is_set():
+            return "a commit needed the memory that it held"
+        return "nobody waits for it any more" if gone.is_set() else ""
+
+    def _rehearse(self, query: str, unwanted: Callable[[], str]) -> None:
         """Raise ConfigError for what may not be said, or cannot be planned in bounds."""
-
-        def stop() -> str:
-            return _unwanted(gone, self._closing)
-
         check_text(query)
-        check(self._rehearsal.tree(query, stop), self._tables)
-        self._rehearsal.plan(query, stop)
+        check(self._rehearsal.tree(query, unwanted), self._tables)
+        self._rehearsal.plan(query, unwanted)
 
     def _fetch(self, query: str, limits: SqlLimits) -> SqlRows:
         relation = self._cursor.sql(query)
@@ -77,13 +95,11 @@ class DuckDbSandbox:
 class _Watch:
     """Stops a query that nobody awaits, or that takes too much time, memory or disk: DuckDB does not count it all."""
 
-    def __init__(
-        self, cursor: duckdb.DuckDBPyConnection, limits: SqlLimits, unwanted: tuple[threading.Event, threading.Event]
-    ) -> None:
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, limits: SqlLimits, unwanted: Callable[[], str]) -> None:
         self.reason = ""
         self._cursor = cursor
         self._limits = limits
-        self._gone, self._closing = unwanted
+        self._unwanted = unwanted
         self._process = psutil.Process()
         self._most = self._process.memory_info().rss + limits.max_memory_bytes
         self._most_written = self._written() + limits.max_disk_bytes
@@ -105,7 +121,7 @@ class _Watch:
                 self._cursor.interrupt()  # has no effect on a query about to begin, so again until it ends
 
     def _judge(self) -> str:
-        if reason := _unwanted(self._gone, self._closing):
+        if reason := self._unwanted():
             return reason
         if time.monotonic() >= self._until:
             return f"it ran for more than {self._limits.timeout_s:g} s"
@@ -120,12 +136,6 @@ class _Watch:
         if not hasattr(self._process, "io_counters"):  # macOS does not tell
             return 0
         return int(self._process.io_counters().write_bytes)
-
-
-def _unwanted(gone: threading.Event, closing: threading.Event) -> str:
-    if closing.is_set():
-        return "the database is being closed"
-    return "nobody waits for it any more" if gone.is_set() else ""
 
 
 def _within(batches: pa.RecordBatchReader, limits: SqlLimits) -> SqlRows:
@@ -152,12 +162,10 @@ def _fitting(batch: pa.RecordBatch, rows: int, size: int) -> int:
 def _explained(watch: _Watch) -> Iterator[None]:
     try:
         yield
-    except duckdb.InterruptException as error:
-        raise ConfigError(f"query stopped: {watch.reason}") from error
     except duckdb.OutOfMemoryException as error:
         raise ConfigError("query stopped: it took more memory than a query may") from error
-    except duckdb.Error as error:
-        raise ConfigError(f"query refused: {error}") from error
+    except (duckdb.Error, OSError, pa.ArrowException) as error:  # the last two say what DuckDB says between batches
+        raise ConfigError(f"query stopped: {watch.reason}" if watch.reason else f"query refused: {error}") from error
 
 
 def _step_back() -> None:

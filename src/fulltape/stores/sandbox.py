@@ -71,8 +71,8 @@ _ARGUMENTS: Final = dict.fromkeys(("max", "min"), 1) | dict.fromkeys(
 )
 """How many arguments a function may have that gives a list if it has one more."""
 
-_NOT_OVER: Final = frozenset({"entropy"})
-"""Aggregates that hold every value of a frame, for every row anew."""
+_NOT_OVER: Final = frozenset({"entropy", "approx_quantile", "approx_count_distinct"})
+"""Aggregates that hold every value of a frame, or a sketch of it, for every row anew."""
 
 _LONGEST_TEXT: Final = 1_000
 _MOST_GROUPINGS: Final = 64
@@ -98,6 +98,10 @@ def check_text(query: str) -> None:
         raise ConfigError(f"the query has {len(query):,} characters, {MAX_QUERY:,} are allowed")
     if "\0" in query:
         raise ConfigError("the query cannot be read: it has a character of value 0")
+    try:
+        query.encode()
+    except UnicodeEncodeError:
+        raise ConfigError("the query cannot be read: it has half a character") from None
 
 
 def check(text: str, tables: Collection[str]) -> None:
@@ -173,6 +177,8 @@ def _check_call(node: dict[str, Any], name: str) -> None:
             raise _refusal(f"{name} over a window")
         if node["exclude_clause"] != "NO_OTHER":
             raise _refusal("EXCLUDE in a window")
+        if node["distinct"]:  # it takes all the memory there is, and a commit beside it finds none
+            raise _refusal("DISTINCT in a window")
 
 
 def _check_function(name: str, allowed: Collection[str]) -> None:
