@@ -59,6 +59,20 @@ async def test_records_are_delivered_as_one(writer: Api, backend: FakeBackend) -
     assert delivery.stretches == {0: (START_NS - 60 * SECOND_NS, START_NS - 60 * SECOND_NS + 1)}
 
 
+async def test_made_up_prices_never_become_live_ones(writer: Api, backend: FakeBackend) -> None:
+    table = pa.Table.from_pylist([ROW]).replace_schema_metadata({b"fulltape.simulated": b"1"})
+    out = pa.BufferOutputStream()
+    with pa.ipc.new_stream(out, table.schema) as stream:
+        stream.write_table(table)
+    body = bytes(out.getvalue().to_pybytes())
+    refused = await send(writer, body, "application/vnd.apache.arrow.stream")
+    assert refused.status_code == 400
+    assert "these prices are simulated" in refused.json()["detail"]
+    assert backend.delivered == []
+    backend.simulated = True
+    assert (await send(writer, body, "application/vnd.apache.arrow.stream")).status_code == 201
+
+
 async def test_every_form_gives_the_same(writer: Api, backend: FakeBackend) -> None:
     table = pa.Table.from_pylist([ROW])
     sink = pa.BufferOutputStream()

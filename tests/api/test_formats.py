@@ -54,6 +54,13 @@ async def test_the_accept_header_chooses_and_made_up_prices_are_labelled(backend
     answer = await api.http.get(PAGE, params={"instrument": BTC}, headers={"Accept": "text/csv, */*;q=0.1"})
     assert answer.headers["content-type"].startswith("text/csv")
     assert answer.headers["fulltape-simulated"] == "1"
+    saved = await api.get(PAGE, instrument=BTC, format="parquet")
+    assert pa.parquet.read_schema(io.BytesIO(saved.content)).metadata[b"fulltape.simulated"] == b"1"
+    streamed = await api.get(PAGE, instrument=BTC, format="arrow")
+    assert pa.ipc.open_stream(streamed.content).schema.metadata == {b"fulltape.simulated": b"1"}
+    backend.simulated = False
+    live = await api.get(PAGE, instrument=BTC, format="arrow")
+    assert pa.ipc.open_stream(live.content).schema.metadata is None
 
 
 async def test_a_browser_gets_json(api: Api) -> None:

@@ -152,6 +152,32 @@ def test_a_database_in_use_names_the_other_way(run: Run, csv: Path, db: Path) ->
     assert "or send the files to it: POST /api/v1/records" in result.err
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_made_up_prices_never_become_live_ones(suffix: str, run: Run, csv: Path, db: Path, tmp_path: Path) -> None:
+    made_up, file, live = tmp_path / "sim.duckdb", tmp_path / f"t{suffix}", tmp_path / "live.duckdb"
+    with DuckDbStore.open(made_up, simulated=True):
+        pass
+    assert run("import", str(csv), "--db", str(made_up)).code == 0
+    assert run("export", "--db", str(made_up), "trades", str(file)).code == 0
+
+    brought = run("import", str(file), "--db", str(db))
+    assert (brought.code, "SIMULATED" in brought.err) == (0, True)
+    assert "SIMULATED" in run("sql", "--db", str(db), "SELECT 1").err
+
+    assert run("import", str(csv), "--db", str(live)).code == 0
+    refused = run("import", str(file), "--db", str(live))
+    assert refused.code == 2
+    assert "holds live prices, simulated ones must not mix with them" in refused.err
+    assert query(run, live, "SELECT count(*) AS n FROM trades") == [{"n": 2}]
+
+
+def test_live_prices_are_not_marked(run: Run, csv: Path, db: Path, tmp_path: Path) -> None:
+    assert run("import", str(csv), "--db", str(db)).code == 0
+    assert run("export", "--db", str(db), "trades", str(tmp_path / "t.parquet")).code == 0
+    again = run("import", str(tmp_path / "t.parquet"), "--db", str(tmp_path / "again.duckdb"))
+    assert (again.code, "SIMULATED" in again.err) == (0, False)
+
+
 def _brought(path: Path, kind: Schema) -> Iterator[Delivery]:
     source = Bringing(Form(kind, NOW), lambda: open_source(path))
     assert not source.check().errors

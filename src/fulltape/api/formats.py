@@ -16,6 +16,7 @@ from litestar.params import QueryParameter
 
 from fulltape.errors import did_you_mean
 from fulltape.records.codec import format_times
+from fulltape.records.readable import marked
 
 SIMULATED: Final = "Fulltape-Simulated"
 """Header with value 1 when the prices are made up."""
@@ -104,6 +105,7 @@ def table_response(
     """Return a table in another form than JSON, with headers for what JSON has fields for."""
     told = {SIMULATED: "1" if simulated else None, CUT: "1" if is_cut else None, NEXT: following}
     headers = {"Cache-Control": "no-store", **{name: value for name, value in told.items() if value is not None}}
+    table = table.replace_schema_metadata(marked(table.schema, simulated=simulated).metadata)
     return Response(encode_table(table, form), media_type=form.media_type, headers=headers)
 
 

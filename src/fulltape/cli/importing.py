@@ -87,12 +87,15 @@ def _survey(file: Path, source: Bringing, *, skip_bad: bool) -> None:
         raise ConfigError(f"{file}: there is nothing in it to import")
 
 
-def _open(db: Path) -> Store:
-    """Open the database. Raises ConfigError that names the other way in when a running fulltape has it."""
+def _open(db: Path, *, is_simulated: bool) -> Store:
+    """Open the database; made-up prices go into none of live ones, and mark a new one.
+
+    Raises ConfigError that names the other way in when a running fulltape has it.
+    """
     from fulltape.cli import wiring
 
     try:
-        return wiring.open_store(db, simulated=None)
+        return wiring.open_store(db, simulated=True if is_simulated else None)
     except ConfigError as error:
         if "in use by" not in str(error):
             raise
@@ -100,7 +103,7 @@ def _open(db: Path) -> Store:
 
 
 async def _write(config: Config, db: Path, brought: Sequence[Bringing], stop: asyncio.Event) -> None:
-    with _open(db) as store:
+    with _open(db, is_simulated=any(one.survey.is_simulated for one in brought)) as store:
         deliveries = (delivery for one in brought for delivery in one.deliveries())
         receipt = await import_into(config, store, deliveries, stop)
         if store.identity.simulated:

@@ -22,12 +22,16 @@ _REASON: Final = "bad_row"
 
 @dataclass(slots=True)
 class Survey:
-    """What a source holds: good and bad rows, the first of the errors, and between which times its trades lie."""
+    """What a source holds: good and bad rows, the first of the errors, and between which times its trades lie.
+
+    ``is_simulated`` if the source says that its prices are made up, as Parquet and Arrow of ours do.
+    """
 
     good: int = 0
     bad: int = 0
     errors: list[RowError] = field(default_factory=list)
     stretches: dict[int, tuple[int, int]] = field(default_factory=dict)
+    is_simulated: bool = False
 
 
 class Bringing:
@@ -80,6 +84,7 @@ class Bringing:
 
     def _read(self) -> Iterator[tuple[Batch, Sequence[RowError]]]:
         for chunk in self._open():
+            self.survey.is_simulated |= chunk.is_simulated
             if chunk.columns:
                 self._form.check_names(list(chunk.columns))
             checked = self._form.check(chunk, self._instruments)

@@ -19,6 +19,7 @@ import pyarrow.parquet
 from fulltape.errors import ConfigError, did_you_mean
 from fulltape.imports.convert import as_array
 from fulltape.imports.form import Chunk, RowError
+from fulltape.records.readable import is_marked
 
 CHUNK_ROWS: Final = 50_000
 _CSV_BLOCK: Final = 8 << 20
@@ -154,7 +155,7 @@ def _numbered(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Source:
             columns = dict(zip(schema.names, part.columns, strict=True))
             if len(columns) < len(schema.names):
                 raise ConfigError(f"a column appears twice among {', '.join(schema.names)}")
-            yield Chunk(columns, np.arange(first, first + len(part)))
+            yield Chunk(columns, np.arange(first, first + len(part)), is_simulated=is_marked(schema))
             first += len(part)
 
 

@@ -56,6 +56,8 @@ class Chunk:
     columns: Mapping[str, pa.Array]
     rows: Array
     broken: Sequence[RowError] = ()
+    is_simulated: bool = False
+    """The source says that its prices are made up."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +11,19 @@ import pyarrow as pa
 from fulltape.records.batch import Array, Batch, InstrumentCodes, join_id
 from fulltape.records.columns import NULL_INT, Column, Physical, high
 from fulltape.records.interval import format_interval
+
+_SIMULATED: Final = b"fulltape.simulated"
+"""The mark of made-up prices in the metadata of Arrow and Parquet; docs/client.md promises it."""
+
+
+def marked(schema: pa.Schema, *, simulated: bool) -> pa.Schema:
+    """Return a schema that says of its rows, in a file too, whether their prices are made up."""
+    return schema.with_metadata({**(schema.metadata or {}), _SIMULATED: b"1"}) if simulated else schema
+
+
+def is_marked(schema: pa.Schema) -> bool:
+    """Return whether the prices are said to be made up."""
+    return (schema.metadata or {}).get(_SIMULATED) == b"1"
 
 
 def to_table(batch: Batch, codes: InstrumentCodes) -> pa.Table:

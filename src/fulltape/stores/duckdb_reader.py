@@ -91,11 +91,12 @@ class DuckDbReader:
         if query.strip().isidentifier():
             query = f"FROM {quoted(query.strip())}"
         with self._running(timeout_s=None):
+            ((simulated,),) = self._cursor.execute("SELECT simulated FROM _tape.meta").fetchall()
             relation = self._relation(query)
             if path.suffix == ".csv":
                 relation = _printable(relation)
             with relation.to_arrow_reader(_EXPORT_ROWS) as batches:
-                return write_whole(batches, path)
+                return write_whole(batches, path, simulated=simulated)
 
     def table_sizes(self) -> dict[str, int]:
         """Return the number of rows of each table."""

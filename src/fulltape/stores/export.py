@@ -13,6 +13,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from fulltape.errors import ConfigError, did_you_mean
+from fulltape.records.readable import marked
 
 
 class _Writer(AbstractContextManager["_Writer", None], Protocol):
@@ -33,8 +34,10 @@ def check_suffix(path: Path) -> None:
         raise ConfigError(f"{path}: files end in {known}{did_you_mean(path.suffix, _WRITERS)}")
 
 
-def write_whole(reader: pa.RecordBatchReader, path: Path) -> int:
+def write_whole(reader: pa.RecordBatchReader, path: Path, *, simulated: bool = False) -> int:
     """Write all batches to a file in the format of its suffix and return the number of rows.
+
+    Parquet and Arrow say in their metadata if the prices are ``simulated``; CSV has no place for it.
 
     They go to a hidden file beside it, which takes the name once it is on disk. Raises ConfigError if it cannot,
     be it for the disk, the rows or a type that the format does not know.
@@ -43,7 +46,7 @@ def write_whole(reader: pa.RecordBatchReader, path: Path) -> int:
     partial = path.with_name(f".{path.name}.partial")
     try:
         with partial.open("wb") as file:
-            rows = _write(reader, file, path.suffix)
+            rows = _write(reader, marked(reader.schema, simulated=simulated), file, path.suffix)
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
@@ -54,10 +57,10 @@ def write_whole(reader: pa.RecordBatchReader, path: Path) -> int:
     return rows
 
 
-def _write(reader: pa.RecordBatchReader, file: BinaryIO, suffix: str) -> int:
+def _write(reader: pa.RecordBatchReader, schema: pa.Schema, file: BinaryIO, suffix: str) -> int:
     rows = 0
     writer: _Writer
-    with _WRITERS[suffix](file, reader.schema) as writer:
+    with _WRITERS[suffix](file, schema) as writer:
         for batch in reader:
             writer.write_batch(batch)
             rows += len(batch)

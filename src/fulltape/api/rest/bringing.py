@@ -123,6 +123,8 @@ async def add_records(
         source = Bringing(form, partial(open_body, await request.body(), media_type))
         try:
             survey = await asyncio.to_thread(source.check)
+            if survey.is_simulated and not services.simulated:
+                raise bad_request("these prices are simulated, and must not mix with the live ones of this database")
             if survey.bad and not skip_bad:
                 return _refused(survey)
             delivery = await asyncio.to_thread(source.whole)
