@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
 from tests.conformance.samples import BTC, CODES, ETH, NOON, bar, commit, ticker
 from tests.kafka.broker import PASSWORD, USER, Broker, free_ports
 
@@ -102,6 +103,26 @@ def test_topics_are_made_as_configured(config: KafkaConfig, make: Callable[[], K
     assert found.settings(f"{config.prefix}trades")["retention.ms"] == "3600000"
     assert found.settings(f"{config.prefix}fulltape-progress")["cleanup.policy"] == "compact"
     assert found.create() == []
+
+
+@pytest.mark.parametrize(
+    "code", ["LEADER_NOT_AVAILABLE", "UNKNOWN_LEADER_EPOCH", "FENCED_LEADER_EPOCH", "UNKNOWN_TOPIC_OR_PART"]
+)
+def test_a_broker_may_take_a_while_to_know_who_leads(
+    config: KafkaConfig, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    said: list[str] = []
+
+    class Hesitant(AdminClient):
+        def list_offsets(self, *asked: Any, **options: Any) -> Any:
+            if len(said) < 2:
+                said.append(code)
+                raise KafkaException(KafkaError(getattr(KafkaError, code)))
+            return super().list_offsets(*asked, **options)
+
+    monkeypatch.setattr("fulltape.bus.kafka_topics.AdminClient", Hesitant)
+    assert config.topic("trades") in topics(config).create()
+    assert said == [code, code]
 
 
 def test_an_instrument_stays_in_one_partition(config: KafkaConfig, make: Callable[[], KafkaLog]) -> None:

@@ -9,23 +9,20 @@ import asyncio
 import json
 import os
 import random
-import re
 import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
+from tests.e2e.programs import start, started
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 ROUNDS = int(os.environ.get("FULLTAPE_CRASH_ROUNDS", "50"))
-FULLTAPE = Path(sys.executable).with_name("fulltape")
 CONFIG = """
 [server]
 port = 0
@@ -60,25 +57,6 @@ DIFFERENT = """
         OR abs(c.quote_volume - r.quote_volume) > 1e-9 * r.quote_volume
         OR abs(c.taker_buy_volume - r.taker_buy_volume) > 1e-9 * r.volume
 """
-
-
-def started(log: Path, pattern: str, process: subprocess.Popen[bytes]) -> re.Match[str]:
-    """Wait until a program has said that it runs."""
-    deadline = time.monotonic() + 180
-    while time.monotonic() < deadline:
-        if match := re.search(pattern, log.read_text(errors="replace"), re.DOTALL):
-            return match
-        assert process.poll() is None, log.read_text(errors="replace")
-        time.sleep(0.02)
-    pytest.fail(f"no {pattern!r} in a minute:\n{log.read_text(errors='replace')}")
-
-
-def start(folder: Path, name: str, *arguments: str) -> tuple[subprocess.Popen[bytes], Path]:
-    """Start ``fulltape`` with what it writes going to a file."""
-    log = folder / f"{name}.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen([FULLTAPE, *arguments], cwd=folder, stdout=out, stderr=subprocess.STDOUT)
-    return process, log
 
 
 @pytest.fixture
@@ -118,8 +96,10 @@ def check(database: Path, seen: set[tuple[str, str]]) -> int:
         assert seen <= set(stored), f"{len(seen - set(stored))} published trades are lost"
         for interval, seconds in LENGTHS_S.items():
             query = DIFFERENT.format(interval=interval, recomputed=RECOMPUTED.format(seconds=seconds))
-            different = connection.sql(query).fetchall()
-            assert not different or len(different) <= waiting(connection, query, seconds), (interval, different)
+            different = connection.sql(query)
+            rows = different.fetchall()
+            told = (interval, different.columns, rows[:3], connection.sql("FROM coverage").fetchall()[-40:])
+            assert not rows or len(rows) <= waiting(connection, query, seconds), told
     return len(stored)
 
 

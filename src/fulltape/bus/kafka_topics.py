@@ -28,9 +28,13 @@ _SETTLING: Final = frozenset(
         KafkaError.LEADER_NOT_AVAILABLE,
         KafkaError.NOT_LEADER_FOR_PARTITION,
         KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError.FENCED_LEADER_EPOCH,
+        KafkaError.UNKNOWN_LEADER_EPOCH,
         KafkaError._UNKNOWN_PARTITION,
     }
 )
+"""What a broker says of a topic just made, until all of it knows who leads."""
+
 _MS: Final = 1_000_000
 
 T = TypeVar("T")
