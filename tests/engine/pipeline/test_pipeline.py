@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from tests.engine.machine import COINBASE, MINUTES, NOON, SECOND, Machine, beat, chunk, confirmed, down, match, up
-from tests.engine.shelf import bars_of
+from tests.engine.shelf import Kept, bars_of, trades_of
 
 from fulltape.engine.pipeline import dead_letters as module
 from fulltape.errors import ConfigError
@@ -307,6 +307,27 @@ def test_an_outage_is_not_refilled_by_a_page_that_comes_with_it() -> None:
     assert stretches(machine)[1] == (40 * SECOND, 61 * SECOND, CoverageState.DOWN)
     machine.step(replace(page, start=later[40], end=later[61]), clock=later[90])
     assert stretches(machine)[1] == (40 * SECOND, 61 * SECOND, CoverageState.REFILLED)
+
+
+@pytest.mark.parametrize(("edge_s", "trades"), [(15, [5, 5]), (35, [3, 5])])
+def test_what_closes_a_hole_corrects_its_windows_in_the_same_commit(edge_s: int, trades: list[int]) -> None:
+    """A page whose edge lies before the hole, in one window with it, closes it; one with its edge inside does not."""
+    machine = Machine()
+    listening(machine, "BTC-USD")
+    times = [NOON + seconds * SECOND for seconds in range(100)]
+    shelf = [Kept(number, times[10 * number]) for number in range(1, 8)]
+    heard = [match(one.id, one.time) for one in shelf if one.id not in (3, 4)]
+    machine.step(chunk(*heard, at=times[90]), clock=times[95])
+    edge = times[edge_s]
+    newer = Page(0, trades_of([one for one in shelf if one.time >= edge]), 0, edge, times[71], times[96], edge)
+    older = replace(newer, batch=trades_of(shelf), start=times[9], end=edge, edge=None)
+    counts, holes = [], []
+    for page in (newer, older):
+        machine.step(page, clock=times[97])
+        counts.append(machine.candles()[BTC, "1m", NOON].trades)
+        holes.append(CoverageState.GAP in [state for _, _, state in stretches(machine)])
+    assert counts == trades
+    assert holes == [count < 5 for count in trades]
 
 
 def test_before_the_first_subscription_no_market_was_quiet() -> None:

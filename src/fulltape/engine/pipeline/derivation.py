@@ -95,9 +95,14 @@ class Derivation:
         return Batch(CANDLES, {**candles.columns, "reason": reason})
 
     def _stale(self, pages: Iterable[Page], made: _Overlay) -> dict[int, list[StaleWindow]]:
-        """Return the windows to make again, by instrument; what lies across the edge of a page waits for the next."""
-        edges = {page.instrument: page.edge for page in pages if not page.interval_s}
-        ready, self._released = self._released | edges.keys(), set()
+        """Return the windows to make again, by instrument.
+
+        One across the edge of a page waits for the next page, unless all is known there: what closes a hole corrects
+        its windows in the same commit.
+        """
+        mine = [page for page in pages if not page.interval_s]
+        edges = {page.instrument: page.edge for page in mine if page.edge is not None and not self._joins(page)}
+        ready, self._released = self._released | {page.instrument for page in mine}, set()
         windows: dict[tuple[int, int, int], int] = {}
         for window in [*self._candles.take_stale(), *(w for code in ready for w in self._known.release(code))]:
             key = (window.instrument, window.interval_s, window.start)
@@ -111,6 +116,10 @@ class Derivation:
             else:
                 found.setdefault(window.instrument, []).append(window)
         return found
+
+    def _joins(self, page: Page) -> bool:
+        """Return whether the page's edge lies inside of what is known by trades."""
+        return page.edge is not None and self._known.has_trades(page.instrument, page.edge - 1, page.edge + 1)
 
     def _regained(self, made: _Overlay) -> Iterator[tuple[int, int, int]]:
         """Yield the final windows that are the venue's bars, though by now all their trades are stored."""
