@@ -92,11 +92,13 @@ def test_rolling_figures_are_of_whole_minutes_up_to_now(store: Store) -> None:
     assert (eth["transaction_count_1h"], eth["total_trade_volume_1h"], eth["trades_24h"]) == (0, 0.0, 7)
 
 
-def test_minutes_that_have_not_begun_are_in_no_rolling_figure(store: Store) -> None:
+def test_minutes_far_ahead_are_in_no_rolling_figure(store: Store) -> None:
     """A trade that claims to be of the next hour was the close of 24 hours until time had caught up with it."""
-    write(store, candle(NOON), candle(NOON + 40 * MINUTE, close=999.0, high=999.0, is_final=False), clock=NOON)
+    wrong = candle(NOON + 40 * MINUTE, close=999.0, high=999.0, is_final=False)
+    early = candle(NOON + MINUTE, close=3.0, is_final=False)  # of a venue whose clock is some seconds ahead of ours
+    write(store, candle(NOON), early, wrong, clock=NOON + 50 * 10**9)
     [row] = rows(store, "FROM rolling")
-    assert (row["close_24h"], row["high_24h"], row["transaction_count_1h"], row["trades_24h"]) == (2.0, 4.0, 7, 7)
+    assert (row["close_24h"], row["high_24h"], row["transaction_count_1h"], row["trades_24h"]) == (3.0, 4.0, 14, 14)
 
 
 def test_rolling_prices_are_of_bars_too_and_what_bars_do_not_tell_is_null(store: Store) -> None:

@@ -5,9 +5,10 @@
   the last 10 and 30 days, all of them over and with trades, else null;
 * ``quality``: see `fulltape.stores.quality`;
 * ``rolling``: the last hour (``_1h``) and 24 hours (``_24h``) up to the engine's clock, in whole minutes: the one that
-  goes on and the 59 or 1,439 before it. None of its figures shares a name with those of a UTC day. Minutes that only a
-  venue's bar tells are in prices and ``volume_24h``; where it tells no number of trades or no quote volume, that of the
-  24 hours is null, and that of the hour is of the trades that are stored.
+  goes on and the 59 or 1,439 before it; and the next one, if a venue's clock is ahead of ours and has begun it. None of
+  its figures shares a name with those of a UTC day. Minutes that only a venue's bar tells are in prices and
+  ``volume_24h``; where it tells no number of trades or no quote volume, that of the 24 hours is null, and that of the
+  hour is of the trades that are stored.
 
 A late trade revises the candles and with them these figures. They need the intervals 1h, 1d and 1m. Of alerts:
 
@@ -51,8 +52,8 @@ VIEWS: Final = {
     FROM candles,
          (SELECT date_trunc('minute', clock::TIMESTAMP) - INTERVAL 59 MINUTES AS hour_ago,
                  date_trunc('minute', clock::TIMESTAMP) - INTERVAL 1439 MINUTES AS day_ago,
-                 date_trunc('minute', clock::TIMESTAMP) AS now FROM _tape.meta)
-    WHERE interval = '1m' AND open IS NOT NULL AND start >= day_ago AND start <= now
+                 clock::TIMESTAMP + INTERVAL 1 MINUTE AS ahead FROM _tape.meta)
+    WHERE interval = '1m' AND open IS NOT NULL AND start >= day_ago AND start <= ahead
     GROUP BY instrument
     """,
     "quality": QUALITY,
