@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from fulltape.engine.pipeline.sequencer import GRACE_NS, RESET_NS, Sequencer
+from fulltape.engine.pipeline.sequencer import ANEW_NS, GRACE_NS, RESET_NS, Sequencer
 from fulltape.records import HEARTBEATS, TRADES, Array, Batch
 from fulltape.records.events import Event, Hole, Unbroken
 
@@ -129,6 +129,7 @@ class Plain:
     resuming: bool = False
     tail: tuple[int, int, int] | None = None
     holes: list[PlainHole] = field(default_factory=list)
+    anew: list[int] = field(default_factory=list)
     told: Told = field(default_factory=lambda: Told([], {}, [], 0))
 
     def tell(self, hole: PlainHole, ingest: int) -> None:
@@ -164,17 +165,16 @@ class Plain:
         if last is not None and self.resuming and last <= number <= last + 1:
             self.told.proofs.append(Unbroken(self.code, item.ingest, last, number))
         if last is not None and number < last and item.time > self.last_time + RESET_NS:
-            self.told = self.told._replace(resets=self.told.resets + 1)
-            for hole in self.holes:
-                if not hole.reported:
-                    self.tell(hole, item.ingest)
-            self.holes.clear()
+            self.reset(item)
         elif last is not None and number <= last:
             self.resuming = self.resuming and number < last
             found = next((h for h in self.holes if number in h.missing), None)
             if found is not None:
                 self.fill(found, item)
                 self.told.accepted.append(row)
+            elif number < last and item.time > self.last_time + ANEW_NS and number not in self.anew:
+                self.told.accepted.append(row)
+                self.begin_anew(item)
             if number == last:
                 self.last_time = max(self.last_time, item.time)
             return
@@ -182,6 +182,26 @@ class Plain:
             self.open(last + 1, number - 1, item.time, item.ingest)
         self.last_id, self.last_time, self.resuming = number, max(self.last_time, item.time), False
         self.told.accepted.append(row)
+
+    def reset(self, item: Item) -> None:
+        self.told = self.told._replace(resets=self.told.resets + 1)
+        for hole in self.holes:
+            if not hole.reported:
+                self.tell(hole, item.ingest)
+        self.holes.clear()
+        self.anew.clear()
+
+    def begin_anew(self, item: Item) -> None:
+        assert item.trade_id is not None
+        assert self.last_id is not None
+        if item.trade_id - 1 not in self.anew:
+            self.anew.append(item.trade_id)
+            return
+        if self.tail is not None and self.tail[0] > self.last_id:
+            self.open(self.last_id + 1, *self.tail)
+        self.tail = None
+        self.reset(item)
+        self.last_id, self.last_time, self.resuming = item.trade_id, item.time, False
 
     def fill(self, hole: PlainHole, item: Item) -> None:
         assert item.trade_id is not None

@@ -86,7 +86,8 @@ def test_a_hole_is_told_when_its_grace_is_over() -> None:
 def test_a_told_hole_is_told_again_as_it_fills() -> None:
     sequencer = Sequencer()
     apply(sequencer, *trades(1, 5))
-    result = apply(sequencer, *trades(3, 2, 4, 4, at=GRACE_NS + 10**6))
+    late = [Item(START + GRACE_NS + 10**6 + i, 0, number, START + number) for i, number in enumerate((3, 2, 4, 4))]
+    result = apply(sequencer, *late)
     assert holes(result) == [(2, 4, 3), (2, 4, 2), (2, 4, 1), (2, 4, 0)]
     assert (ids(result), result.duplicates, sequencer.open_holes()) == ([3, 2, 4], 1, (0, 0))
 
@@ -135,6 +136,44 @@ def test_ids_that_begin_anew_are_no_duplicates() -> None:
     assert (ids(result), result.resets, result.duplicates) == ([1, 2, 5], 1, 1)
     assert holes(result) == [(1_000_001, 1_000_001, 1), (3, 4, 2)]
     assert sequencer.open_holes() == (1, 2)
+
+
+def test_ids_that_begin_anew_within_a_minute_lose_nothing() -> None:
+    """For a minute after a venue began at 1 again its trades were taken for duplicates, and nothing told of it."""
+    sequencer = Sequencer()
+    apply(sequencer, *trades(1_000_000, 1_000_002))
+    sequencer.resume([0])
+    result = apply(sequencer, *trades(1, 2, 3, 3, 2, 4, 6, at=3 * SECOND), clock=10 * SECOND)
+    assert (ids(result), result.resets, result.duplicates) == ([1, 2, 3, 4, 6], 1, 2)
+    assert holes(result) == [(1_000_001, 1_000_001, 1), (5, 5, 1)]
+
+
+def test_a_heartbeat_of_before_the_new_beginning_is_no_hole_above_it() -> None:
+    sequencer = Sequencer()
+    apply(sequencer, *trades(1_000), beat(1_002, SECOND))
+    result = apply(sequencer, *trades(1, 2, 3, at=2 * SECOND), clock=10 * SECOND)
+    assert (ids(result), result.resets, holes(result)) == ([1, 2, 3], 1, [(1_001, 1_002, 2)])
+
+
+def test_what_comes_again_has_its_old_time_and_is_dropped() -> None:
+    sequencer = Sequencer()
+    apply(sequencer, *trades(1, 2, 3), *trades(4, at=20 * SECOND))
+    again = [Item(START + 21 * SECOND, 0, number, START + number * 10**6) for number in (1, 2, 3)]
+    rounded = Item(START + 22 * SECOND, 0, 3, START + 21 * SECOND)
+    result = apply(sequencer, *again, rounded)
+    assert (ids(result), result.duplicates, result.resets) == ([], 4, 0)
+
+
+def test_one_old_id_with_a_new_time_is_taken_once_and_moves_nothing() -> None:
+    sequencer = Sequencer()
+    apply(sequencer, *trades(100))
+    first = apply(sequencer, *trades(50, at=3 * SECOND))
+    states = sequencer.snapshot()
+    sequencer = Sequencer()
+    sequencer.restore(states)
+    second = apply(sequencer, *trades(50, 101, at=4 * SECOND), clock=60 * SECOND)
+    assert (ids(first), ids(second), second.duplicates, second.resets) == ([50], [101], 1, 0)
+    assert holes(second) == []
 
 
 @pytest.mark.parametrize("before", [[], [7]])

@@ -8,6 +8,8 @@ what does not follow (a jump, an old id, an instrument's first trade) is looked 
   overtook each other are no hole.
 * A heartbeat that names a newer trade than the last one opens a hole at the end, under the same grace.
 * Ids that start again below while times go on by more than a minute are a venue's reset, not duplicates.
+* What comes again has the time that it had. So an old id with a time more than a second after the newest one is no
+  duplicate: it is taken, and when the id after it comes so too, that is a reset as well.
 
 When something is judged depends on ingest times in the data, never on how the data was cut into calls.
 """
@@ -29,7 +31,10 @@ from fulltape.records.events import Event, Hole, Unbroken
 
 GRACE_NS: Final = 2 * SECOND_NS
 RESET_NS: Final = 60 * SECOND_NS
+ANEW_NS: Final = SECOND_NS
+"""What tells of a trade once more may round its time to so much."""
 _KEPT_HOLES: Final = 256
+_KEPT_ANEW: Final = 64
 _NEVER: Final = np.iinfo(np.int64).max
 
 
@@ -44,11 +49,12 @@ LEFT: Final = 2  # whatever lies before the next trade was not wanted
 @kernel
 def scan(  # noqa: PLR0913, PLR0917 - kernels take arrays one by one
     instrument: Array, ids: Array, time: Array, marks: Array, odd: Array, first: int, stop: int, may_reset: bool
-) -> int:
+) -> tuple[int, int]:
     """Advance the marks over trades whose id follows; the others are odd.
 
     ``odd`` rows are (position, last id, its time, resuming). A jump forward moves the mark too, and so does a reset:
-    its row is odd, the rows after it are not. ``may_reset``: older ids may be a reset. Returns how many are odd.
+    its row is odd, the rows after it are not. ``may_reset``: older ids may be a reset. Returns how many are odd and
+    where to go on: behind an old id with a new time, for what is said of it may move the mark.
     """
     count = 0
     for i in range(first, stop):
@@ -60,11 +66,14 @@ def scan(  # noqa: PLR0913, PLR0917 - kernels take arrays one by one
             odd[count, 2] = marks[y, LAST_TIME]
             odd[count, 3] = marks[y, RESUMING]
             count += 1
+        is_later = may_reset and time[i] > marks[y, LAST_TIME] + ANEW_NS
         if ids[i] >= last or (may_reset and time[i] > marks[y, LAST_TIME] + RESET_NS):
             marks[y, LAST_ID] = ids[i]
             marks[y, LAST_TIME] = max(marks[y, LAST_TIME], time[i])
             marks[y, RESUMING] = 0
-    return count
+        elif is_later:
+            return count, i + 1
+    return count, stop
 
 
 class _Hole(msgspec.Struct):
@@ -100,6 +109,7 @@ class _Instrument(msgspec.Struct):
     tail: int = NULL_INT  # the newest id a heartbeat named that has not come
     tail_noticed: int = 0
     tail_end: int = 0
+    anew: list[int] = []  # old ids that came with a new time: ids may have started again
 
 
 class _Saved(msgspec.Struct, array_like=True):
@@ -237,9 +247,10 @@ class Sequencer:
     def _scan(self, run: _Run, first: int, stop: int) -> None:
         c = run.trades.columns
         columns = (c["instrument"], c["trade_id"], c["event_time"])
-        count = scan(*columns, self._marks, run.odd, first, stop, not run.is_history)
-        for position, last_id, last_time, resuming in run.odd[:count].tolist():
-            self._odd(run, position, (last_id, last_time), resuming)
+        while first < stop:
+            count, first = scan(*columns, self._marks, run.odd, first, stop, not run.is_history)
+            for position, last_id, last_time, resuming in run.odd[:count].tolist():
+                self._odd(run, position, (last_id, last_time), resuming)
 
     def _odd(self, run: _Run, position: int, last: tuple[int, int], resuming: int) -> None:
         """Judge one trade whose id does not follow the last one, or which is the first after a pause."""
@@ -259,10 +270,9 @@ class Sequencer:
         if trade_id > last_id:
             self._jump(run, code, (last_id + 1, trade_id - 1), (last_time, time, ingest))
         elif trade_id < last_id and time > last_time + RESET_NS and not run.is_history:
-            run.result.resets += 1
-            self._give_up(run, code, len(state.holes), ingest)
+            self._reset(run, code, state, ingest)
         else:
-            self._old(run, position, code)
+            self._old(run, position, code, is_later=trade_id < last_id and time > last_time + ANEW_NS)
 
     def _jump(self, run: _Run, code: int, ids: tuple[int, int], times: tuple[int, int, int]) -> None:
         """Open a hole; there is a bound to how many are kept."""
@@ -278,15 +288,38 @@ class Sequencer:
         run.result.events += [_told(code, hole, ingest) for hole in given_up if not hole.reported]
         del holes[: len(given_up)]
 
-    def _old(self, run: _Run, position: int, code: int) -> None:
-        """Judge a trade whose id is not above the last one: it fills a hole or is a duplicate."""
+    def _reset(self, run: _Run, code: int, state: _Instrument, ingest: int) -> None:
+        """Count a reset: nothing that is missing will come under its id any more."""
+        run.result.resets += 1
+        state.anew.clear()
+        self._give_up(run, code, len(state.holes), ingest)
+
+    def _old(self, run: _Run, position: int, code: int, *, is_later: bool) -> None:
+        """Judge a trade whose id is not above the last one: it fills a hole, is a duplicate, or begins a reset."""
         trade_id, ingest = (int(run.trades[name][position]) for name in ("trade_id", "ingest_time"))
         state = self._state(code)
         hole = next((hole for hole in state.holes if hole.fill(trade_id)), None)
         if hole is not None:
             self._filled(run, code, state, hole, ingest)
-        elif not run.is_history:
+        elif run.is_history:
+            return
+        elif is_later and trade_id not in state.anew:
+            self._begin_anew(run, position, code, state)
+        else:
             run.dropped.append(position)
+
+    def _begin_anew(self, run: _Run, position: int, code: int, state: _Instrument) -> None:
+        """Take an old id with a new time; the second of two that follow each other is the new last one."""
+        trade_id, time, ingest = (int(run.trades[n][position]) for n in ("trade_id", "event_time", "ingest_time"))
+        if trade_id - 1 not in state.anew:
+            state.anew = [*state.anew[1 - _KEPT_ANEW :], trade_id]
+            return
+        last_id, last_time, _ = self._marks[code].tolist()
+        if state.tail > last_id:
+            self._jump(run, code, (last_id + 1, state.tail), (last_time, state.tail_end, state.tail_noticed))
+        state.tail = NULL_INT
+        self._reset(run, code, state, ingest)
+        self._marks[code] = (trade_id, time, 0)
 
     def _filled(self, run: _Run, code: int, state: _Instrument, hole: _Hole, ingest: int) -> None:
         if hole.reported:
