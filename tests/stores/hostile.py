@@ -251,7 +251,6 @@ UNUSUAL = (
     "SELECT GETENV\u0130('HOME')",
     "SELECT 1 \x1a DROP VIEW trades",
     "SELECT 1\rDROP VIEW trades",
-    "SELECT 1 \ud800",
     # values within values
     "SELECT list_aggregate(range(100000000), 'sum')",
     "SELECT [x FOR x IN range(100000000)]",

@@ -243,6 +243,11 @@ def test_no_text_of_a_stranger_reaches_a_program_that_could_read_our_environment
     assert all(set(planner.environ()) <= {"LC_CTYPE"} for planner in planners)  # which Python sets by itself
 
 
+def test_half_a_character_is_no_query(filled: Store) -> None:
+    with pytest.raises(ConfigError, match="half a character"):
+        run(filled, "SELECT '\ud800'")
+
+
 def test_closing_ends_what_runs(tmp_path: Path) -> None:
     store = DuckDbStore.open(tmp_path / "tape.duckdb", simulated=False)
     threading.Timer(0.05, store.close).start()
