@@ -48,6 +48,10 @@ class ApiConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How much memory answers about the past may take that are kept to be sent again."""
     max_message_bytes: int = 65_536
     """The longest message a stream client may send."""
+    frames_per_s: float = 20.0
+    """How often a stream client may send something on average, be it a request, a ping or a part of one."""
+    frame_burst: int = 500
+    """How often it may do so at once."""
     max_clients: int = 1_000
     """How many stream clients may be connected."""
     max_indicators: int = 500

@@ -3,33 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import uvicorn
 from litestar import Litestar
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.protocol import State
 
 from fulltape.api.config import ApiConfig
 from fulltape.api.connections import BoundedProtocol, Room
-from fulltape.api.messages import Text
-
-if TYPE_CHECKING:
-    from uvicorn._types import ASGISendEvent
-
-
-class SharedFrames(WebSocketsSansIOProtocol):
-    """uvicorn's protocol, which sends a `Text` as the frame that all its receivers share; not with compression."""
-
-    async def send(self, message: ASGISendEvent) -> None:
-        """Send one event of the application, when the socket takes something again."""
-        text = message.get("text")
-        if isinstance(text, Text):
-            await self.writable.wait()
-        if isinstance(text, Text) and self.conn.state is State.OPEN and not self.transport.is_closing():
-            self.transport.write(text.frame)
-        else:
-            await super().send(message)
+from fulltape.api.sockets import StreamProtocol
 
 
 def server_config(app: Litestar, *, host: str, port: int, config: ApiConfig) -> uvicorn.Config:
@@ -44,7 +25,7 @@ def server_config(app: Litestar, *, host: str, port: int, config: ApiConfig) -> 
         port=port,
         loop="uvloop",
         http=cast("Any", partial(BoundedProtocol, room=room)),
-        ws=SharedFrames,
+        ws=cast("Any", partial(StreamProtocol, room=room, limits=config)),
         limit_concurrency=config.max_connections,
         ws_max_size=config.max_message_bytes,
         ws_per_message_deflate=False,
