@@ -50,6 +50,7 @@ def test_a_file_has_the_older_columns_and_utc_times(store: Store, tmp_path: Path
     files(store, tmp_path / "data").write()
     rows = read(tmp_path / "data", 1)
     assert list(rows.columns) == COLUMNS
+    assert (tmp_path / "data" / "1_min_crypto_data.csv").read_text().startswith(",".join(COLUMNS) + "\n2021-04-17 ")
     assert rows.iloc[0].tolist() == [
         "2021-04-17 12:00:00",
         "2021-04-17 12:01:00",

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Final
 
 import msgspec
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 from litestar import Request, Response
 from litestar.exceptions import HTTPException
@@ -16,6 +15,7 @@ from litestar.params import QueryParameter
 
 from fulltape.errors import did_you_mean
 from fulltape.records.codec import format_times
+from fulltape.records.csv_form import CsvWriter
 from fulltape.records.readable import marked
 
 SIMULATED: Final = "Fulltape-Simulated"
@@ -90,7 +90,8 @@ def encode_table(table: pa.Table, form: Form) -> bytes:
     out = pa.BufferOutputStream()
     match form:
         case Form.CSV:
-            pa.csv.write_csv(_printable(table), out)
+            printable = _printable(table)
+            CsvWriter(out, printable.schema).write_batch(printable)
         case Form.PARQUET:
             pa.parquet.write_table(table, out, compression="zstd")
         case _:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol
 
 import pyarrow as pa
-import pyarrow.csv
 import pyarrow.parquet
 
 from fulltape.errors import ConfigError, did_you_mean
+from fulltape.records.csv_form import CsvWriter
 from fulltape.records.readable import marked
 
 
@@ -21,7 +21,7 @@ class _Writer(AbstractContextManager["_Writer", None], Protocol):
 
 
 _WRITERS: Final[dict[str, Callable[[BinaryIO, pa.Schema], Any]]] = {
-    ".csv": pa.csv.CSVWriter,
+    ".csv": CsvWriter,
     ".parquet": pa.parquet.ParquetWriter,
     ".arrow": pa.ipc.new_file,
 }
