@@ -29,7 +29,6 @@ from fulltape.api.rest.pages import AnyRequest, InstrumentText, IntervalText, in
 from fulltape.api.rest.ranges import (
     DAY_NS,
     MOST_MINUTES,
-    MOST_TRADES,
     EndText,
     IdsText,
     MinutesText,
@@ -37,6 +36,7 @@ from fulltape.api.rest.ranges import (
     closes,
     range_of,
     span_of,
+    trades_in,
 )
 from fulltape.api.rest.statistics import newest_stats
 from fulltape.api.services import Services, json_response
@@ -176,9 +176,7 @@ async def trade_distribution(
     def read(reader: Reader) -> bytes:
         with reader.pinned():
             first, until = range_of(reader, span, length)
-            trades = reader.read(Selection(TRADES, (code,), start=first, end=until, limit=MOST_TRADES + 1))
-        if len(trades) > MOST_TRADES:
-            raise bad_request(f"the range has more than {MOST_TRADES:,} trades: ask for a shorter one")
+            trades = trades_in(reader, code, first, until)
         times = {"start": format_rfc3339(first), "end": format_rfc3339(until)}
         figures = _figures(services, trades, bins)
         return encode({"simulated": services.simulated, "instrument": instrument, **times, "distribution": figures})

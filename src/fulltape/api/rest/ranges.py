@@ -8,11 +8,12 @@ import numpy as np
 from litestar.params import QueryParameter
 
 from fulltape.api.paging import TIME, PageQuery, parse_time
+from fulltape.api.problems import bad_request
 from fulltape.api.rolled import read_candles
 from fulltape.clock import SECOND_NS
-from fulltape.records import Array, CandleSource, EmptyReason
+from fulltape.records import TRADES, Array, Batch, CandleSource, EmptyReason
 from fulltape.records.interval import window_start
-from fulltape.stores.base import Reader
+from fulltape.stores.base import Reader, Selection
 
 HOUR_NS: Final = 3_600 * SECOND_NS
 DAY_NS: Final = 24 * HOUR_NS
@@ -50,6 +51,14 @@ def range_of(reader: Reader, span: Span, length: int) -> tuple[int, int]:
     start, end = span
     end = reader.last_commit()[1] + 1 if end is None else end
     return (end - length if start is None else start), end
+
+
+def trades_in(reader: Reader, code: int, start: int, end: int) -> Batch:
+    """Return the trades of a range in order of time; a 400 for more than an answer may be made of."""
+    trades = reader.read(Selection(TRADES, (code,), start=start, end=end, limit=MOST_TRADES + 1))
+    if len(trades) > MOST_TRADES:
+        raise bad_request(f"the range has more than {MOST_TRADES:,} trades: ask for a shorter one")
+    return trades
 
 
 class Grid:

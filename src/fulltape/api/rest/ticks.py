@@ -16,10 +16,9 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from fulltape.api.formats import FormatText
-from fulltape.api.problems import bad_request
 from fulltape.api.rest.answers import TimeText
 from fulltape.api.rest.pages import AnyRequest, InstrumentText
-from fulltape.api.rest.ranges import MINUTE_NS, MOST_TRADES, EndText, StartText, range_of, span_of
+from fulltape.api.rest.ranges import MINUTE_NS, EndText, StartText, range_of, span_of, trades_in
 from fulltape.api.rest.series import Made, Series, figures, send_series, series_answers, times
 from fulltape.api.services import Services
 from fulltape.clock import SECOND_NS
@@ -77,9 +76,7 @@ async def ticks(  # noqa: PLR0913, PLR0917 - one query parameter each
 
     def work(reader: Reader) -> Series:
         first, until = range_of(reader, bounds, _QUARTER_NS)
-        trades = reader.read(Selection(TRADES, (code,), start=first, end=until, limit=MOST_TRADES + 1))
-        if len(trades) > MOST_TRADES:
-            raise bad_request(f"the range has more than {MOST_TRADES:,} trades: ask for a shorter one")
+        trades = trades_in(reader, code, first, until)
         history = max(ema_history(span), length)
         before = reader.read(Selection(TRADES, (code,), end=first, newest_first=True, limit=history))
         rows = _rows(Batch.concat([before.take(slice(None, None, -1)), trades]), span, length)

@@ -24,13 +24,13 @@ from fulltape.api.rest.ranges import (
     HOUR_NS,
     MINUTE_NS,
     MOST_MINUTES,
-    MOST_TRADES,
     EndText,
     Grid,
     MinutesText,
     StartText,
     range_of,
     span_of,
+    trades_in,
 )
 from fulltape.api.rest.returns import LengthText, PeriodsText
 from fulltape.api.rest.series import Made, Series, figures, send_series, series_answers, times
@@ -189,9 +189,7 @@ async def profile(  # noqa: PLR0913, PLR0917 - one query parameter each
 
     def work(reader: Reader) -> Series:
         first, until = range_of(reader, span, HOUR_NS)
-        trades = reader.read(Selection(TRADES, (code,), start=first, end=until, limit=MOST_TRADES + 1))
-        if len(trades) > MOST_TRADES:
-            raise bad_request(f"the range has more than {MOST_TRADES:,} trades: ask for a shorter one")
+        trades = trades_in(reader, code, first, until)
         return _profile(instrument, trades, steps, share)
 
     return await send_series(request, services, form, work, Made(TRADES, code, span[1]))
