@@ -5,7 +5,6 @@ FulltapeError
 │   └── UnknownInstrument
 ├── TransientError   back off and try again; nothing is lost
 │   └── CreditsSpent not before tomorrow
-├── SequenceGap      records are missing: mark the hole, refill it
 ├── MalformedFrame   keep the raw bytes in the dead-letter table, count, go on
 └── FatalError       stop: going on would lose or falsify data
 """
@@ -41,10 +40,6 @@ class TransientError(FulltapeError):
 
 class CreditsSpent(TransientError):
     """What a venue allows in a day is used up; ``retry_after_s`` tells how long that day still lasts."""
-
-
-class SequenceGap(FulltapeError):
-    """Records are missing between two that arrived."""
 
 
 class MalformedFrame(FulltapeError):

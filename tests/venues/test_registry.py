@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from fulltape.errors import ConfigError
-from fulltape.venues.registry import VENUES, venue, venue_of_host, venue_of_url
+from fulltape.venues.registry import VENUES, venue, venues_of_url
 
 
 def test_finds_a_venue_in_any_case() -> None:
@@ -28,14 +28,15 @@ def test_every_venue_is_under_its_own_name_and_no_place_is_claimed_twice() -> No
 
 
 def test_knows_the_hosts_of_old_recordings() -> None:
-    assert venue_of_host("ws-feed.pro.coinbase.com") is venue("COINBASE")
-    assert venue_of_host("WS-FEED.exchange.coinbase.com") is venue("COINBASE")
-    assert venue_of_host("example.org") is None
+    assert venues_of_url("wss://ws-feed.pro.coinbase.com") == (venue("COINBASE"),)
+    assert venues_of_url("wss://WS-FEED.exchange.coinbase.com") == (venue("COINBASE"),)
+    assert venues_of_url("wss://example.org") == ()
 
 
 def test_tells_markets_of_one_host_by_the_path() -> None:
-    assert venue_of_url("wss://stream.bybit.com/v5/public/linear") is venue("BYBITLINEAR")
-    assert venue_of_url("wss://stream.bybit.com/v5/public/spot") is venue("BYBIT")
-    assert venue_of_url("https://api.bybit.com/v5/market/kline?category=spot") is venue("BYBIT")
-    assert venue_of_url("wss://ws-feed.exchange.coinbase.com/any") is venue("COINBASE")
-    assert venue_of_url("") is None
+    spot, linear = venue("BYBIT"), venue("BYBITLINEAR")
+    assert venues_of_url("wss://stream.bybit.com/v5/public/linear") == (linear,)
+    assert venues_of_url("wss://stream.bybit.com/v5/public/spot") == (spot,)
+    assert venues_of_url("https://api.bybit.com/v5/market/kline?category=spot") == (spot, linear)
+    assert venues_of_url("wss://ws-feed.exchange.coinbase.com/any") == (venue("COINBASE"),)
+    assert venues_of_url("") == ()

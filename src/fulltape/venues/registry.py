@@ -45,11 +45,6 @@ def venue(name: str) -> Venue:
     return found
 
 
-def venue_of_host(host: str) -> Venue | None:
-    """Return the venue that answers at ``host``, as recordings name it, or None; of several the first."""
-    return next((one for one in VENUES.values() if host.lower() in one.spec.hosts), None)
-
-
 def venues_of_url(url: str) -> tuple[Venue, ...]:
     """Return the venues that may be at ``url``: several where they share a host and the path does not tell them apart.
 
@@ -68,13 +63,3 @@ def venues_of_frame(payload: bytes) -> tuple[Venue, ...]:
 
 def _channel_paths(venue: Venue) -> list[str]:
     return [urlsplit(url).path for url in venue.spec.channel_urls.values()]
-
-
-def venue_of_url(url: str) -> Venue | None:
-    """Return the venue at ``url``, or None. Where venues share a host, the path of their feeds tells which it is."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    for candidate in VENUES.values():
-        if host in candidate.spec.hosts and parts.path == urlsplit(candidate.spec.ws_url).path:
-            return candidate
-    return venue_of_host(host)
