@@ -32,7 +32,7 @@ from fulltape.clock import SECOND_NS, format_rfc3339
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.runner import LiveClock, Runner
-from fulltape.operators.candles import CandleConfig
+from fulltape.operators.candle_plan import CandleConfig
 from fulltape.records import CANDLES, Batch, CandleSource, Commit, Instrument
 from fulltape.stores.duckdb import DuckDbStore
 from fulltape.venues.registry import venue

@@ -14,7 +14,8 @@ from bench.report import Result, median_rate, print_table
 from fulltape.clock import SECOND_NS
 from fulltape.operators import cascade, cells
 from fulltape.operators.base import Step
-from fulltape.operators.candles import CandleConfig, Candles, kernel_columns, new_state, plan_of
+from fulltape.operators.candle_plan import CandleConfig, kernel_columns, new_state, plan_of
+from fulltape.operators.candles import Candles
 from fulltape.records import TRADES, Batch
 
 INTERVALS: Final = ("1s", "1m", "5m", "1h")

@@ -40,7 +40,7 @@ from fulltape.engine.interpreter import tuned
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.pipeline.statistics import StatisticConfig
 from fulltape.engine.runner import LiveClock, Runner, RunnerConfig
-from fulltape.operators.candles import CandleConfig
+from fulltape.operators.candle_plan import CandleConfig
 from fulltape.records import Array, Instrument, InstrumentTable
 from fulltape.records.frames import Connection
 from fulltape.records.status import Status

@@ -16,7 +16,8 @@ from fulltape.engine.pipeline.statistics import StatisticConfig, Statistics
 from fulltape.operators.activity_bars import ActivityBars
 from fulltape.operators.alerts import Alerts
 from fulltape.operators.base import Operator, Step
-from fulltape.operators.candles import CandleConfig, Candles
+from fulltape.operators.candle_plan import CandleConfig
+from fulltape.operators.candles import Candles
 from fulltape.operators.changes import Changes
 from fulltape.operators.quote_stats import QuoteStats
 from fulltape.operators.ticks import Ticks

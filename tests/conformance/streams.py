@@ -19,7 +19,7 @@ from tests.engine.machine import Machine, chunk, down, up
 from fulltape.books.l2 import Book, Message
 from fulltape.clock import SECOND_NS
 from fulltape.engine.pipeline import Pipeline
-from fulltape.operators.candles import CandleConfig
+from fulltape.operators.candle_plan import CandleConfig
 from fulltape.records import BOOK_DELTAS, HEARTBEATS, TRADES, AggressorSide, Instrument, InstrumentTable, Origin
 from fulltape.records.batch import join_id
 from fulltape.records.book import CLEAR, LAST, SNAPSHOT

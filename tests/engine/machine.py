@@ -10,7 +10,7 @@ import msgspec
 from fulltape.clock import format_rfc3339
 from fulltape.engine.pipeline import Outcome, Pipeline
 from fulltape.engine.pipeline.statistics import StatisticConfig
-from fulltape.operators.candles import CandleConfig
+from fulltape.operators.candle_plan import CandleConfig
 from fulltape.records import CANDLES, TRADES, WINDOWS, Batch, Candle, InstrumentTable, Schema
 from fulltape.records.frames import Chunk, Connection, EventKind, Item, SessionEvent
 from fulltape.venues.coinbase import Coinbase

@@ -16,7 +16,7 @@ from fulltape.clock import SECOND_NS, ManualClock
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.runner import RecordedClock, Runner, RunnerConfig
-from fulltape.operators.candles import CandleConfig
+from fulltape.operators.candle_plan import CandleConfig
 from fulltape.stores.duckdb import DuckDbStore
 from fulltape.venues.registry import venues_of_url
 

@@ -21,7 +21,7 @@ from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.runner import RunnerConfig
 from fulltape.engine.supervisor import Parts, Supervisor
 from fulltape.errors import ConfigError, TransientError, UnknownInstrument
-from fulltape.operators.candles import CandleConfig
+from fulltape.operators.candle_plan import CandleConfig
 from fulltape.records import COVERAGE, TRADES, Coverage, CoverageState, Instrument, InstrumentTable
 from fulltape.records.status import FeedState
 from fulltape.sim.server import SimConfig, SimServer

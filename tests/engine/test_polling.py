@@ -19,7 +19,7 @@ from fulltape.engine.feed import Feed
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.runner import RunnerConfig
 from fulltape.engine.supervisor import Parts, Supervisor
-from fulltape.operators.candles import CandleConfig
+from fulltape.operators.candle_plan import CandleConfig
 from fulltape.records import CANDLES, COINS, COVERAGE, LAST_VALUES, CandleSource, Schema
 from fulltape.records.status import FeedState
 from fulltape.stores.base import Selection, Store

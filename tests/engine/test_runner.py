@@ -17,7 +17,7 @@ from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Outcome, Pipeline
 from fulltape.engine.runner import Items, LiveClock, RecordedClock, Runner, RunnerConfig
 from fulltape.errors import ConfigError, FatalError, TransientError
-from fulltape.operators.candles import CandleConfig
+from fulltape.operators.candle_plan import CandleConfig
 from fulltape.records import CANDLES, COVERAGE, TRADES, Candle, Commit, Trade
 from fulltape.records.frames import Chunk, SessionEvent
 from fulltape.records.page import Unfillable

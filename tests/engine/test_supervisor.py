@@ -29,7 +29,7 @@ from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.runner import RunnerConfig
 from fulltape.engine.supervisor import Parts, Supervisor
 from fulltape.errors import ConfigError, FatalError, TransientError
-from fulltape.operators.candles import CandleConfig
+from fulltape.operators.candle_plan import CandleConfig
 from fulltape.records import COVERAGE, QUOTES, TRADES, Commit
 from fulltape.records.status import FeedState
 from fulltape.stores.base import Retention, Selection, Store

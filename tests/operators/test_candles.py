@@ -15,7 +15,8 @@ from tests.operators.tape import MINUTE, NOON, SECOND, CandleRow, CandleTable, T
 from fulltape.errors import ConfigError
 from fulltape.operators import candles as module
 from fulltape.operators.base import Operator, Step
-from fulltape.operators.candles import CandleConfig, Candles
+from fulltape.operators.candle_plan import CandleConfig
+from fulltape.operators.candles import Candles
 from fulltape.records import Batch, CoverageState, EmptyReason, Origin
 from fulltape.records.interval import parse_interval
 

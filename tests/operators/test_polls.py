@@ -12,7 +12,7 @@ from tests.conformance.operators import Item, OperatorConformance, Tape
 from tests.conformance.samples import BTC, CODES, ETH, MINUTE, NOON, coin
 
 from fulltape.operators.base import Step
-from fulltape.operators.candles import CandleConfig
+from fulltape.operators.candle_plan import CandleConfig
 from fulltape.operators.polls import Polls
 from fulltape.records import COINS, Batch, Candle, CandleSource, Coin, EmptyReason, Origin
 

@@ -22,7 +22,8 @@ from tests.operators.tick_tapes import frame, simulated_trades
 
 from fulltape.operators.activity_bars import ActivityBarConfig, ActivityBars
 from fulltape.operators.base import Operator, Step
-from fulltape.operators.candles import CandleConfig, Candles
+from fulltape.operators.candle_plan import CandleConfig
+from fulltape.operators.candles import Candles
 from fulltape.operators.correlation import correlate, log_returns
 from fulltape.operators.distribution import distribution
 from fulltape.operators.flow import order_flow

@@ -15,7 +15,8 @@ from tests.operators.market import split
 from tests.operators.tape import MINUTE, SECOND, T, run
 
 from fulltape.clock import parse_rfc3339
-from fulltape.operators.candles import CandleConfig, Candles
+from fulltape.operators.candle_plan import CandleConfig
+from fulltape.operators.candles import Candles
 from fulltape.operators.rollup import roll_up
 from fulltape.records import BARS, Batch
 from fulltape.records.columns import NULL_INT

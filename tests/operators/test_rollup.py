@@ -13,7 +13,8 @@ from tests.conformance.samples import CODES, ETH, bar, candle
 from tests.operators.market import split, tapes
 from tests.operators.tape import MINUTE, NOON, T, run
 
-from fulltape.operators.candles import CandleConfig, Candles
+from fulltape.operators.candle_plan import CandleConfig
+from fulltape.operators.candles import Candles
 from fulltape.operators.rollup import roll_up
 from fulltape.records import BARS, CANDLES, Bar, Batch, Candle, EmptyReason
 

@@ -18,7 +18,7 @@ from tests.venues.recordings import answer, final_books
 from fulltape.clock import SECOND_NS
 from fulltape.engine.pipeline import Pipeline
 from fulltape.errors import ConfigError, MalformedFrame
-from fulltape.operators.candles import CandleConfig
+from fulltape.operators.candle_plan import CandleConfig
 from fulltape.records import AggressorSide, Origin
 from fulltape.records.book import LAST, SNAPSHOT
 from fulltape.records.frames import Connection

@@ -17,7 +17,7 @@ import numpy as np
 
 from fulltape.clock import SECOND_NS
 from fulltape.operators.base import Step
-from fulltape.operators.candles import CandleConfig
+from fulltape.operators.candle_plan import CandleConfig
 from fulltape.records import CANDLES, COINS, Batch, CandleSource, EmptyReason, Origin
 from fulltape.records.columns import NULL_INT
 from fulltape.records.interval import parse_interval, window_start

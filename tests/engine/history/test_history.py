@@ -27,7 +27,7 @@ from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.runner import LiveClock, Runner, RunnerConfig
 from fulltape.errors import ConfigError, TransientError
-from fulltape.operators.candles import CandleConfig
+from fulltape.operators.candle_plan import CandleConfig
 from fulltape.records import COVERAGE, TRADES, CoverageState, InstrumentTable
 from fulltape.records.frames import Chunk, SessionEvent
 from fulltape.stores.base import Selection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.engine.machine import NOON, SECOND, Machine, chunk, confirmed, match, up
 
 from fulltape.engine.pipeline import Pipeline
-from fulltape.operators.candles import CandleConfig
+from fulltape.operators.candle_plan import CandleConfig
 from fulltape.records import (
     COVERAGE,
     DEAD_LETTERS,

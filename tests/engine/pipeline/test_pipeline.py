@@ -10,7 +10,7 @@ from tests.engine.shelf import Kept, bars_of, trades_of
 
 from fulltape.engine.pipeline import dead_letters as module
 from fulltape.errors import ConfigError
-from fulltape.operators.candles import CandleConfig
+from fulltape.operators.candle_plan import CandleConfig
 from fulltape.records import TRADES, AggressorSide, CandleSource, CoverageState, EmptyReason, Instrument, Origin
 from fulltape.records.delivery import Delivery
 from fulltape.records.page import Page

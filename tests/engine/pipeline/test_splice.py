@@ -13,7 +13,7 @@ from tests.engine.machine import COINBASE, NOON, SECOND, Machine, chunk, confirm
 from tests.engine.shelf import Kept, bars_of, trades_of
 
 from fulltape.engine.history.backfill import BARS_SETTLED_NS
-from fulltape.operators.candles import CandleConfig
+from fulltape.operators.candle_plan import CandleConfig
 from fulltape.records import BARS, Batch, Candle, CandleSource
 from fulltape.records.frames import Item
 from fulltape.records.page import Page

@@ -22,7 +22,7 @@ from fulltape.engine.pipeline.statistics import StatisticConfig
 from fulltape.engine.runner import LiveClock, RecordedClock, Runner, RunnerConfig
 from fulltape.engine.supervisor import Parts, Supervisor
 from fulltape.operators.activity_bars import ActivityBarConfig
-from fulltape.operators.candles import CandleConfig
+from fulltape.operators.candle_plan import CandleConfig
 from fulltape.operators.depths import DepthConfig
 from fulltape.operators.quote_stats import QuoteStatConfig
 from fulltape.records import Origin

@@ -33,7 +33,8 @@ from fulltape.engine.wishes import Wishes
 from fulltape.errors import ConfigError
 from fulltape.operators.alerts import AlertConfig, Alerts
 from fulltape.operators.base import Operator, Stateful, Step
-from fulltape.operators.candles import CandleConfig, Candles
+from fulltape.operators.candle_plan import CandleConfig
+from fulltape.operators.candles import Candles
 from fulltape.operators.coverage import TRADES_CHANNEL, Ledger
 from fulltape.operators.depths import Depths
 from fulltape.operators.last import Last
