@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import shutil
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,15 +15,14 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from tests.e2e.programs import FULLTAPE, started
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
 from playwright.sync_api import Browser, Page  # noqa: E402
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FULLTAPE = Path(sys.executable).with_name("fulltape")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 TOKEN = "the-e2e-test"
-START_S = 180.0
 PATIENCE_S = 90.0
 """How long a page may take to show something, on a machine that has much else to do."""
 
@@ -43,15 +40,11 @@ class Program:
 
     def find(self, pattern: str) -> str:
         """Wait until the program has written something that matches, and return the first group."""
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline:
-            text = self.log.read_text(errors="replace")
-            if match := re.search(pattern, text):
-                return match[1]
-            if self.process.poll() is not None:
-                pytest.fail(f"the program ended with {self.process.returncode}:\n{text}")
-            time.sleep(0.05)
-        pytest.fail(f"no {pattern!r} within {START_S:g} s:\n{self.log.read_text(errors='replace')}")
+        return started(self.log, pattern, self.process)[1]
+
+    def address(self) -> str:
+        """Wait until the program serves, and return its address."""
+        return self.find(r"fulltape runs: (http://127\.0\.0\.1:\d+)\b")
 
 
 @contextlib.contextmanager
@@ -72,6 +65,21 @@ def running(folder: Path, *arguments: str) -> Iterator[Program]:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+@contextlib.contextmanager
+def serving(folder: Path, *arguments: str) -> Iterator[str]:
+    """Run ``fulltape up`` on a port of its own, and yield its address."""
+    with running(folder, "up", *arguments, "--port", "0") as up:
+        yield up.address()
+
+
+@contextlib.contextmanager
+def simulating(folder: Path, *arguments: str) -> Iterator[Path]:
+    """Run ``fulltape sim``, and yield the configuration, ``sim.toml``, that follows it."""
+    with running(folder, "sim", *arguments, "--port", "0", "--config-out", "sim.toml") as sim:
+        sim.find(r"(up --config)")
+        yield folder / "sim.toml"
 
 
 @dataclass

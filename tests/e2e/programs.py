@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -32,3 +35,23 @@ def started(log: Path, pattern: str, process: subprocess.Popen[bytes]) -> re.Mat
         assert process.poll() is None, log.read_text(errors="replace")
         time.sleep(0.02)
     pytest.fail(f"no {pattern!r} in {START_S:g} s:\n{log.read_text(errors='replace')}")
+
+
+class Venue(NamedTuple):
+    """A simulated venue that runs: its process, and the addresses of its stream and of its REST interface."""
+
+    process: subprocess.Popen[bytes]
+    ws: str
+    rest: str
+
+
+@contextlib.contextmanager
+def simulated_venue(folder: Path, *arguments: str) -> Iterator[Venue]:
+    """Run ``fulltape sim`` with arguments on a port of its own."""
+    process, log = start(folder, "sim", "sim", "--port", "0", *arguments)
+    try:
+        match = started(log, r"WebSocket (ws://\S+).*REST\s+(http://\S+)", process)
+        yield Venue(process, match[1], match[2])
+    finally:
+        process.terminate()
+        process.wait(60)

@@ -16,7 +16,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from tests.e2e.pages import FULLTAPE, Reader, chromium, reading, rows_of, running
+from tests.e2e.pages import Reader, reading, rows_of, serving
+from tests.e2e.programs import FULLTAPE
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
 from playwright.sync_api import Browser, Locator, expect  # noqa: E402
@@ -77,20 +78,8 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         write(folder / f"{kind}.csv", now)
         bring = [str(FULLTAPE), "import", f"{kind}.csv", "--kind", kind, "--db", "tape.duckdb"]
         subprocess.run(bring, cwd=folder, check=True, capture_output=True)
-    with running(folder, "up", "--config", "fulltape.toml", "--live", "--port", "0") as up:
-        yield up.find(r"fulltape runs: (http://127\.0\.0\.1:\d+)\b")
-
-
-@pytest.fixture(scope="module")
-def simulated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running(tmp_path_factory.mktemp("simulated"), "up", "--sim", "--port", "0") as up:
-        yield up.find(r"fulltape runs: (http://127\.0\.0\.1:\d+)\b")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
+    with serving(folder, "--config", "fulltape.toml", "--live") as url:
+        yield url
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import msgspec
 import pytest
-from tests.e2e.programs import start, started
+from tests.e2e.programs import simulated_venue, start, started
 from tests.engine.alerts.hook import HANG, hooked
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
@@ -46,15 +46,10 @@ Told = tuple[str, str, int, str]
 @pytest.fixture
 def venue(tmp_path: Path) -> Iterator[Path]:
     """A simulated venue, and a configuration that follows it and tells a web hook."""
-    process, log = start(tmp_path, "sim", "sim", "--port", "0", "--seed", "11", "--trades-per-s", "200")
-    try:
-        match = started(log, r"WebSocket (ws://\S+).*REST\s+(http://\S+)", process)
+    with simulated_venue(tmp_path, "--seed", "11", "--trades-per-s", "200") as venue:
         config = tmp_path / "alerts.toml"
-        config.write_text(CONFIG.format(ws=match[1], rest=match[2]))
+        config.write_text(CONFIG.format(ws=venue.ws, rest=venue.rest))
         yield config
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 def told_by(body: str) -> list[Told]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.e2e.pages import Reader, answer_of, chromium, reading, running
+from tests.e2e.pages import Reader, answer_of, reading, serving, simulating
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
 from playwright.sync_api import Browser, Locator, expect  # noqa: E402
@@ -35,18 +35,11 @@ cooldown_s = 2
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("alerts")
     market = ("--venues", "coinbase,kraken", "--symbol", "BTC-USD", "--symbol", "ETH-USD", "--trades-per-s", "20")
-    with running(folder, "sim", *market, "--port", "0", "--config-out", "sim.toml") as sim:
-        sim.find(r"(up --config)")
+    with simulating(folder, *market):
         with (folder / "sim.toml").open("a") as config:
             config.write(RULES)
-        with running(folder, "up", "--config", "sim.toml", "--port", "0") as up:
-            yield up.find(r"fulltape runs: (http://127\.0\.0\.1:\d+)\b")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
+        with serving(folder, "--config", "sim.toml") as url:
+            yield url
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from tests.e2e.programs import start, started
+from tests.e2e.programs import simulated_venue, start, started
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
@@ -65,15 +65,10 @@ WRONG = """
 @pytest.fixture
 def venue(tmp_path: Path) -> Iterator[Path]:
     """A simulated venue that streams during the whole test, and a configuration that follows it."""
-    process, log = start(tmp_path, "sim", "sim", "--port", "0", "--seed", "11", "--trades-per-s", "400")
-    try:
-        match = started(log, r"WebSocket (ws://\S+).*REST\s+(http://\S+)", process)
+    with simulated_venue(tmp_path, "--seed", "11", "--trades-per-s", "400") as venue:
         config = tmp_path / "crash.toml"
-        config.write_text(CONFIG.format(ws=match[1], rest=match[2]))
+        config.write_text(CONFIG.format(ws=venue.ws, rest=venue.rest))
         yield config
-    finally:
-        process.terminate()
-        process.wait(60)
 
 
 async def published(address: str, process: subprocess.Popen[bytes], lifetime_s: float) -> set[tuple[str, str]]:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from tests.e2e.pages import TOKEN, Reader, chromium, reading, running
+from tests.e2e.pages import TOKEN, Reader, reading, running
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
 from playwright.sync_api import Browser, Response, WebSocketRoute, expect  # noqa: E402
@@ -43,7 +43,7 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     with running(tmp_path_factory.mktemp("dashboard"), "up", "--sim", "--port", "0") as up:
-        url = up.find(r"fulltape runs: (http://127\.0\.0\.1:\d+)\b")
+        url = up.address()
         yield Scene(url, faults_address(up.process.pid, url))
 
 
@@ -56,12 +56,6 @@ def faults_address(process: int, url: str) -> str:
     ports = {c.laddr.port for c in connections if c.status == psutil.CONN_LISTEN} - known
     assert len(ports) == 1
     return f"http://127.0.0.1:{ports.pop()}"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture

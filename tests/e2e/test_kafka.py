@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
-from tests.e2e.programs import start, started
+from tests.e2e.programs import simulated_venue, start, started
 from tests.kafka.broker import Broker, running
 
 from fulltape.bus.kafka_config import KafkaConfig
@@ -94,13 +94,8 @@ def up(folder: Path, name: str, *arguments: str) -> Iterator[Up]:
 @pytest.fixture
 def venue(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str, str]]:
     """A simulated venue in a process of its own: it goes on while fulltape is dead."""
-    process, log = start(tmp_path, "sim", "sim", "--port", "0", "--seed", "5", "--trades-per-s", "200")
-    try:
-        match = started(log, r"WebSocket (ws://\S+).*REST\s+(http://\S+)", process)
-        yield process, match[1], match[2]
-    finally:
-        process.terminate()
-        process.wait(60)
+    with simulated_venue(tmp_path, "--seed", "5", "--trades-per-s", "200") as venue:
+        yield venue
 
 
 def text(value: str | bytes | None) -> str:

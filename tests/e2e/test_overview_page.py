@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from tests.e2e.pages import FULLTAPE, Reader, answer_of, chromium, reading, rows_of, running
+from tests.e2e.pages import Reader, answer_of, reading, rows_of, serving, simulating
+from tests.e2e.programs import FULLTAPE
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
 from playwright.sync_api import Browser, Locator, expect  # noqa: E402
@@ -26,18 +27,11 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("overview")
     products = ("--symbol", "BTC-USD", "--symbol", "ETH-USD", "--past-days", str(DAYS + 1), "--trades-per-s", "20")
     venues = ("--venues", "coinbase,livecoinwatch")
-    with running(folder, "sim", *venues, *products, "--port", "0", "--config-out", "sim.toml") as sim:
-        sim.find(r"(up --config)")
+    with simulating(folder, *venues, *products):
         fetch = [str(FULLTAPE), "backfill", BTC, "--interval", "1d", "--from", f"{DAYS}d", "--config", "sim.toml"]
         subprocess.run(fetch, cwd=folder, check=True, capture_output=True)
-        with running(folder, "up", "--config", "sim.toml", "--port", "0") as up:
-            yield up.find(r"fulltape runs: (http://127\.0\.0\.1:\d+)\b")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
+        with serving(folder, "--config", "sim.toml") as url:
+            yield url
 
 
 @pytest.fixture

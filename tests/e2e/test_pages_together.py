@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from tests.e2e.pages import Reader, chromium, reading, running
+from tests.e2e.pages import Reader, reading, serving
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
 from playwright.sync_api import Browser, expect  # noqa: E402
@@ -19,14 +19,8 @@ SLOWLY_MS = 30_000
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with running(tmp_path_factory.mktemp("together"), "up", "--sim", "--port", "0") as up:
-        yield up.find(r"fulltape runs: (http://127\.0\.0\.1:\d+)\b")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
+    with serving(tmp_path_factory.mktemp("together"), "--sim") as url:
+        yield url
 
 
 def go_to(reader: Reader, page: str) -> None:

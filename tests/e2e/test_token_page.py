@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.e2e.pages import FULLTAPE, chromium, reading, running
+from tests.e2e.pages import reading, serving, simulating
+from tests.e2e.programs import FULLTAPE
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
 from playwright.sync_api import Browser, Page, expect  # noqa: E402
@@ -27,12 +28,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def closed(folder: Path) -> Iterator[str]:
     """A dashboard's address where reading needs a token."""
-    with running(folder, "sim", "--port", "0", "--config-out", "sim.toml") as sim:
-        sim.find(r"(up --config)")
+    with simulating(folder):
         settings = folder / "closed.toml"
         settings.write_text("[server]\nread_needs_token = true\n" + (folder / "sim.toml").read_text())
-        with running(folder, "up", "--config", "closed.toml", "--port", "0") as up:
-            yield up.find(r"fulltape runs: (http://127\.0\.0\.1:\d+)\b")
+        with serving(folder, "--config", "closed.toml") as url:
+            yield url
 
 
 def run(folder: Path, *arguments: str) -> str:
@@ -51,12 +51,6 @@ def made(folder: Path, name: str) -> str:
 @pytest.fixture(scope="module")
 def token(folder: Path, closed: str) -> str:
     return made(folder, "reader")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 def give(page: Page, text: str) -> None:
