@@ -18,7 +18,7 @@ import duckdb
 import pytest
 from tests.e2e.programs import simulated_venue, start, started
 from websockets.asyncio.client import connect
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -81,8 +81,8 @@ async def published(address: str, process: subprocess.Popen[bytes], lifetime_s: 
             async for message in socket:
                 for trade in json.loads(message).get("trades", ()):
                     seen.add((trade["instrument"], trade["trade_id"]))
-    except (ConnectionClosed, OSError):
-        pass  # this is the kill
+    except (ConnectionClosed, InvalidMessage, OSError):
+        pass  # this is the kill, which may come before the handshake is done
     return seen
 
 
