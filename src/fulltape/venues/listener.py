@@ -5,22 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSProtocolError, WSTransport
 
 from fulltape.clock import Clock
 from fulltape.records.frames import Connection, EventKind, FrameSink, SessionEvent
 from fulltape.venues.base import SIMULATED_HEADER
-
-
-@dataclass(slots=True)
-class Traffic:
-    """What came over all connections of a session. ``last_ingest`` is the time of the newest message (ns)."""
-
-    frames: int = 0
-    bytes: int = 0
-    last_ingest: int | None = None
+from fulltape.venues.standing import Traffic
 
 
 class SocketListener(WSListener):  # type: ignore[misc]

@@ -22,8 +22,8 @@ from fulltape.records.status import FeedState, FeedStatus
 from fulltape.venues.backoff import Backoff
 from fulltape.venues.base import Acknowledged, Control, PolledVenue, Refused, RestRequest, answer_frame
 from fulltape.venues.credits import DAY_S, Credits
-from fulltape.venues.listener import Traffic
 from fulltape.venues.session import SessionConfig
+from fulltape.venues.standing import Standing
 
 _log = logging.getLogger(__name__)
 _CHECK_EVERY_S: Final = 3_600.0
@@ -80,21 +80,15 @@ class Poller:
         self._clock = clock
         self._backoff = Backoff(random, base_s=config.backoff_base_s, cap_s=config.backoff_cap_s)
         self._sleep = sleep
-        self._traffic = Traffic()
+        self._standing = Standing(config.name, config.url, venue.spec, clock)
         self._connection: Connection | None = None
-        self._simulated = False
         self._refusal: Refused | None = None
-        self._seen: dict[str, int] = {}
         self._check_at = clock.now_ns()
         self._left = purse.credits.left()
-        self._reconnects = 0
-        self._state = FeedState.CONNECTING
-        self._detail = "not started"
-        self._since = clock.now_ns()
 
     async def run(self) -> None:
         """Poll until cancelled."""
-        self._enter(FeedState.CONNECTING, f"asking {self._config.url}")
+        self._standing.enter(FeedState.CONNECTING, f"asking {self._config.url}")
         async with self._purse.opened() as client:
             try:
                 while True:
@@ -105,7 +99,7 @@ class Poller:
                         rest_s = self._config.refused_wait_s if refusal.is_final else self._backoff.next_wait_s()
                         await self._sleep(max(rest_s, refusal.wait_s))
             finally:
-                self._lose(self._state, "stopped")
+                self._lose(self._standing.state, "stopped")
 
     def handle(self, control: Control) -> None:
         """Take what the parser found in the answers: which coins came, or that the venue refused."""
@@ -115,7 +109,7 @@ class Poller:
         elif isinstance(control, Acknowledged) and self._connection is not None:
             came = frozenset[str]().union(*control.channels.values())
             missing = [symbol for symbol in self._subscription.symbols if symbol not in came]
-            self._enter(FeedState.LIVE, f"the venue does not have {', '.join(missing)}" if missing else "")
+            self._standing.enter(FeedState.LIVE, f"the venue does not have {', '.join(missing)}" if missing else "")
 
     def follow(self, symbols: Iterable[str]) -> None:
         """Ask for more symbols from the next round on. Raises ConfigError for what the venue does not offer."""
@@ -137,30 +131,11 @@ class Poller:
 
     def seen(self, ingest_times: Mapping[str, int]) -> None:
         """Note when the newest row of each venue symbol came (ns)."""
-        self._seen.update(ingest_times)
+        self._standing.seen(ingest_times)
 
     def status(self) -> FeedStatus:
         """Return the state of the feed now."""
-        now_ns, last = self._clock.now_ns(), self._traffic.last_ingest
-        subscription = self._subscription
-        stale = [symbol for symbol in subscription.symbols if self._is_stale(symbol, now_ns)]
-        return FeedStatus(
-            name=self._config.name,
-            venue=self._venue.spec.name,
-            url=self._config.url,
-            state=self._state,
-            detail=self._detail,
-            simulated=self._simulated,
-            since=self._since,
-            frames=self._traffic.frames,
-            bytes=self._traffic.bytes,
-            reconnects=self._reconnects,
-            last_frame_age_s=None if last is None else (now_ns - last) / SECOND_NS,
-            channels=tuple(subscription.channels),
-            instruments=tuple(self._venue.instrument(symbol).id for symbol in subscription.symbols),
-            stale_instruments=tuple(self._venue.instrument(symbol).id for symbol in stale),
-            credits_left=self._left,
-        )
+        return self._standing.status(self._subscription, lambda symbol: self._venue.instrument(symbol).id, self._left)
 
     async def _round(self, client: Asker) -> float:
         """Ask everything once and return how long to wait (s); on trouble, say so and wait longer."""
@@ -199,14 +174,14 @@ class Poller:
         if self._sink.is_full:
             await self._sink.drained()
         now_ns = self._clock.now_ns()
-        self._simulated = client.simulated
+        self._standing.simulated = client.simulated
         if self._connection is None:
             self._connection = Connection(self._config.name, self._venue.spec.name, simulated=client.simulated)
             self._sink.event(SessionEvent(self._connection, EventKind.CONNECTED, now_ns))
         frame = answer_frame(request, body)
-        self._traffic.frames += 1
-        self._traffic.bytes += len(frame)
-        self._traffic.last_ingest = now_ns
+        self._standing.traffic.frames += 1
+        self._standing.traffic.bytes += len(frame)
+        self._standing.traffic.last_ingest = now_ns
         self._sink.frame(self._connection, frame, now_ns)
 
     def _pace_s(self) -> float | None:
@@ -224,19 +199,6 @@ class Poller:
         """End the connection, if there is one, and say why."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            self._reconnects += 1
+            self._standing.reconnects += 1
             self._sink.event(SessionEvent(connection, EventKind.DISCONNECTED, self._clock.now_ns(), detail))
-        self._enter(state, detail)
-
-    def _is_stale(self, symbol: str, now_ns: int) -> bool:
-        if self._state is not FeedState.LIVE:
-            return False
-        last = max(self._seen.get(symbol, 0), self._since)
-        return now_ns - last >= self._venue.spec.stale_s * SECOND_NS
-
-    def _enter(self, state: FeedState, detail: str) -> None:
-        if state is not self._state:
-            self._since = self._clock.now_ns()
-            level = logging.INFO if state in (FeedState.CONNECTING, FeedState.LIVE) else logging.WARNING
-            _log.log(level, "%s: %s %s", self._config.name, state, detail)
-        self._state, self._detail = state, detail
+        self._standing.enter(state, detail)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import math
 import socket
 from collections.abc import Iterable, Mapping
@@ -19,7 +18,7 @@ from typing import Final
 import msgspec
 from picows import WSError, WSParsedURL, ws_connect
 
-from fulltape.clock import SECOND_NS, Clock
+from fulltape.clock import Clock
 from fulltape.errors import ConfigError
 from fulltape.records.frames import Connection, FrameSink
 from fulltape.records.status import FeedState, FeedStatus
@@ -36,18 +35,11 @@ from fulltape.venues.base import (
     Venue,
     answer_frame,
 )
-from fulltape.venues.listener import SocketListener, Traffic, connect_socket
+from fulltape.venues.listener import SocketListener, connect_socket
 from fulltape.venues.outbox import Outbox
+from fulltape.venues.standing import Standing
 
-_log = logging.getLogger(__name__)
 _AGAIN: Final = "; trying again in "
-_LEVELS: Final = {
-    FeedState.CONNECTING: logging.INFO,
-    FeedState.LIVE: logging.INFO,
-    FeedState.STALE: logging.WARNING,
-    FeedState.DOWN: logging.WARNING,
-    FeedState.REFUSED: logging.ERROR,
-}
 
 
 class SessionConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,39 +84,33 @@ class Session:
         self._sink = sink
         self._clock = clock
         self._backoff = Backoff(random, base_s=config.backoff_base_s, cap_s=config.backoff_cap_s)
-        self._traffic = Traffic()
-        self._simulated = False
+        self._standing = Standing(config.name, config.url, venue.spec, clock)
         self._listener: SocketListener | None = None
         self._outbox: Outbox | None = None
         self._has_subscribed = False
         self._was_confirmed = False
         self._asked = 0.0
-        self._reconnects = 0
         self._confirmed: Acknowledged | None = None
         self._refusal: Refused | None = None
         self._rest_until = 0.0
-        self._seen: dict[str, int] = {}
-        self._state = FeedState.CONNECTING
-        self._detail = "not started"
-        self._since = clock.now_ns()
 
     async def run(self) -> None:
         """Keep the connection until cancelled; cancelling closes it cleanly within a second."""
         loop = asyncio.get_running_loop()
-        self._enter(FeedState.CONNECTING, f"connecting to {self._config.url}")
+        self._standing.enter(FeedState.CONNECTING, f"connecting to {self._config.url}")
         while True:
             started = loop.time()
             await self._connect_and_watch()
             if loop.time() - started >= self._config.healthy_s:
                 self._backoff.reset()
-            is_refused = self._state is FeedState.REFUSED
+            is_refused = self._standing.state is FeedState.REFUSED
             wait_s = self._config.refused_wait_s if is_refused else self._backoff.next_wait_s()
             self._rest_until = max(self._rest_until, loop.time() + wait_s)
             # A refusal may be parsed only after the venue has closed, and then makes the rest longer.
             while (wait_s := self._rest_until - loop.time()) > 0:
-                self._detail = f"{self._detail.partition(_AGAIN)[0]}{_AGAIN}{wait_s:.1f} s"
+                self._standing.detail = f"{self._standing.detail.partition(_AGAIN)[0]}{_AGAIN}{wait_s:.1f} s"
                 await asyncio.sleep(wait_s)
-            self._reconnects += 1
+            self._standing.reconnects += 1
 
     def handle(self, control: Control) -> None:
         """Take what the parser found in this connection's frames: what the venue confirmed or refused.
@@ -137,7 +123,7 @@ class Session:
             self._rest_until = max(self._rest_until, asyncio.get_running_loop().time() + control.wait_s)
         if self._listener is None:
             if isinstance(control, Refused) and self._confirmed is None:
-                self._enter(FeedState.REFUSED if control.is_final else FeedState.DOWN, control.reason)
+                self._standing.enter(FeedState.REFUSED if control.is_final else FeedState.DOWN, control.reason)
             return
         if isinstance(control, Invited):
             self._sign_on(control.step)
@@ -154,7 +140,7 @@ class Session:
         if not self._missing():
             self._refusal = None  # it was of something that nobody asks for any more
         self._ids.update(instruments)
-        self._seen.update(dict.fromkeys(added, self._clock.now_ns()))
+        self._standing.seen(dict.fromkeys(added, self._clock.now_ns()))
         self._subscription = replace(self._subscription, symbols=(*have, *added))
         if self._has_subscribed:
             self._ask(self._frames(replace(self._subscription, symbols=added)))
@@ -194,28 +180,11 @@ class Session:
 
     def seen(self, ingest_times: Mapping[str, int]) -> None:
         """Note when the newest frame of each venue symbol came (ns)."""
-        self._seen.update(ingest_times)
+        self._standing.seen(ingest_times)
 
     def status(self) -> FeedStatus:
         """Return the state of the feed now."""
-        now_ns, last = self._clock.now_ns(), self._traffic.last_ingest
-        symbols = self._subscription.symbols
-        return FeedStatus(
-            name=self._config.name,
-            venue=self._venue.spec.name,
-            url=self._config.url,
-            state=self._state,
-            detail=self._detail,
-            simulated=self._simulated,
-            since=self._since,
-            frames=self._traffic.frames,
-            bytes=self._traffic.bytes,
-            reconnects=self._reconnects,
-            last_frame_age_s=None if last is None else (now_ns - last) / SECOND_NS,
-            channels=tuple(self._subscription.channels),
-            instruments=tuple(map(self._id_of, symbols)),
-            stale_instruments=tuple(self._id_of(symbol) for symbol in symbols if self._is_stale(symbol, now_ns)),
-        )
+        return self._standing.status(self._subscription, self._id_of)
 
     def _id_of(self, symbol: str) -> str:
         return self._ids.get(symbol) or self._venue.instrument(symbol).id
@@ -226,21 +195,23 @@ class Session:
         self._confirmed = self._refusal = None
         self._has_subscribed = self._was_confirmed = False
         connection = Connection(config.name, self._venue.spec.name)
-        listener = SocketListener(connection, self._sink, self._clock, self._traffic, config.max_frame_bytes)
+        listener = SocketListener(connection, self._sink, self._clock, self._standing.traffic, config.max_frame_bytes)
         outbox = Outbox(listener, self._venue.spec.max_messages_per_s)
         sending = asyncio.create_task(outbox.run())
         try:
             await self._connect(listener)
             self._listener, self._outbox = listener, outbox
-            self._enter(FeedState.CONNECTING, "connected, subscribing")
+            self._standing.enter(FeedState.CONNECTING, "connected, subscribing")
             if not self._venue.spec.sign_on_frames:  # else the venue speaks first
                 self._subscribe()
             state, listener.reason = await self._watch(listener, outbox)
-            self._enter(state, listener.reason)
+            self._standing.enter(state, listener.reason)
         except TimeoutError:
-            self._enter(FeedState.DOWN, f"no answer from {config.url} in {config.connect_timeout_s:g} s")
+            self._standing.enter(FeedState.DOWN, f"no answer from {config.url} in {config.connect_timeout_s:g} s")
         except (OSError, WSError) as error:
-            self._enter(FeedState.DOWN, f"cannot connect to {config.url}: {str(error) or type(error).__name__}")
+            self._standing.enter(
+                FeedState.DOWN, f"cannot connect to {config.url}: {str(error) or type(error).__name__}"
+            )
         except asyncio.CancelledError:
             listener.reason = "stopped"
             raise
@@ -274,7 +245,7 @@ class Session:
                 with contextlib.suppress(OSError):
                     one.shutdown(socket.SHUT_RDWR)
             raise
-        self._simulated = listener.connection.simulated
+        self._standing.simulated = listener.connection.simulated
 
     def _sign_on(self, step: int) -> None:
         """Send what the venue waits for: one frame that signs on, or after the last of them those that subscribe."""
@@ -351,11 +322,11 @@ class Session:
         missing = self._missing()
         if not missing:
             self._was_confirmed = True
-            self._enter(FeedState.LIVE, "")
+            self._standing.enter(FeedState.LIVE, "")
         elif self._refusal is not None:
-            self._enter(FeedState.REFUSED, self._refusal.reason)
+            self._standing.enter(FeedState.REFUSED, self._refusal.reason)
         else:
-            self._enter(FeedState.CONNECTING, f"not confirmed yet: {missing}")
+            self._standing.enter(FeedState.CONNECTING, f"not confirmed yet: {missing}")
 
     def _missing(self) -> str:
         """Return in words what was asked for and is not confirmed. An empty list of symbols confirms all of them."""
@@ -368,15 +339,3 @@ class Session:
             elif symbols and (left := [s for s in self._subscription.symbols if s not in symbols]):
                 gaps.append(f"{channel} of {', '.join(left)}")
         return "; ".join(gaps)
-
-    def _is_stale(self, symbol: str, now_ns: int) -> bool:
-        if self._state is not FeedState.LIVE:
-            return False
-        last = max(self._seen.get(symbol, 0), self._since)
-        return now_ns - last >= self._venue.spec.stale_s * SECOND_NS
-
-    def _enter(self, state: FeedState, detail: str) -> None:
-        if state is not self._state:
-            self._since = self._clock.now_ns()
-            _log.log(_LEVELS[state], "%s: %s %s", self._config.name, state, detail)
-        self._state, self._detail = state, detail
