@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.e2e.pages import Reader, reading, serving
@@ -15,6 +16,13 @@ pytestmark = pytest.mark.e2e
 
 ETH, SOL = "ETH-USD.COINBASE", "SOL-USD.COINBASE"
 SLOWLY_MS = 30_000
+NOBODY_THERE = """
+[store]
+path = "tape.duckdb"
+[venues.coinbase]
+url = "ws://127.0.0.1:9"
+rest_url = "http://127.0.0.1:9"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +72,17 @@ def test_a_link_brings_a_query_and_does_not_run_it(url: str, browser: Browser) -
         expect(reader.page.get_by_role("cell", name="42")).to_have_count(0)
         reader.page.set_viewport_size({"width": 390, "height": 844})
         expect(reader.page.get_by_role("button", name="Run")).to_be_in_viewport()
+
+
+def test_an_empty_database_is_not_loading_for_ever(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "nobody.toml").write_text(NOBODY_THERE)
+    with running(tmp_path, "up", "--config", "nobody.toml", "--live", "--port", "0") as up:
+        url = up.find(r"fulltape runs: (http://127\.0\.0\.1:\d+)\b")
+        for path, text in (("overview", "No price has come yet."), ("books", "No instrument has a quote yet")):
+            with reading(browser, f"{url}/{path}/") as reader:
+                panel = reader.page.get_by_role("region", name=path.title(), exact=True)
+                expect(panel).to_contain_text(text, timeout=SLOWLY_MS)
+                expect(reader.page.get_by_text("Loading")).to_have_count(0)
+                bad = reader.page.get_by_test_id("bad-feeds")
+                expect(bad).to_contain_text("Nothing new comes from COINBASE-1 (down).", timeout=SLOWLY_MS)
+                assert reader.complaints == []

@@ -18,6 +18,7 @@ export const PAGES: readonly Page[] = [
   },
   { path: "activity/", title: "Activity", hint: "Trades, volumes and spreads of every symbol by the hour" },
   { path: "distribution/", title: "Distribution", hint: "Sizes, pauses and shares of the trades of a range" },
+  { path: "quality/", title: "Quality", hint: "How complete the stored trades are, and how late they came" },
   { path: "alerts/", title: "Alerts", hint: "What was remarkable: moves, opportunities, risks" },
   { path: "topics/", title: "Topics", hint: "What is published to Kafka, and who reads it" },
   { path: "sql/", title: "SQL", hint: "Ask the tape in SQL" },
