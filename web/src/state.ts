@@ -120,7 +120,7 @@ function afterCommit(state: State, message: Commit): State {
     stats: withNewest(state.stats, message.stats),
     ...withRuns(state, message),
     candles: withCandles(state.candles, message.candles),
-    trades: newest(state.trades, message.trades, MAX_TRADES),
+    trades: withTrades(state.trades, message.trades),
     quotes: newest(state.quotes, message.quotes, MAX_QUOTES),
     coverage: withCoverage(state.coverage, message.coverage),
     alerts: newest(state.alerts, message.alerts, MAX_ALERTS),
@@ -160,6 +160,18 @@ export function withFetchedCoverage(state: State, rows: readonly Coverage[]): St
   const merged = new Map(rows.map((row) => [coverageKey(row), row]));
   for (const [key, row] of state.coverage) merged.set(key, row);
   return { ...state, coverage: bounded(merged) };
+}
+
+/** Return the newest trades by the venue's time: what was refilled stands where it happened. */
+function withTrades(old: readonly Trade[], added: readonly Trade[] | undefined): readonly Trade[] {
+  if (added === undefined || added.length === 0) return old;
+  const all = [...old, ...added];
+  const isInOrder = all.every((trade, i) => i < old.length || trade.event_time >= (all[i - 1]?.event_time ?? ""));
+  return (isInOrder ? all : all.toSorted(byTime)).slice(-MAX_TRADES);
+}
+
+function byTime(one: Trade, other: Trade): number {
+  return one.event_time < other.event_time ? -1 : one.event_time > other.event_time ? 1 : 0;
 }
 
 /** Return the newest `most` of two runs of rows, the second of which is the newer one. */

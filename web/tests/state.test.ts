@@ -122,6 +122,17 @@ describe("bounds", () => {
     expect(state.trades.at(-1)!.trade_id).toBe("9999");
   });
 
+  it("has refilled trades where they happened, and none that are older than all it keeps", () => {
+    const full = Array.from({ length: MAX_TRADES }, (_, i) => trade(2 * i + 10));
+    const late = [trade(1), trade(13), trade(15)];
+    const state = after(snapshot(1, { trades: full }), commit(2, { trades: [...late, trade(9_999)] }));
+    expect(state.trades).toHaveLength(MAX_TRADES);
+    expect(state.trades.slice(0, 3).map(({ trade_id }) => trade_id)).toEqual(["14", "15", "16"]);
+    expect(state.trades.at(-1)!.trade_id).toBe("9999");
+    const equal = { ...trade(9_999), trade_id: "second" };
+    expect(reduce(state, commit(3, { trades: [equal] })).trades.at(-1)!.trade_id).toBe("second");
+  });
+
   it("drops the oldest candles, several at a time", () => {
     const full = Array.from({ length: MAX_CANDLES }, (_, i) => candle(i));
     const state = after(snapshot(1, { candles: full }), commit(2, { candles: [candle(MAX_CANDLES)] }));
