@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.disk import full_disk
 
 from fulltape.api.tokens import Keyring, Scope, Token, TokenFile, hash_of, new_secret
 from fulltape.errors import ConfigError
@@ -101,3 +102,17 @@ def test_a_place_that_cannot_be_used_is_named(tmp_path: Path) -> None:
     (tmp_path / ".tokens.json.partial").mkdir()
     with pytest.raises(ConfigError, match="cannot be written: Is a directory"):
         blocked.add(token("a", "a"))
+
+
+def test_on_a_full_disk_the_tokens_stay_as_they_were(file: TokenFile) -> None:
+    file.add(token("a", "a"))
+    keyring = Keyring(file.path)
+    with full_disk():
+        with pytest.raises(ConfigError, match="cannot be written: File too large"):
+            file.add(token("b", "b"))
+        with pytest.raises(ConfigError, match="cannot be written: File too large"):
+            file.remove("a")
+    assert [path.name for path in file.path.parent.iterdir()] == [file.path.name]
+    assert (keyring.scope_of("a"), keyring.scope_of("b")) == (Scope.WRITE, None)
+    file.remove("a")
+    assert keyring.scope_of("a") is None

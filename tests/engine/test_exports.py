@@ -12,6 +12,7 @@ import msgspec
 import pandas as pd
 import pytest
 from tests.conformance.samples import BTC, ETH, MINUTE, NOON, candle, commit
+from tests.disk import full_disk
 
 from fulltape.clock import SECOND_NS, ManualClock
 from fulltape.engine import exports as module
@@ -82,6 +83,20 @@ def test_a_missing_minute_moves_no_window(store: Store, tmp_path: Path) -> None:
     assert rows["start_time"].str[-5:].tolist() == ["00:00", "02:00", "04:00", "06:00"]
     assert rows["end_time"].str[-5:].tolist() == ["02:00", "04:00", "06:00", "08:00"]
     assert rows["trade_count"].tolist() == [3, 3, 11, 7]
+
+
+def test_on_a_full_disk_the_files_stay_as_they_were(store: Store, tmp_path: Path) -> None:
+    store.commit(commit(1, minute(0, 1.0, 2.0)))
+    written = files(store, tmp_path)
+    written.write()
+    store.commit(commit(2, minute(0, 1.0, 9.0, revision=1)))
+    names = sorted(path.name for path in tmp_path.rglob("*.csv*"))
+    with full_disk(), pytest.raises(ConfigError, match=r"1_min_crypto_data\.csv: cannot be written: .*File too large"):
+        written.write()
+    assert sorted(path.name for path in tmp_path.rglob("*.csv*")) == names
+    assert read(tmp_path, 1)["high"].tolist() == [2.0]
+    written.write()
+    assert read(tmp_path, 1)["high"].tolist() == [9.0]
 
 
 def test_files_of_all_lengths_agree(store: Store, tmp_path: Path) -> None:

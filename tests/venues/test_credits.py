@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.disk import full_disk
 
 from fulltape.clock import SECOND_NS, ManualClock
-from fulltape.errors import ConfigError, CreditsSpent
+from fulltape.errors import ConfigError, CreditsSpent, TransientError
 from fulltape.venues.credits import DAY_S, CreditFile
 
 DAY = DAY_S * SECOND_NS
@@ -79,3 +80,17 @@ def test_a_file_that_says_nothing_is_refused(path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="make it writable"):
         CreditFile(tmp_path / "missing" / "credits.json", 10, ManualClock(NOON))
+
+
+@pytest.mark.parametrize("room", [0, 20])
+def test_on_a_full_disk_nothing_is_spent_and_it_goes_on_when_there_is_room(room: int, path: Path) -> None:
+    credits = CreditFile(path, 10, ManualClock(NOON))
+    with full_disk(room):
+        for _ in range(3):
+            with pytest.raises(TransientError, match="credits are counted there before they are used, make room"):
+                credits.spend(1)
+            assert credits.left() == 10
+        with pytest.raises(TransientError):
+            credits.told(3)
+    credits.spend(4)
+    assert CreditFile(path, 10, ManualClock(NOON)).left() == 6

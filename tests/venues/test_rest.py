@@ -14,6 +14,7 @@ from random import Random
 
 import msgspec
 import pytest
+from tests.disk import full_disk
 from tests.venues.server import raw_server
 
 from fulltape.clock import SECOND_NS, ManualClock
@@ -135,6 +136,17 @@ async def test_every_attempt_is_paid_for_and_without_credits_nothing_is_asked(tm
         with pytest.raises(CreditsSpent, match="the 5 credits of the day are spent"):
             await client.get(TIME)
     assert answers.asked == ["/time", "/time", "/dear"]
+
+
+async def test_on_a_full_disk_nothing_is_asked_that_is_not_paid_for(tmp_path: Path) -> None:
+    credits = CreditFile(tmp_path / "credits", 5, ManualClock(NOW))
+    answers = Answers([answer("[]")])
+    async with asking_with_keys(answers, credits) as client:
+        with full_disk(), pytest.raises(TransientError, match="make room"):
+            await client.get(TIME)
+        assert answers.asked == []
+        assert await client.get(TIME) == b"[]"
+    assert credits.left() == 4
 
 
 async def test_another_server_of_the_venue_counts_only_for_the_venue_itself() -> None:

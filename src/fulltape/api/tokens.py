@@ -10,7 +10,7 @@ import logging
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -119,6 +119,8 @@ class TokenFile:
                 os.fsync(descriptor)
             partial.replace(self.path)
         except OSError as error:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise ConfigError(f"{self.path}: cannot be written: {error.strerror}") from None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Final, Protocol
 import msgspec
 
 from fulltape.clock import SECOND_NS, Clock
-from fulltape.errors import ConfigError, CreditsSpent
+from fulltape.errors import ConfigError, CreditsSpent, TransientError
 
 DAY_S: Final = 86_400
 
@@ -42,7 +43,7 @@ class CreditFile:
     """Credits kept in a small file, for an account belongs to no database and several processes may use it.
 
     Each change is made under a lock of the file and is on the disk before it counts. Raises ConfigError, also at once,
-    when the file cannot be used.
+    when the file cannot be used, and TransientError while the disk does not take a change: then nothing was spent.
     """
 
     def __init__(self, path: Path, per_day: int, clock: Clock) -> None:
@@ -66,7 +67,7 @@ class CreditFile:
                     retry_after_s=wait_s,
                 )
             account.spent += count
-            _write(file, account)
+            self._write(file, account)
 
     def told(self, left: int) -> None:
         """Take the venue's word for how many are left; see `Credits.told`."""
@@ -74,7 +75,7 @@ class CreditFile:
             spent = self._per_day - max(left, 0)
             if spent > account.spent:
                 account.spent = spent
-                _write(file, account)
+                self._write(file, account)
 
     def day_ends_in_s(self) -> float:
         """Return how long (s) it is until 00:00 UTC."""
@@ -107,8 +108,15 @@ class CreditFile:
         # A clock that is set back over midnight must not give the credits anew; one that was years ahead is forgotten.
         return account if account.day - today in (0, 1) else _Account(today)
 
-
-def _write(file: int, account: _Account) -> None:
-    """Write in place: the text has one length, so a crash leaves the old one or the new one."""
-    os.pwrite(file, b'{"day":%10d,"spent":%10d}\n' % (account.day, account.spent), 0)
-    os.fsync(file)
+    def _write(self, file: int, account: _Account) -> None:
+        """Write in place: the text has one length, so a crash leaves the old one or the new one."""
+        text = b'{"day":%10d,"spent":%10d}\n' % (account.day, account.spent)
+        try:
+            if os.pwrite(file, text, 0) < len(text):
+                os.ftruncate(file, 0)  # it was new: part of a count is none
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file)
+        except OSError as error:
+            raise TransientError(
+                f"{self._path}: {error.strerror}: credits are counted there before they are used, make room"
+            ) from None

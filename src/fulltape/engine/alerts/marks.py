@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import threading
 from pathlib import Path
 
 import msgspec
@@ -13,11 +15,13 @@ from fulltape.errors import ConfigError
 class MarkFile:
     """One commit number a target. A change is on the disk when `put` returns; after a crash it is the old or the new.
 
-    One process uses it: the one that has the database. Raises ConfigError for a file that cannot be used.
+    One process uses it, the one that has the database, from any of its threads. Raises ConfigError for a file that
+    cannot be used.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._writing = threading.Lock()
         self._marks = self._read()
 
     def get(self, target: str) -> int | None:
@@ -26,7 +30,11 @@ class MarkFile:
 
     def put(self, target: str, commit: int) -> None:
         """Note that a target has been told of everything up to a commit. Raises ConfigError if that cannot be kept."""
-        self._marks[target] = commit
+        with self._writing:
+            self._marks[target] = commit
+            self._replace()
+
+    def _replace(self) -> None:
         partial = self._path.with_name(f".{self._path.name}.partial")
         try:
             with partial.open("wb") as file:
@@ -41,6 +49,9 @@ class MarkFile:
                 os.close(folder)
         except OSError as error:
             raise ConfigError(f"{self._path}: cannot be written: {error.strerror}") from None
+        finally:
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
 
     def _read(self) -> dict[str, int]:
         try:
