@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,6 +131,19 @@ def test_instruments_are_filtered_sorted_and_chosen(reader: Reader) -> None:
     row(reader, BTC).get_by_role("checkbox").check()
     expect(page.get_by_test_id("performance")).to_contain_text(BTC)
     assert reader.complaints == []
+
+
+def test_the_table_is_kept_as_a_file(reader: Reader, tmp_path: Path) -> None:
+    reader.page.get_by_label("Filter instruments").fill("btc coinbase")
+    with reader.page.expect_download() as download:
+        reader.page.get_by_role("button", name="Save CSV").click()
+    assert download.value.suggested_filename == "fulltape-simulated-overview.csv"
+    download.value.save_as(tmp_path / "o.csv")
+    with (tmp_path / "o.csv").open(newline="") as file:
+        (kept,) = csv.DictReader(file)
+    assert kept["instrument"] == BTC
+    assert float(kept["price"]) > 0
+    assert kept["updated"].endswith("Z")
 
 
 def test_the_donut_shares_out_the_volume_of_24_hours(url: str, reader: Reader) -> None:

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { MAX_OTHERS, readChoice, toggled, writeChoice } from "../src/overview/choice";
 import { daysLacking, daysOf, daysOfCoin, type Daily } from "../src/overview/days";
 import {
+  csvOf,
   filtered,
   largest,
   longestTime,
@@ -92,6 +93,18 @@ it("sorts by figures and by names, the unknown last whichever way round", () => 
   expect(sorted(rows, "price", true).map(({ base }) => base)).toEqual(["C", "B", "A"]);
   expect(sorted(rows, "price", false).map(({ base }) => base)).toEqual(["B", "C", "A"]);
   expect(sorted(rows, "id", false).map(({ base }) => base)).toEqual(["A", "B", "C"]);
+});
+
+it("is kept with every digit", () => {
+  const [heading, first, second] = csvOf([row("BTC-USD.COINBASE", { price: 66_075.97 }), row("A-USD.X", { price: null })])
+    .trimEnd()
+    .split("\n");
+  expect(heading).toBe(
+    "instrument,price,bar_change,change_24h,change_1d,change_7d,all_time_high,from_high,volume_24h,cap,supply,updated",
+  );
+  expect(first).toMatch(/^BTC-USD\.COINBASE,66075\.97,/);
+  expect(first).toMatch(/,2026-11-20T00:01:00\.000Z$/);
+  expect(second).toMatch(/^A-USD\.X,,/);
 });
 
 it("adds up the volumes of a coin only where they are of one kind", () => {

@@ -1,5 +1,6 @@
 // The overview table as values: one row for each instrument, from what the API says of it in four places.
 
+import { csv } from "../csv";
 import { milliseconds } from "../format";
 import { firstOf } from "../remembered";
 import type { Instrument, Last, Stat } from "../types";
@@ -115,6 +116,30 @@ function product(a: number | null | undefined, b: number | null): number | null 
 export function filtered(rows: readonly Row[], filter: string): Row[] {
   const words = filter.toUpperCase().split(/\s+/).filter(Boolean);
   return rows.filter(({ id, name }) => words.every((word) => `${id} ${name}`.toUpperCase().includes(word)));
+}
+
+/** Changes in percent, figures in the quote currency, as the table has them. */
+const KEPT: readonly (readonly [string, Column])[] = [
+  ["instrument", "id"],
+  ["price", "price"],
+  ["bar_change", "bar"],
+  ["change_24h", "day"],
+  ["change_1d", "change1d"],
+  ["change_7d", "change7d"],
+  ["all_time_high", "high"],
+  ["from_high", "fromHigh"],
+  ["volume_24h", "volume"],
+  ["cap", "cap"],
+  ["supply", "supply"],
+];
+
+/** Return the table as CSV, with every digit and the time of the newest record in UTC. */
+export function csvOf(rows: readonly Row[]): string {
+  const time = (ms: number | null): string | null => (ms === null ? null : new Date(ms).toISOString());
+  return csv(
+    [...KEPT.map(([name]) => name), "updated"],
+    rows.map((row) => [...KEPT.map(([, column]) => row[column]), time(row.updated)]),
+  );
 }
 
 /** Return the rows by a column. What is not known comes last, whichever way round; equals stay in their order. */
