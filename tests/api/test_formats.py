@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 
 import httpx
+import msgspec
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-from tests.api.scene import BTC, START_NS, Api, FakeBackend, trade
+from tests.api.scene import BTC, START_NS, Api, FakeBackend, stretch, trade
 
 from fulltape.clock import SECOND_NS
 
@@ -61,6 +62,17 @@ async def test_the_accept_header_chooses_and_made_up_prices_are_labelled(backend
     backend.simulated = False
     live = await api.get(PAGE, instrument=BTC, format="arrow")
     assert pa.ipc.open_stream(live.content).schema.metadata is None
+
+
+async def test_csv_has_text_as_it_is_stored(backend: FakeBackend, api: Api) -> None:
+    """Programs read it back, so nothing is put before what a spreadsheet would take for a formula."""
+    evidence = '=HYPERLINK("http://x"),@a\n+b'
+    await backend.commit(msgspec.structs.replace(stretch(START_NS, START_NS + SECOND_NS), evidence=evidence))
+    table = pa.csv.read_csv(
+        io.BytesIO((await api.get("/api/v1/coverage", instrument=BTC, format="csv")).content),
+        parse_options=pa.csv.ParseOptions(newlines_in_values=True),
+    )
+    assert table["evidence"].to_pylist() == [evidence]
 
 
 async def test_a_browser_gets_json(api: Api) -> None:

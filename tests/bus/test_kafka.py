@@ -80,6 +80,20 @@ def test_what_is_appended_is_there_with_its_commit(config: KafkaConfig, make: Ca
     assert make().open("a", simulated=True) == 8
 
 
+@pytest.mark.parametrize(
+    "value", [b"", b"\xff", b"[]", b'{"database":"a"}', b'{"database":"a","simulated":1,"commit":7}']
+)
+def test_progress_that_is_none_is_refused(value: bytes, config: KafkaConfig, make: Callable[[], KafkaLog]) -> None:
+    log = make()
+    log.open("a", simulated=False)
+    log.append([trade(1, 1)], 1)
+    other = Producer({"bootstrap.servers": config.bootstrap[0]})
+    other.produce(config.progress, value, b"progress")
+    assert other.flush(60) == 0
+    with pytest.raises(ConfigError, match="does not say how far the topics are: somebody else wrote it"):
+        make().open("a", simulated=False)
+
+
 def test_real_prices_have_no_mark(config: KafkaConfig, make: Callable[[], KafkaLog]) -> None:
     log = make()
     log.open("a", simulated=False)

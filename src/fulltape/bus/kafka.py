@@ -94,7 +94,13 @@ class KafkaLog:
             rows = newest(reading, self._config.progress, 0, 1)
         if not rows:
             return None
-        progress = msgspec.json.decode(rows[0].value() or b"", type=Progress)
+        try:
+            progress = msgspec.json.decode(rows[0].value() or b"", type=Progress)
+        except (msgspec.DecodeError, ValueError):
+            raise ConfigError(
+                f"the newest message of {self._config.progress} does not say how far the topics are: somebody else wrote "
+                "it; choose another [kafka] prefix, or delete the topics"
+            ) from None
         if progress.database != self._database:
             raise ConfigError(
                 f"the topics hold another database (its commit {progress.commit}, "
