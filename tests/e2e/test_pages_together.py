@@ -76,8 +76,7 @@ def test_a_link_brings_a_query_and_does_not_run_it(url: str, browser: Browser) -
 
 def test_an_empty_database_is_not_loading_for_ever(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "nobody.toml").write_text(NOBODY_THERE)
-    with running(tmp_path, "up", "--config", "nobody.toml", "--live", "--port", "0") as up:
-        url = up.find(r"fulltape runs: (http://127\.0\.0\.1:\d+)\b")
+    with serving(tmp_path, "--config", "nobody.toml", "--live") as url:
         for path, text in (("overview", "No price has come yet."), ("books", "No instrument has a quote yet")):
             with reading(browser, f"{url}/{path}/") as reader:
                 panel = reader.page.get_by_role("region", name=path.title(), exact=True)
