@@ -98,8 +98,8 @@ class KafkaLog:
             progress = msgspec.json.decode(rows[0].value() or b"", type=Progress)
         except (msgspec.DecodeError, ValueError):
             raise ConfigError(
-                f"the newest message of {self._config.progress} does not say how far the topics are: somebody else wrote "
-                "it; choose another [kafka] prefix, or delete the topics"
+                f"the newest message of {self._config.progress} does not say how far the topics are: somebody else "
+                "wrote it; choose another [kafka] prefix, or delete the topics"
             ) from None
         if progress.database != self._database:
             raise ConfigError(
