@@ -15,7 +15,6 @@ from playwright.sync_api import Browser, expect  # noqa: E402
 pytestmark = pytest.mark.e2e
 
 ETH, SOL = "ETH-USD.COINBASE", "SOL-USD.COINBASE"
-SLOWLY_MS = 30_000
 NOBODY_THERE = """
 [store]
 path = "tape.duckdb"
@@ -37,37 +36,37 @@ def go_to(reader: Reader, page: str) -> None:
 
 def test_every_page_begins_with_the_instrument_of_the_last(url: str, browser: Browser) -> None:
     with reading(browser, f"{url}/#{ETH}/1m") as reader:
-        expect(reader.page.get_by_role("heading", name="ETH-USD")).to_be_visible(timeout=SLOWLY_MS)
+        expect(reader.page.get_by_role("heading", name="ETH-USD")).to_be_visible()
         for page in ("Books", "Activity", "Distribution"):
             go_to(reader, page)
-            expect(reader.page.get_by_label("Instrument")).to_have_value(ETH, timeout=SLOWLY_MS)
+            expect(reader.page.get_by_label("Instrument")).to_have_value(ETH)
         reader.page.get_by_label("Instrument").select_option(SOL)
         go_to(reader, "Overview")
-        expect(reader.page).to_have_url(re.compile(f"#{SOL}/"), timeout=SLOWLY_MS)
+        expect(reader.page).to_have_url(re.compile(f"#{SOL}/"))
         go_to(reader, "Live")
-        expect(reader.page.get_by_role("heading", name="SOL-USD")).to_be_visible(timeout=SLOWLY_MS)
+        expect(reader.page.get_by_role("heading", name="SOL-USD")).to_be_visible()
         tomorrow = reader.page.context.new_page()
         tomorrow.goto(f"{url}/books/")
-        expect(tomorrow.get_by_label("Instrument")).to_have_value(SOL, timeout=SLOWLY_MS)
+        expect(tomorrow.get_by_label("Instrument")).to_have_value(SOL)
         assert reader.complaints == []
 
 
 def test_the_live_page_tells_the_zone_of_its_times(url: str, browser: Browser) -> None:
     with reading(browser, f"{url}/#{ETH}/1m") as reader:
-        expect(reader.page.get_by_test_id("zone")).to_have_text(re.compile(r"Times in UTC\+[12]"), timeout=SLOWLY_MS)
+        expect(reader.page.get_by_test_id("zone")).to_have_text(re.compile(r"Times in UTC\+[12]"))
         reader.page.get_by_test_id("interval-1d").click()
-        expect(reader.page.get_by_test_id("zone")).to_have_text("Days of UTC", timeout=SLOWLY_MS)
-        expect(reader.page.get_by_text(re.compile(r"24 h volume.* ETH"))).to_be_visible(timeout=SLOWLY_MS)
+        expect(reader.page.get_by_test_id("zone")).to_have_text("Days of UTC")
+        expect(reader.page.get_by_text(re.compile(r"24 h volume.* ETH"))).to_be_visible()
 
 
 def test_a_link_brings_a_query_and_does_not_run_it(url: str, browser: Browser) -> None:
     with reading(browser, f"{url}/sql/") as reader:
         reader.page.get_by_label("Query").fill("SELECT 6 * 7 AS answer -- 100 %")
         reader.page.keyboard.press("Control+Enter")
-        expect(reader.page.get_by_role("cell", name="42")).to_be_visible(timeout=SLOWLY_MS)
+        expect(reader.page.get_by_role("cell", name="42")).to_be_visible()
         link = reader.page.url
     with reading(browser, link) as reader:
-        expect(reader.page.get_by_label("Query")).to_have_value("SELECT 6 * 7 AS answer -- 100 %", timeout=SLOWLY_MS)
+        expect(reader.page.get_by_label("Query")).to_have_value("SELECT 6 * 7 AS answer -- 100 %")
         expect(reader.page.get_by_role("button", name="Run")).to_be_enabled()
         expect(reader.page.get_by_role("cell", name="42")).to_have_count(0)
         reader.page.set_viewport_size({"width": 390, "height": 844})
@@ -80,8 +79,8 @@ def test_an_empty_database_is_not_loading_for_ever(browser: Browser, tmp_path: P
         for path, text in (("overview", "No price has come yet."), ("books", "No instrument has a quote yet")):
             with reading(browser, f"{url}/{path}/") as reader:
                 panel = reader.page.get_by_role("region", name=path.title(), exact=True)
-                expect(panel).to_contain_text(text, timeout=SLOWLY_MS)
+                expect(panel).to_contain_text(text)
                 expect(reader.page.get_by_text("Loading")).to_have_count(0)
                 bad = reader.page.get_by_test_id("bad-feeds")
-                expect(bad).to_contain_text("Nothing new comes from COINBASE-1 (down).", timeout=SLOWLY_MS)
+                expect(bad).to_contain_text("Nothing new comes from COINBASE-1 (down).")
                 assert reader.complaints == []
