@@ -151,6 +151,29 @@ async def test_a_revoked_token_ends_what_it_opened(backend: FakeBackend, tokens:
         assert answer.status_code == 401
 
 
+async def test_one_token_does_not_take_the_places_of_others(backend: FakeBackend, tokens: Path) -> None:
+    events = f"/api/v1/events?instruments={BTC}&kinds=last"
+    one, other = ({"Authorization": f"Bearer {SECRETS[scope]}"} for scope in (Scope.READ, Scope.ADMIN))
+    async with (
+        serve(backend, tokens=tokens, max_clients_each=2) as server,
+        server.stream(additional_headers=one) as first,
+        server.http.stream("GET", events, headers=one) as second,
+        server.stream(additional_headers=one) as third,
+        server.stream(additional_headers=other) as fourth,
+        server.stream() as fifth,
+    ):
+        assert second.status_code == 200
+        with pytest.raises(ConnectionClosed):
+            await third.recv()
+        assert (third.close_code, third.close_reason) == (1013, "too many clients: try again later")
+        refused = await server.http.get(events, headers=one)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "5")
+        for kept in (first, fourth, fifth):
+            await subscribe(kept, "last")
+            assert (await receive(kept, "snapshot"))["type"] == "snapshot"
+        assert "fulltape_stream_refused_clients_total 2.0" in (await server.get("/metrics")).text
+
+
 def test_a_file_of_tokens_that_is_none_stops_the_start(backend: FakeBackend, tmp_path: Path) -> None:
     bad = tmp_path / "bad.json"
     bad.write_text("not JSON")

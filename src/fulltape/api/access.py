@@ -40,6 +40,8 @@ class Grant:
     by_token: bool
     holds: Callable[[], bool] = lambda: True
     """Whether it still may: a stream can outlive its token."""
+    who: str = ""
+    """Who asks, as far as that can be told: the hash of a token or another machine's address; empty on this machine."""
 
     def check(self, wanted: Scope) -> None:
         """Raise NotAuthorizedException for want of a token, PermissionDeniedException if its scope is less."""
@@ -51,6 +53,10 @@ class Grant:
         raise NotAuthorizedException(
             f"needs a token of scope {wanted}: send it as `Authorization: Bearer ...`; {make}", headers=CHALLENGE
         )
+
+
+ANYBODY: Final = Grant(Scope.READ, by_token=False)
+"""What nobody has to prove."""
 
 
 class Access:
@@ -78,7 +84,7 @@ class Access:
                 "the token is not known: it was revoked, or is not whole; `fulltape token list` shows what there is"
             )
             raise NotAuthorizedException(detail, headers=CHALLENGE)
-        return Grant(scope, by_token=True, holds=lambda: self._keyring.scope_of_hash(digest) is not None)
+        return Grant(scope, by_token=True, holds=lambda: self._keyring.scope_of_hash(digest) is not None, who=digest)
 
 
 def requires(wanted: Scope) -> Guard:

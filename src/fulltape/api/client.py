@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final
 
+from fulltape.api.access import ANYBODY, Grant
 from fulltape.api.indicator_key import IndicatorKey
 from fulltape.api.messages import CommitMessage
 from fulltape.api.subscription import Wants
@@ -23,16 +24,17 @@ class Client:
     replaces one not yet sent.
     """
 
-    def __init__(self, capacity: int, on_slow: Callable[[], None], holds: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, capacity: int, on_slow: Callable[[], None], grant: Grant = ANYBODY) -> None:
         self._capacity = capacity
         self._on_slow = on_slow
-        self._holds = holds
+        self._holds = grant.holds
         self._outbox: deque[str | CommitMessage] = deque()
         self._status: str | None = None
         self._wants: Wants | None = None
         self._handled = 0
         self._is_held = False
         self._woken = asyncio.Event()
+        self.who = grant.who
         self.is_slow = False
         self.is_revoked = False
 

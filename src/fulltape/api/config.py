@@ -54,6 +54,8 @@ class ApiConfig(msgspec.Struct, frozen=True, kw_only=True):
     """How often it may do so at once."""
     max_clients: int = 1_000
     """How many stream clients may be connected."""
+    max_clients_each: int = 250
+    """How many of them may have one token or, without one, come from one other machine."""
     max_indicators: int = 500
     """How many indicators of single instruments all stream clients together may follow."""
     client_backlog: int = 200

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from dataclasses import replace
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -68,8 +69,8 @@ class Gate:
 
     def _limit(self, scope: Scope, now_s: float) -> None:
         """Raise HTTPException for a client of another machine that asks too often, and for what is no address."""
-        host = scope["client"][0] if scope["client"] else ""
-        if host not in _LOOPBACK and (wait_s := self._rates.wait_s(host, now_s)):
+        host = _machine(scope)
+        if host and (wait_s := self._rates.wait_s(host, now_s)):
             headers = {"Retry-After": str(math.ceil(wait_s))}
             raise TooManyRequestsException("you ask too often: wait as long as Retry-After says", headers=headers)
         path = scope["path"].encode("utf-8", "surrogateescape")
@@ -92,7 +93,8 @@ class Gate:
                 if not self._is_own(origin.lower(), hosts[0].lower()):
                     raise PermissionDeniedException(f"pages of {origin} may not do this (allow it in allowed_origins)")
         subprotocols = scope["subprotocols"] if scope["type"] == ScopeType.WEBSOCKET else ()
-        scope["auth"] = grant = self._access.grant(authorizations, subprotocols)
+        grant = self._access.grant(authorizations, subprotocols)
+        scope["auth"] = grant = grant if grant.who else replace(grant, who=_machine(scope))
         if scope["type"] == ScopeType.WEBSOCKET:
             grant.check(TokenScope.READ)
 
@@ -101,6 +103,12 @@ class Gate:
         if origin in self._origins:
             return True
         return scheme in ("http", "https") and (authority == host or _host_name(authority) in _LOOPBACK)
+
+
+def _machine(scope: Scope) -> str:
+    """Return the address of another machine, empty for this one."""
+    host = scope["client"][0] if scope["client"] else "unknown"
+    return "" if host in _LOOPBACK else host
 
 
 def _values(scope: Scope, name: bytes) -> list[str]:

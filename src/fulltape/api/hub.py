@@ -72,6 +72,13 @@ class Hub:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    def turns_away(self, who: str) -> bool:
+        """Return whether there is no room for another client, of anybody or of one who has many; count it if so."""
+        is_full = len(self.clients) >= self._config.max_clients
+        has_many = who != "" and sum(one.who == who for one in self.clients) >= self._config.max_clients_each
+        self.refused += is_full or has_many
+        return is_full or has_many
+
     def note_sent(self, text: str) -> None:
         """Count a message that a socket has taken, and how long its commit waited for that."""
         self.messages += 1

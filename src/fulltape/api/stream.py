@@ -10,7 +10,7 @@ from litestar import WebSocket, websocket
 from litestar.di import NamedDependency
 from litestar.exceptions import HTTPException, WebSocketDisconnect
 
-from fulltape.api.access import STREAM_PROTOCOL
+from fulltape.api.access import STREAM_PROTOCOL, Grant
 from fulltape.api.client import Client
 from fulltape.api.messages import CommitMessage, notice_text
 from fulltape.api.services import Services
@@ -32,8 +32,8 @@ async def stream(socket: WebSocket[Any, Any, Any], services: NamedDependency[Ser
     """Serve one client until it leaves or falls behind."""
     hub = services.hub
     await socket.accept(STREAM_PROTOCOL if STREAM_PROTOCOL in socket.scope["subprotocols"] else None)
-    if len(hub.clients) >= services.config.max_clients:
-        hub.refused += 1
+    grant: Grant = socket.scope["auth"]
+    if hub.turns_away(grant.who):
         await socket.close(TRY_LATER, "too many clients: try again later")
         return
     loop = asyncio.get_running_loop()
@@ -43,7 +43,7 @@ async def stream(socket: WebSocket[Any, Any, Any], services: NamedDependency[Ser
             client = Client(
                 services.config.client_backlog,
                 on_slow=lambda: deadline.reschedule(loop.time() + services.config.close_grace_s),
-                holds=socket.scope["auth"].holds,
+                grant=grant,
             )
             hub.clients.add(client)
             try:

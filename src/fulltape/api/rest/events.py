@@ -6,10 +6,10 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Annotated, Final, cast
+from typing import Annotated, Any, Final, cast
 
 import msgspec
-from litestar import get
+from litestar import Request, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, QueryParameter
@@ -35,6 +35,7 @@ _ANSWERS: Final = {
 
 @get("/events", responses=_ANSWERS, summary="The stream as server-sent events", tags=["stream"])
 async def events(
+    request: Request[Any, Any, Any],
     services: NamedDependency[Services],
     instruments: Annotated[str, QueryParameter(description="Ids with commas between, or `*`.", max_length=8_000)],
     kinds: Annotated[str, QueryParameter(description=f"Some of {', '.join((*SCHEMAS, INDICATORS))}.", max_length=200)],
@@ -65,14 +66,13 @@ async def events(
         "since": int(last_event_id) if last_event_id and last_event_id.isdecimal() else None,
     }
     try:
-        request = msgspec.convert(asked, Subscribe)
+        wanted = msgspec.convert(asked, Subscribe)
     except msgspec.ValidationError as error:
         raise bad_request(str(error)) from None
-    resolve(request, services.catalogue)
-    if len(services.hub.clients) >= services.config.max_clients:
-        services.hub.refused += 1
+    resolve(wanted, services.catalogue)
+    if services.hub.turns_away(request.auth.who):
         raise TransientError("too many clients: try again later", retry_after_s=_BUSY_S)
-    return _EventStream(services, request)
+    return _EventStream(services, wanted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,26 +88,28 @@ class _EventStream:
         async def put(body: bytes, *, more: bool = True) -> None:
             await send(cast("Message", {"type": "http.response.body", "body": body, "more_body": more}))
 
-        await send(cast("Message", {"type": "http.response.start", "status": 200, "headers": _HEADERS}))
         # A socket that takes nothing would never let the sender come to its end.
         client = Client(
             config.client_backlog,
             on_slow=lambda: _later(loop, config.close_grace_s, sender),
-            holds=scope["auth"].holds,
+            grant=scope["auth"],
         )
-        sender = asyncio.create_task(self._send(client, put))
+        hub.clients.add(client)  # before anything is awaited: whoever comes meanwhile must find the place taken
+        sender = asyncio.create_task(self._send(client, send, put))
         leaving = asyncio.create_task(_departure(receive))
-        hub.clients.add(client)
         try:
             await asyncio.wait({sender, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if sender.done() and not sender.cancelled():
+                sender.result()  # a mistake of ours is logged, not swallowed
         finally:
             hub.clients.discard(client)
             for task in (sender, leaving):
                 task.cancel()
             await asyncio.gather(sender, leaving, return_exceptions=True)
 
-    async def _send(self, client: Client, put: Callable[..., Awaitable[None]]) -> None:
+    async def _send(self, client: Client, send: Send, put: Callable[..., Awaitable[None]]) -> None:
         hub = self.services.hub
+        await send(cast("Message", {"type": "http.response.start", "status": 200, "headers": _HEADERS}))
         await subscribe(client, self.services, self.request, resolve(self.request, self.services.catalogue))
         while (text := await client.next_text()) is not None:
             await put(event_of(text))
