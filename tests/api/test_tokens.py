@@ -44,20 +44,20 @@ def test_secrets_differ_and_are_not_kept(file: TokenFile) -> None:
 
 def test_a_running_keyring_follows_the_file(file: TokenFile) -> None:
     keyring = Keyring(file.path)
-    assert keyring.scope_of("a") is None
+    assert keyring.scope_of_hash(hash_of("a")) is None
     file.add(token("a", "a", Scope.READ))
     file.add(token("b", "b", Scope.ADMIN))
-    assert [keyring.scope_of(secret) for secret in ("a", "b", "c", "", "ä\udcff")] == [
+    assert [keyring.scope_of_hash(hash_of(secret)) for secret in ("a", "b", "c", "", "ä\udcff")] == [
         Scope.READ, Scope.ADMIN, None, None, None
     ]  # fmt: skip
     file.remove("a")
-    assert [keyring.scope_of(secret) for secret in ("a", "b")] == [None, Scope.ADMIN]
+    assert [keyring.scope_of_hash(hash_of(secret)) for secret in ("a", "b")] == [None, Scope.ADMIN]
     file.path.unlink()
-    assert keyring.scope_of("b") is None
+    assert keyring.scope_of_hash(hash_of("b")) is None
 
 
 def test_without_a_file_no_secret_opens_anything() -> None:
-    assert Keyring(None).scope_of("") is None
+    assert Keyring(None).scope_of_hash(hash_of("")) is None
 
 
 def test_names_are_taken_once(file: TokenFile) -> None:
@@ -87,8 +87,8 @@ def test_a_file_that_is_none_opens_nothing(content: bytes, file: TokenFile, capl
     file.path.write_bytes(content)
     with pytest.raises(ConfigError, match="not a file of tokens"):
         Keyring(file.path)
-    assert keyring.scope_of("a") is None
-    assert keyring.scope_of("a") is None
+    assert keyring.scope_of_hash(hash_of("a")) is None
+    assert keyring.scope_of_hash(hash_of("a")) is None
     assert [record.levelname for record in caplog.records] == ["ERROR"]  # said once, not with every request
 
 
@@ -113,6 +113,6 @@ def test_on_a_full_disk_the_tokens_stay_as_they_were(file: TokenFile) -> None:
         with pytest.raises(ConfigError, match="cannot be written: File too large"):
             file.remove("a")
     assert [path.name for path in file.path.parent.iterdir()] == [file.path.name]
-    assert (keyring.scope_of("a"), keyring.scope_of("b")) == (Scope.WRITE, None)
+    assert (keyring.scope_of_hash(hash_of("a")), keyring.scope_of_hash(hash_of("b"))) == (Scope.WRITE, None)
     file.remove("a")
-    assert keyring.scope_of("a") is None
+    assert keyring.scope_of_hash(hash_of("a")) is None

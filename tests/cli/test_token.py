@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fulltape.api.tokens import Keyring, Scope
+from fulltape.api.tokens import Keyring, Scope, hash_of
 from fulltape.cli.token import token_header
 
 Run = Callable[..., Any]
@@ -15,7 +15,7 @@ def test_a_token_is_made_listed_and_revoked(run: Run, tmp_path: Path) -> None:
     keyring = Keyring(tmp_path / "fulltape-tokens.json")
     made = run("token", "create", "--scope", "write", "--name", "upload", "--db", db)
     secret = made.out.strip()
-    assert (made.code, keyring.scope_of(secret)) == (0, Scope.WRITE)
+    assert (made.code, keyring.scope_of_hash(hash_of(secret))) == (0, Scope.WRITE)
     assert secret not in made.err
 
     listed = run("token", "list", "--db", db)
@@ -24,7 +24,7 @@ def test_a_token_is_made_listed_and_revoked(run: Run, tmp_path: Path) -> None:
 
     revoked = run("token", "revoke", "upload", "--db", db)
     assert (revoked.code, revoked.err) == (0, "token 'upload' is worthless now\n")
-    assert keyring.scope_of(secret) is None
+    assert keyring.scope_of_hash(hash_of(secret)) is None
 
 
 def test_without_a_name_it_is_called_by_its_scope_once(run: Run, tmp_path: Path) -> None:

@@ -136,12 +136,8 @@ class Keyring:
         self._seen = self._state()
         self._tokens = self._file.load() if self._file is not None else ()
 
-    def scope_of(self, secret: str) -> Scope | None:
-        """Return what ``secret`` allows, None if no token has it; takes as long whichever it is."""
-        return self.scope_of_hash(hash_of(secret))
-
     def scope_of_hash(self, presented: str) -> Scope | None:
-        """Return what a secret with this `hash_of` allows."""
+        """Return what a secret with this `hash_of` allows, None if no token has it; takes as long whichever it is."""
         self._follow()
         found = None
         for token in self._tokens:
