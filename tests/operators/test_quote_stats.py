@@ -70,9 +70,27 @@ class TestConformance(OperatorConformance):
         for _ in range(200):
             at += random.choice([0.0, 0.01, 0.3, 0.9, 4.0])
             bid = NAN if random.random() < 0.1 else 100.0 + random.random()
-            lag = random.choice([0.0, 0.0, 1.5])
+            lag = random.choice([0.0, 0.0, 0.0, 0.0, 1.5, 1.5, -90.0])
             rows.append(Q(at, random.randint(0, 4), bid, 101.0 + random.random(), random.randint(0, 3), 1.0, lag))
         return [Item(int(batch["ingest_time"][0]), batch) for batch in map(quotes, rows)]
+
+
+def test_a_time_far_ahead_holds_no_quote_back() -> None:
+    """A quote that claimed to be of the next hour was compared for that hour, and those after it were not."""
+    stats = operator()
+    first = told(stats, Q(0, 1), Q(0, 2, bid=98.0, ask=103.0), clock_s=1)
+    assert first["best_ask"].tolist() == [101.0, 101.0]
+    second = told(stats, Q(1, 1, bid=49.0, ask=51.0, lag=-3_600), Q(1.2, 2, bid=98.0, ask=102.0), clock_s=2)
+    assert (second["instrument"].tolist(), second["best_ask"].tolist()) == ([2], [101.0])
+    third = told(stats, Q(2, 1, bid=98.0, ask=100.0), clock_s=3)
+    assert (third["best_ask"].tolist(), third["mid"].tolist()) == ([100.0], [99.0])
+
+
+def test_a_venue_whose_clock_is_ahead_has_quotes_as_any_other() -> None:
+    stats = operator()
+    told(stats, Q(0, 1), clock_s=1)  # its clock was right before
+    rows = told(stats, *(Q(60.0 + at, 1, bid=90.0 + at, lag=-120) for at in range(1, 4)), clock_s=70)
+    assert rows["bid"].tolist() == [91.0, 92.0, 93.0]
 
 
 @given(PRICE, SIZE, PRICE, SIZE)

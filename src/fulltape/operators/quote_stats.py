@@ -2,7 +2,9 @@
 
 A row is the state at the end of a second of the ingest clock, which all venues share, in which the instrument's quote
 changed. Of two quotes of an instrument the one with the later event time is newer, of two at one time the one received
-later. Compared are the newest quotes that have both sides and are not older than ``age_s`` by either of their times.
+later. One whose time is a mistake (`fulltape.operators.newest`) gives way to any that is none, and takes its place only
+when nothing else has come for a minute. Compared are the newest quotes that have both sides and are not older than
+``age_s`` by either of their times.
 A row comes out when the clock has passed its second.
 """
 
@@ -18,6 +20,7 @@ import numpy as np
 from fulltape.clock import SECOND_NS
 from fulltape.operators.across import Across, across
 from fulltape.operators.base import Step
+from fulltape.operators.newest import AHEAD_NS
 from fulltape.operators.spread import microprice, mid, spread_bp
 from fulltape.records import QUOTE_STATS, QUOTES, Array, Batch
 
@@ -46,6 +49,17 @@ class _Held(msgspec.Struct, array_like=True):
     def second(self) -> int:
         """The second of the ingest clock that it came in."""
         return self.ingest_time // SECOND_NS
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether its time is a mistake, or its venue's clock that far ahead."""
+        return self.event_time > self.ingest_time + AHEAD_NS
+
+    def gives_way_to(self, other: _Held) -> bool:
+        """Return whether another quote of the instrument, which came after, is newer."""
+        if self.is_ahead is not other.is_ahead:
+            return self.is_ahead or other.ingest_time > self.ingest_time + AHEAD_NS
+        return (self.event_time, self.ingest_time) <= (other.event_time, other.ingest_time)
 
     def counts(self, since: int) -> bool:
         """Return whether it may be compared: both sides are there, and neither time is before ``since`` (ns)."""
@@ -101,7 +115,7 @@ class QuoteStats:
 
     def _take(self, code: int, held: _Held) -> None:
         before = self._held.get(code)
-        if before is None or (before.event_time, before.ingest_time) <= (held.event_time, held.ingest_time):
+        if before is None or before.gives_way_to(held):
             if before is not None:
                 self._due.get(before.second, set()).discard(code)
             self._hold(code, held)
@@ -155,7 +169,8 @@ def _newest(quotes: Batch | None) -> Iterator[tuple[int, int, _Held]]:
     if quotes is None or not len(quotes):
         return
     second, code = quotes["ingest_time"] // SECOND_NS, quotes["instrument"]
-    order = np.lexsort((quotes["ingest_time"], quotes["event_time"], code, second))
+    is_true = quotes["event_time"] <= quotes["ingest_time"] + AHEAD_NS
+    order = np.lexsort((quotes["ingest_time"], quotes["event_time"], is_true, code, second))
     last = order[_ends(second[order], code[order])]
     columns: list[list[Any]] = [quotes[name][last].tolist() for name in _QUOTE]
     for at, instrument, *figures in zip(second[last].tolist(), code[last].tolist(), *columns, strict=True):
