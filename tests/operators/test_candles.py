@@ -190,6 +190,28 @@ def test_a_venue_s_wrong_clock_makes_no_trade_late(ahead: int) -> None:
     assert sum(row.trades for row in table.rows.values()) == 300
 
 
+def test_a_time_far_ahead_makes_the_clock_close_no_window_early() -> None:
+    """For a thousand trades after it the clock closed windows minutes before they had begun."""
+    candles, table = Candles(MINUTES), CandleTable()
+    rows = [T(NOON, 1), T(NOON + 10 * MINUTE, 2, ingest=NOON + SECOND), T(NOON + 2 * SECOND, 3)]
+    apply(candles, Step({"trades": trades(rows)}, NOON + 2 * SECOND), table)
+    apply(candles, Step({}, NOON + 20 * MINUTE), table)
+    closed = {(start - NOON) // MINUTE for (_, _, start), row in table.rows.items() if row.is_final}
+    assert closed == set(range(19))
+    apply(candles, Step({}, NOON + 20 * MINUTE + 8 * SECOND), table)
+    assert table.rows[0, 60, NOON + 19 * MINUTE].is_final
+
+
+def test_a_venue_clock_that_is_set_ahead_is_followed() -> None:
+    candles, table = Candles(MINUTES), CandleTable()
+    ahead = 2 * MINUTE
+    rows = [T(NOON, 1), *(T(NOON + ahead + i * SECOND, i, ingest=NOON + i * SECOND) for i in range(2, 80))]
+    apply(candles, Step({"trades": trades(rows)}, NOON + 79 * SECOND), table)
+    due = NOON + 79 * SECOND + MINUTE
+    apply(candles, Step({}, due), table)
+    assert table.rows[0, 60, NOON + ahead + MINUTE].is_final
+
+
 def test_what_was_asked_from_history_says_nothing_of_the_clock() -> None:
     candles, table = Candles(MINUTES), CandleTable()
     rows = [T(NOON, 1), *(T(NOON - HOUR, i, origin=Origin.REFILL, ingest=NOON) for i in range(2, 40))]

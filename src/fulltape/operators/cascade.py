@@ -17,6 +17,7 @@ import numpy as np
 from fulltape.clock import SECOND_NS
 from fulltape.kernel import inline, kernel
 from fulltape.operators.cells import FLOATS, INTS, START, TRADES, add, emit, emit_empty, merge
+from fulltape.operators.newest import AHEAD_NS
 from fulltape.records import AggressorSide, Array, Origin
 
 SNAPSHOT: Final = int(Origin.SNAPSHOT)
@@ -247,9 +248,13 @@ def _settle_clock(
 def follow_clock(marks: Array, y: int, offset: int) -> None:
     """Follow the venue's clock: at once when a trade arrives sooner than ever, else by 1/256 of the difference.
 
+    A time more than a minute ahead of our clock, and of what the venue's was, is a mistake, or that clock was set:
+    followed by a second a trade.
     Called after the trade was judged, so that a tick between two trades never sees more than the later one does.
     """
-    if marks[y, PHASE] == BEGUN or offset < marks[y, OFFSET]:
+    if marks[y, PHASE] == CLOCKED and offset < min(marks[y, OFFSET], 0) - AHEAD_NS:
+        marks[y, OFFSET] -= SECOND_NS
+    elif marks[y, PHASE] == BEGUN or offset < marks[y, OFFSET]:
         marks[y, OFFSET] = offset
         marks[y, PHASE] = CLOCKED
     else:
