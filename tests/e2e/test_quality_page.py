@@ -52,7 +52,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Market]:
 
 @pytest.fixture
 def reader(market: Market, browser: Browser) -> Iterator[Reader]:
-    with reading(browser, f"{market.url}/quality/") as reader:
+    with reading(browser, f"{market.url}/quality/#1") as reader:
         expect(row(reader, BTC)).to_be_visible()
         yield reader
 
