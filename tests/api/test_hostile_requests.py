@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import gzip
 import struct
 from collections.abc import AsyncIterator
@@ -284,3 +285,41 @@ async def test_what_is_not_http_ends_its_own_connection_only(server: Server) -> 
         assert answer == b"" or not answer.startswith(b"HTTP/1.1 5"), (said, answer[:200])
         assert b"evil.example" not in answer or b" 403 " in answer[:20], said
         assert (await server.get("/api/v1/status")).status_code == 200
+
+
+_HOST = b"Host: 127.0.0.1\r\n"
+_POST = b"POST /api/v1/sql HTTP/1.1\r\n" + _HOST
+_HIDDEN = b"GET /health HTTP/1.1\r\n" + _HOST + b"\r\n"
+SMUGGLING = {
+    "both lengths": _POST + b"Content-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" % (5 + len(_HIDDEN)),
+    "both, turned": _POST + b"Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n5c\r\n",
+    "two lengths": _POST + b"Content-Length: 0\r\nContent-Length: %d\r\n\r\n" % len(_HIDDEN),
+    "a list of lengths": _POST + b"Content-Length: 0, %d\r\n\r\n" % len(_HIDDEN),
+    "a signed length": _POST + b"Content-Length: +%d\r\n\r\n" % len(_HIDDEN),
+    "a length in hex": _POST + b"Content-Length: 0x0\r\n\r\n",
+    "a space in a name": _POST + b"Transfer-Encoding : chunked\r\nContent-Length: 0\r\n\r\n",
+    "no chunks after all": _POST + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+    "two encodings": _POST + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+    "an unknown one": _POST + b"Transfer-Encoding: xchunked\r\n\r\n",
+    "a control character": _POST + b"Transfer-Encoding: \x0bchunked\r\n\r\n",
+    "a folded header": _POST + b"X: a\r\n Transfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n",
+    "lines without CR": _POST.replace(b"\r\n", b"\n") + b"Content-Length: 0\n\n",
+    "lines without LF": _POST + b"X: a\rTransfer-Encoding: chunked\r\n\r\n",
+    "a negative chunk": _POST + b"Transfer-Encoding: chunked\r\n\r\n-1\r\n",
+    "a chunk that ends with LF": _POST + b"Transfer-Encoding: chunked\r\n\r\n0;\n\r\n\r\n",
+    "a space before a chunk": _POST + b"Transfer-Encoding: chunked\r\n\r\n 0\r\n\r\n",
+}
+"""Requests whose end two servers could see at different places: behind a proxy a second one would hide in the first."""
+
+
+@pytest.mark.parametrize("name", SMUGGLING)
+async def test_no_request_hides_in_another(name: str, server: Server) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(SMUGGLING[name] + _HIDDEN)
+    said = b""
+    async with asyncio.timeout(120):
+        with contextlib.suppress(ConnectionError):
+            while piece := await reader.read(1 << 16):
+                said += piece
+    writer.close()
+    assert (said.count(b"HTTP/1.1 "), said[:13]) == (1, b"HTTP/1.1 400 ")
