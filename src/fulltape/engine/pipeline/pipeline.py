@@ -327,7 +327,8 @@ class Pipeline:
             known = self._recent_ids.duplicates(trades.take(~follows))
             twice = np.concatenate((twice, np.flatnonzero(~follows)[known]))
         self.counters.duplicates += len(twice)
-        self._duplicates.note(trades.take(twice))
+        if len(twice):
+            self._duplicates.note(trades.take(twice))
         self.counters.id_resets += result.resets
         work.events += result.events
         if len(twice) < len(trades):
