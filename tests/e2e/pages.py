@@ -29,6 +29,14 @@ PATIENCE_S = 90.0
 sync_api.expect.set_options(timeout=PATIENCE_S * 1000)
 
 VIEWPORT = {"width": 1440, "height": 900}
+# Nobody listens there: only what was imported is on the page.
+NO_FEED = """
+[store]
+path = "tape.duckdb"
+[venues.coinbase]
+url = "ws://127.0.0.1:9"
+rest_url = "http://127.0.0.1:9"
+"""
 
 
 @dataclass
@@ -80,6 +88,17 @@ def simulating(folder: Path, *arguments: str) -> Iterator[Path]:
     with running(folder, "sim", *arguments, "--port", "0", "--config-out", "sim.toml") as sim:
         sim.find(r"(up --config)")
         yield folder / "sim.toml"
+
+
+@contextlib.contextmanager
+def serving_imports(folder: Path, *kinds: str) -> Iterator[str]:
+    """Import the CSV files of these kinds that lie in a folder, and serve nothing but them."""
+    (folder / "fulltape.toml").write_text(NO_FEED)
+    for kind in kinds:
+        bring = [str(FULLTAPE), "import", f"{kind}.csv", "--kind", kind, "--db", "tape.duckdb"]
+        subprocess.run(bring, cwd=folder, check=True, capture_output=True)
+    with serving(folder, "--config", "fulltape.toml", "--live") as url:
+        yield url
 
 
 @dataclass

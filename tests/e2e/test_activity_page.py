@@ -16,8 +16,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from tests.e2e.pages import Reader, reading, rows_of, serving
-from tests.e2e.programs import FULLTAPE
+from tests.e2e.pages import Reader, reading, rows_of, serving_imports
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
 from playwright.sync_api import Browser, Locator, expect  # noqa: E402
@@ -27,14 +26,6 @@ pytestmark = pytest.mark.e2e
 BTC, ETH, SOL = "BTC-USD.COINBASE", "ETH-USD.COINBASE", "SOL-USDT.KRAKEN"
 SYMBOLS = {"XBTUSD": BTC, "ETHUSD": ETH, "SOLUSDT": SOL}
 HOUR_S = 3_600
-# Nobody listens there: only what was imported is on the page.
-NO_FEED = """
-[store]
-path = "tape.duckdb"
-[venues.coinbase]
-url = "ws://127.0.0.1:9"
-rest_url = "http://127.0.0.1:9"
-"""
 
 
 def time_text(seconds: float) -> str:
@@ -73,12 +64,9 @@ def write_quotes(file: Path, now: float) -> None:
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("activity")
     now = time.time()
-    (folder / "fulltape.toml").write_text(NO_FEED)
-    for kind, write in (("trades", write_trades), ("quotes", write_quotes)):
-        write(folder / f"{kind}.csv", now)
-        bring = [str(FULLTAPE), "import", f"{kind}.csv", "--kind", kind, "--db", "tape.duckdb"]
-        subprocess.run(bring, cwd=folder, check=True, capture_output=True)
-    with serving(folder, "--config", "fulltape.toml", "--live") as url:
+    write_trades(folder / "trades.csv", now)
+    write_quotes(folder / "quotes.csv", now)
+    with serving_imports(folder, "trades", "quotes") as url:
         yield url
 
 

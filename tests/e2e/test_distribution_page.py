@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tests.e2e.pages import Reader, answer_of, reading, rows_of, serving
-from tests.e2e.programs import FULLTAPE
+from tests.e2e.pages import Reader, answer_of, reading, rows_of, serving_imports
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
 from playwright.sync_api import Browser, Locator, expect  # noqa: E402
@@ -25,14 +24,6 @@ pytestmark = pytest.mark.e2e
 BTC, ETH = "BTC-USD.COINBASE", "ETH-USD.COINBASE"
 START, END = "2026-11-20T14:00", "2026-11-20T15:30"
 RANGE = f"instrument={BTC}&start={START}&end={END}"
-# Nobody listens there: only what was imported is on the page.
-NO_FEED = """
-[store]
-path = "tape.duckdb"
-[venues.coinbase]
-url = "ws://127.0.0.1:9"
-rest_url = "http://127.0.0.1:9"
-"""
 
 
 def write_trades(file: Path) -> None:
@@ -55,11 +46,8 @@ def write_trades(file: Path) -> None:
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("distribution")
-    (folder / "fulltape.toml").write_text(NO_FEED)
     write_trades(folder / "trades.csv")
-    bring = [str(FULLTAPE), "import", "trades.csv", "--db", "tape.duckdb"]
-    subprocess.run(bring, cwd=folder, check=True, capture_output=True)
-    with serving(folder, "--config", "fulltape.toml", "--live") as url:
+    with serving_imports(folder, "trades") as url:
         yield url
 
 
