@@ -12,7 +12,7 @@ from fulltape.engine.feed import Feed, Link, by_symbol
 from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.wishes import place
 from fulltape.records import Instrument
-from fulltape.venues.base import Channel
+from fulltape.venues.base import WITH_TRADES
 from fulltape.venues.session import SessionConfig
 
 
@@ -118,7 +118,7 @@ class Connections:
             await self._engine.on_engine(lambda: pipeline.unfollow(one.name, venue, gone))
 
     async def _expect(self, feed: Feed, name: str, symbols: Iterable[str]) -> None:
-        has_trades = Channel.TRADES in feed.session.subscription.channels
+        has_trades = not WITH_TRADES.isdisjoint(feed.session.subscription.channels)
         follow = self._engine.pipeline.follow
         await self._engine.on_engine(lambda: follow(name, feed.venue, symbols, has_trades=has_trades))
 

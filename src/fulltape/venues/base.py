@@ -43,6 +43,10 @@ class Channel(enum.StrEnum):
     COINS = "coins"  # what an aggregator says of whole coins
 
 
+WITH_TRADES: Final = frozenset({Channel.TRADES, Channel.TRADES_ALL})
+"""The channels that bring trades; the ledger knows all of them as `trades`."""
+
+
 class IdRule(enum.Enum):
     """What a venue's trade ids promise, per instrument."""
 

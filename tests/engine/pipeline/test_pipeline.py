@@ -9,12 +9,15 @@ from tests.engine.machine import COINBASE, MINUTES, NOON, SECOND, Machine, beat,
 from tests.engine.shelf import Kept, bars_of, trades_of
 
 from fulltape.engine.pipeline import dead_letters as module
+from fulltape.engine.pipeline.pipeline import Pipeline
 from fulltape.errors import ConfigError
 from fulltape.operators.candle_plan import CandleConfig
 from fulltape.records import TRADES, AggressorSide, CandleSource, CoverageState, EmptyReason, Instrument, Origin
 from fulltape.records.delivery import Delivery
+from fulltape.records.frames import Connection
 from fulltape.records.page import Page
 from fulltape.venues.base import Acknowledged, Channel
+from fulltape.venues.registry import venue
 
 MINUTE = 60 * SECOND
 BTC = "BTC-USD.COINBASE"
@@ -366,3 +369,17 @@ def test_what_a_bar_says_of_an_empty_minute_needs_no_other_reason() -> None:
     machine.step(Delivery((), (machine.table[0],), NOON + SECOND, {0: (start, end)}))
     row = machine.candles()[BTC, "1m", start]
     assert (row.source, row.reason) == (CandleSource.VENUE_BAR, EmptyReason.QUIET)
+
+
+def test_trades_one_by_one_are_trades_to_the_ledger() -> None:
+    """While OKX was followed by `trades_all` alone nobody was said to listen: a lost connection made quiet minutes."""
+    okx = venue("okx")
+    machine = Machine()
+    machine.pipeline = Pipeline(machine.table, lambda name: okx, MINUTES)
+    machine.pipeline.follow("OKX-2", okx, ["BTC-USDT"])
+    line = Connection("OKX-2", "OKX")
+    confirmation = b'{"event": "subscribe", "arg": {"channel": "trades-all", "instId": "BTC-USDT"}, "connId": "a"}'
+    machine.step(chunk(confirmation, connection=line))
+    machine.step(down(NOON + 60 * SECOND, line), clock=NOON + 60 * SECOND)
+    states = [(row.channel, row.state) for row in machine.rows("coverage")]
+    assert states == [("trades", CoverageState.COMPLETE), ("trades", CoverageState.DOWN)]

@@ -58,7 +58,7 @@ from fulltape.records.delivery import Delivery
 from fulltape.records.events import BooksLost, NotFollowed, Refilled, Subscribed
 from fulltape.records.frames import Chunk, Connection, EventKind, Item, Listing, SessionEvent
 from fulltape.records.page import Page, Unfillable
-from fulltape.venues.base import Acknowledged, Control, IdRule, Parsed, Parser, Symbols, Venue
+from fulltape.venues.base import WITH_TRADES, Acknowledged, Control, IdRule, Parsed, Parser, Symbols, Venue
 
 _STORED: Final = frozenset(schema.name for schema in STORED)
 
@@ -279,10 +279,11 @@ class Pipeline:
         work.controls.append((name, control))
         if isinstance(control, Acknowledged):
             known = self._symbols(chunk.connection)
-            channels = {
-                str(channel): frozenset(c for s in sorted(symbols) if (c := known.code_of(s)) is not None)
-                for channel, symbols in control.channels.items()
-            }
+            channels: dict[str, frozenset[int]] = {}
+            for channel, symbols in control.channels.items():
+                codes = frozenset(c for s in sorted(symbols) if (c := known.code_of(s)) is not None)
+                told_as = TRADES_CHANNEL if channel in WITH_TRADES else str(channel)
+                channels[told_as] = channels.get(told_as, frozenset()) | codes
             confirmed = self._listening.confirm(name, channels)
             work.events.append(Subscribed(name, ingest_time, confirmed.channels))
             work.unsettled |= confirmed.begun | confirmed.ended
