@@ -6,8 +6,8 @@ import msgspec
 import pytest
 from tests.engine.machine import MINUTES, NOON, SECOND, Kept, Machine, chunk, match
 
-from fulltape.engine.pipeline import Pipeline
 from fulltape.engine.pipeline.statistics import StatisticConfig
+from fulltape.engine.pipeline.trade_ids import TradeIds
 from fulltape.operators.activity_bars import ActivityBarConfig
 from fulltape.records import TRADES, BarBasis, Batch
 
@@ -45,7 +45,7 @@ def test_ids_of_two_kinds_do_not_change_the_order_of_arrival(back: int, monkeypa
     Every trade's ingest time is a clock: so all that came in ten seconds as one step is what it is frame by frame,
     also if our clock was set ``back`` meanwhile.
     """
-    monkeypatch.setattr(Pipeline, "_follows", lambda _, instruments: instruments == 0)
+    monkeypatch.setattr(TradeIds, "follow", lambda _, instruments: instruments == 0)
     symbols = ("BTC-USD", "ETH-USD")
     times = [NOON + n * SECOND // 4 - (back if n > 20 else 0) for n in range(40)]
     frames = [

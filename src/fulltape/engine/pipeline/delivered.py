@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from fulltape.engine.pipeline.recent_ids import RecentIds
-from fulltape.engine.pipeline.sequencer import Sequencer
 from fulltape.engine.pipeline.spans import Spans
-from fulltape.engine.pipeline.unstored import SLACK_NS, Read, unstored
+from fulltape.engine.pipeline.trade_ids import TradeIds
+from fulltape.engine.pipeline.unstored import Read, unstored
 from fulltape.operators.coverage import TRADES_CHANNEL
 from fulltape.records import (
     COVERAGE,
@@ -40,22 +39,11 @@ class Taken:
 
 
 class Deliveries:
-    """Takes what people bring. Its ids fill holes and are known as duplicates, but never move the sequencer.
+    """Takes what people bring. Its ids fill holes and are known as duplicates, but never move the sequencer."""
 
-    ``follows`` returns which instruments (codes) have ids that follow each other.
-    """
-
-    def __init__(
-        self,
-        table: InstrumentTable,
-        sequencer: Sequencer,
-        recent_ids: RecentIds,
-        follows: Callable[[Array], Array],
-    ) -> None:
+    def __init__(self, table: InstrumentTable, trade_ids: TradeIds) -> None:
         self._table = table
-        self._sequencer = sequencer
-        self._recent_ids = recent_ids
-        self._follows = follows
+        self._trade_ids = trade_ids
 
     def take(self, delivery: Delivery, gathered: Mapping[str, Sequence[Batch]], read: Read) -> Taken:
         """Return what is neither committed nor ``gathered`` in this step; instruments that are new join the table."""
@@ -67,17 +55,10 @@ class Deliveries:
             fresh = unstored(recoded(batch, codes), gathered.get(batch.schema.name, ()), read)
             taken.append(fresh)
             if fresh.schema is TRADES:
-                events += self._note(fresh, delivery.ingest_time)
+                events += self._trade_ids.refill(fresh, delivery.ingest_time, is_brought=True)
             if fresh.schema is not DEAD_LETTERS:
                 stored, duplicates = stored + len(fresh), duplicates + len(batch) - len(fresh)
         return Taken(taken, events, Receipt(stored, duplicates))
-
-    def _note(self, trades: Batch, time: int) -> list[Event]:
-        """Fill holes; of venues whose ids tell no order remember what the stream may bring again."""
-        follows = self._follows(trades["instrument"])
-        others = trades.take(~follows)
-        self._recent_ids.duplicates(others.take(others["event_time"] > time - SLACK_NS))
-        return self._sequencer.refill(trades.take(follows & self._sequencer.has_passed(trades)), time).events
 
 
 def codes_of(instruments: Iterable[Instrument], table: InstrumentTable) -> Array:

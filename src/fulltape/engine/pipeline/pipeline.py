@@ -28,7 +28,8 @@ from fulltape.engine.pipeline.recent_ids import RecentIds
 from fulltape.engine.pipeline.sequencer import Sequencer
 from fulltape.engine.pipeline.statistics import StatisticConfig, Statistics
 from fulltape.engine.pipeline.symbols import AnySymbols
-from fulltape.engine.pipeline.unstored import SLACK_NS, unstored
+from fulltape.engine.pipeline.trade_ids import TradeIds
+from fulltape.engine.pipeline.unstored import unstored
 from fulltape.engine.wishes import Wishes
 from fulltape.errors import ConfigError
 from fulltape.operators.alerts import AlertConfig, Alerts
@@ -58,7 +59,7 @@ from fulltape.records.delivery import Delivery
 from fulltape.records.events import BooksLost, NotFollowed, Refilled, Subscribed
 from fulltape.records.frames import Chunk, Connection, EventKind, Item, Listing, SessionEvent
 from fulltape.records.page import Page, Unfillable
-from fulltape.venues.base import WITH_TRADES, Acknowledged, Control, IdRule, Parsed, Parser, Symbols, Venue
+from fulltape.venues.base import WITH_TRADES, Acknowledged, Control, Parsed, Parser, Symbols, Venue
 
 _STORED: Final = frozenset(schema.name for schema in STORED)
 
@@ -80,11 +81,11 @@ class Pipeline:
         self._venue = venue
         self._parsers: dict[str, Parser] = {}
         self._listening = Listening()
-        self._is_contiguous: list[bool] = []
         self._sequencer = Sequencer()
         self._recent_ids = RecentIds()
         self._duplicates = Duplicates()
-        self._deliveries = Deliveries(table, self._sequencer, self._recent_ids, self._follows)
+        self._trade_ids = TradeIds(table, venue, self._sequencer, self._recent_ids)
+        self._deliveries = Deliveries(table, self._trade_ids)
         self._ledger = Ledger()
         self._candles = Candles(candles)
         self._listed: dict[tuple[str, str], Instrument] = {}
@@ -319,19 +320,12 @@ class Pipeline:
         """Sequence the trades gathered since the last connection event, each by what its venue's ids promise."""
         trades, frames = _joined(work.unsequenced.pop(TRADES.name, []), TRADES.empty())
         beats, beat_frames = _joined(work.unsequenced.pop(HEARTBEATS.name, []), HEARTBEATS.empty())
-        follows = self._follows(trades["instrument"])
-        mine, places = (trades, frames) if follows.all() else (trades.take(follows), frames[follows])
-        result = self._sequencer.apply(mine, places, beats, beat_frames, clock)
-        # Both kinds of ids stay in the one order of arrival: the ingest time of each trade is a clock for all.
-        twice = np.flatnonzero(follows)[result.dropped]
-        if len(mine) < len(trades):
-            known = self._recent_ids.duplicates(trades.take(~follows))
-            twice = np.concatenate((twice, np.flatnonzero(~follows)[known]))
+        twice, events, resets = self._trade_ids.judge(trades, frames, beats, beat_frames, clock)
         self.counters.duplicates += len(twice)
         if len(twice):
             self._duplicates.note(trades.take(twice))
-        self.counters.id_resets += result.resets
-        work.events += result.events
+        self.counters.id_resets += resets
+        work.events += events
         if len(twice) < len(trades):
             work.add(trades.take(np.delete(np.arange(len(trades)), twice)) if len(twice) else trades)
 
@@ -348,12 +342,7 @@ class Pipeline:
         if TRADES.name in self._venue(self.table[page.instrument].venue).spec.contract_kinds:
             page = replace(page, batch=contracts.in_base(page.batch, self.table))
         fresh = unstored(page.batch, work.parts.get(TRADES.name, ()), history.records)
-        if self._follows(fresh["instrument"]).all():
-            result = self._sequencer.refill(fresh, page.ingest_time)
-            work.events += result.events
-        else:
-            # The stream may bring the newest of them again.
-            self._recent_ids.duplicates(fresh.take(fresh["event_time"] > page.ingest_time - SLACK_NS))
+        work.events += self._trade_ids.refill(fresh, page.ingest_time)
         self.counters.duplicates += len(page.batch) - len(fresh)
         work.add(fresh)
         stretch = self.known.trades_around(page.instrument, page.start)
@@ -373,18 +362,6 @@ class Pipeline:
         self.known.give_up(told)
         where = (told.instrument, told.start, told.end)
         work.events += [told, *self._sequencer.cannot_fill(*where, told.ingest_time, told.reason)]
-
-    def _follows(self, instruments: Array) -> Array:
-        """Return which rows have ids that follow each other."""
-        for code in range(len(self._is_contiguous), len(self.table)):
-            self._is_contiguous.append(self._id_rule(self.table[code].venue) is IdRule.CONTIGUOUS)
-        return np.array(self._is_contiguous, np.bool_)[instruments]
-
-    def _id_rule(self, venue: str) -> IdRule:
-        try:
-            return self._venue(venue).spec.trade_ids
-        except ConfigError:
-            return IdRule.OPAQUE  # a venue that nobody follows here: its records were brought
 
     def _operate(self, batches: dict[str, Batch], step: Step) -> None:
         for operator in self._operators:
