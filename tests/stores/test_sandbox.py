@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from tests.stores.committer import commit
 from tests.stores.hostile import DOUBLING, HEAVY, HOSTILE, UNUSUAL
 
-from fulltape.errors import ConfigError
+from fulltape.errors import ConfigError, FulltapeError, TransientError
 from fulltape.records import Commit
 from fulltape.stores import duckdb_sandbox
 from fulltape.stores.base import SqlLimits, SqlRows, Store
@@ -68,12 +69,12 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 def run(store: Store, query: str, limits: SqlLimits = PATIENT, gone: threading.Event | None = None) -> SqlRows:
     """Run a query in a thread of its own, as its priority falls for good; raise what it raises."""
     rows: list[SqlRows] = []
-    errors: list[ConfigError] = []
+    errors: list[FulltapeError] = []
 
     def work() -> None:
         try:
             rows.append(store.sandbox().run(query, limits, gone or threading.Event()))
-        except ConfigError as error:
+        except FulltapeError as error:
             errors.append(error)
 
     thread = threading.Thread(target=work)
@@ -241,6 +242,23 @@ def test_no_text_of_a_stranger_reaches_a_program_that_could_read_our_environment
     planners = [child for child in psutil.Process().children() if "rehearsing.py" in " ".join(child.cmdline())]
     assert planners
     assert all(set(planner.environ()) <= {"LC_CTYPE"} for planner in planners)  # which Python sets by itself
+
+
+def test_a_machine_without_room_for_a_process_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with DuckDbStore.open(tmp_path / "tape.duckdb", simulated=False) as store:
+        with monkeypatch.context() as patch, pytest.raises(TransientError, match="no process can be started: No such"):
+            patch.setattr(sys, "executable", str(tmp_path / "nothing"))
+            run(store, "SELECT 1")
+        assert run(store, "SELECT 1").table.num_rows == 1
+
+
+def test_no_query_is_blamed_for_a_planner_that_was_ended(filled: Store) -> None:
+    run(filled, "SELECT 1")
+    for child in psutil.Process().children():
+        if "rehearsing.py" in " ".join(child.cmdline()):
+            child.kill()
+            psutil.wait_procs([child])
+    assert run(filled, "SELECT 1").table.num_rows == 1
 
 
 def test_half_a_character_is_no_query(filled: Store) -> None:

@@ -157,7 +157,7 @@ class Sandbox(Protocol):
         """Run one SELECT over the public tables until ``gone`` is set.
 
         Raises ConfigError, saying why, for anything else, an error in it, and when it takes more than its limits of
-        time or memory.
+        time or memory; TransientError when the machine has no room for it now.
         """
         ...
 

@@ -17,7 +17,7 @@ from typing import Final
 
 import msgspec
 
-from fulltape.errors import ConfigError
+from fulltape.errors import ConfigError, TransientError
 from fulltape.stores import rehearsing
 from fulltape.stores.duckdb_file import SHUT_OFF
 from fulltape.stores.rehearsing import Answer, Order
@@ -29,6 +29,7 @@ _MOST_PLAN: Final = 200_000
 _PATIENCE_S: Final = 15.0
 """Far more than the time of a processor that the other process may take, on a machine that is busy."""
 _LOOK_S: Final = 0.02
+_RETRY_S: Final = 2.0
 _PIECE: Final = 1 << 16
 
 
@@ -59,7 +60,17 @@ class Rehearsal:
             self._process = None
 
     def _ask(self, order: Order, most: int, stop: Callable[[], str]) -> Answer:
-        process = self._process = self._process or _started()
+        if self._process is not None and self._process.poll() is not None:
+            self.close()  # something ended it while it had nothing to do: no fault of this query
+        if self._process is None:
+            try:
+                self._process = _started()
+            except OSError as error:
+                raise TransientError(
+                    f"the query cannot be planned now, as no process can be started: {error.strerror}",
+                    retry_after_s=_RETRY_S,
+                ) from error
+        process = self._process
         try:
             _send(process, order)
             line = _line(process, most, stop)
