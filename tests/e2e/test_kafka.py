@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import time
@@ -17,6 +16,7 @@ from typing import Any
 import duckdb
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
+from tests.e2e.pages import reading
 from tests.e2e.programs import simulated_venue, start, started
 from tests.kafka.broker import Broker, running
 
@@ -24,12 +24,10 @@ from fulltape.bus.kafka_config import KafkaConfig
 from fulltape.clock import parse_rfc3339
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
-from playwright.sync_api import expect  # noqa: E402
+from playwright.sync_api import Browser, expect  # noqa: E402
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 PREFIX = "proof."
 CONFIG = """
 [server]
@@ -184,50 +182,39 @@ def test_every_record_is_published_once_over_kills_and_outages(
         assert len(stored) > 30
 
 
-def test_the_page_shows_topics_messages_and_readers(tmp_path: Path, kafka: Broker) -> None:
-    if CHROMIUM is None:
-        pytest.skip("needs chromium: apt-get install chromium")
-    with (
-        up(tmp_path, "page", "--sim", "--port", "0", "--kafka", kafka.bootstrap) as program,
-        sync_api.sync_playwright() as playwright,
-    ):
+def test_the_page_shows_topics_messages_and_readers(tmp_path: Path, kafka: Broker, browser: Browser) -> None:
+    with up(tmp_path, "page", "--sim", "--port", "0", "--kafka", kafka.bootstrap) as program:
         program.until(lambda status: status["kafka"]["records"].get("trades", 0) > 20)
         reader = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": "desk", "enable.auto.commit": False})
         reader.commit(offsets=[TopicPartition("trades", 0, 1), TopicPartition("trades", 1, 1)], asynchronous=False)
         reader.close()
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        complaints: list[str] = []
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        with reading(browser, program.url) as one:
+            page = one.page
+            page.get_by_role("link", name="Topics").click()
+            expect(page.get_by_test_id("simulated")).to_contain_text("SIMULATED")
+            expect(page.get_by_test_id("publishing")).to_contain_text(kafka.bootstrap)
+            shown = page.get_by_role("region", name="Topics")
+            expect(shown.get_by_role("button", name="trades", exact=True)).to_have_attribute("aria-pressed", "true")
+            for topic in KafkaConfig().topics:
+                expect(shown.get_by_role("button", name=topic, exact=True)).to_be_visible()
+            desk = page.get_by_role("region", name="Consumer groups").get_by_role("row").filter(has_text="desk")
+            expect(desk.first).to_contain_text("trades")
 
-        page.goto(program.url)
-        page.get_by_role("link", name="Topics").click()
-        expect(page.get_by_test_id("simulated")).to_contain_text("SIMULATED")
-        expect(page.get_by_test_id("publishing")).to_contain_text(kafka.bootstrap)
-        shown = page.get_by_role("region", name="Topics")
-        expect(shown.get_by_role("button", name="trades", exact=True)).to_have_attribute("aria-pressed", "true")
-        for topic in KafkaConfig().topics:
-            expect(shown.get_by_role("button", name=topic, exact=True)).to_be_visible()
-        desk = page.get_by_role("region", name="Consumer groups").get_by_role("row").filter(has_text="desk")
-        expect(desk.first).to_contain_text("trades")
+            newest = page.get_by_test_id("message").first
+            expect(newest).to_contain_text("USD.COINBASE")
+            before = newest.inner_text()
+            expect(newest).not_to_have_text(before)  # it refreshes itself
+            newest.get_by_role("button").click()
+            expect(page.get_by_test_id("pretty")).to_contain_text('"aggressor_side": "')
+            expect(page.get_by_test_id("pretty")).to_contain_text('"simulated": "true"')
+            shown.get_by_role("button", name="candles", exact=True).click()
+            expect(page).to_have_url(f"{program.url}/topics/#candles")
+            expect(page.get_by_role("region", name="Newest messages of candles")).to_contain_text('"interval"')
+            assert one.complaints == []
 
-        newest = page.get_by_test_id("message").first
-        expect(newest).to_contain_text("USD.COINBASE")
-        before = newest.inner_text()
-        expect(newest).not_to_have_text(before)  # it refreshes itself
-        newest.get_by_role("button").click()
-        expect(page.get_by_test_id("pretty")).to_contain_text('"aggressor_side": "')
-        expect(page.get_by_test_id("pretty")).to_contain_text('"simulated": "true"')
-        shown.get_by_role("button", name="candles", exact=True).click()
-        expect(page).to_have_url(f"{program.url}/topics/#candles")
-        expect(page.get_by_role("region", name="Newest messages of candles")).to_contain_text('"interval"')
-        assert complaints == []
-
-        kafka.stop(kill=True)
-        try:
-            expect(page.get_by_role("alert").filter(has_text="no broker answers").first).to_be_visible()
-        finally:
-            kafka.start()
-        expect(page.get_by_role("alert")).to_have_count(1)  # that prices are simulated
-        browser.close()
+            kafka.stop(kill=True)
+            try:
+                expect(page.get_by_role("alert").filter(has_text="no broker answers").first).to_be_visible()
+            finally:
+                kafka.start()
+            expect(page.get_by_role("alert")).to_have_count(1)  # that prices are simulated
