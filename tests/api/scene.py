@@ -90,6 +90,8 @@ def engine(commit: int = 0, error: str = "", commit_wait: Wait | None = None) ->
         ignored={"subscriptions": 1},
         error=error,
         commit_wait=commit_wait,
+        id_resets=6,
+        stale_candles=7,
         alerts_not_news=3,
     )
 

@@ -67,6 +67,8 @@ async def test_metrics_say_what_the_status_says(backend: FakeBackend, api: Api) 
     assert values["fulltape_feed_credits", "COINBASE", "LIVECOINWATCH-1"] == 9_120
     assert ("fulltape_feed_credits", "COINBASE", "COINBASE-1") not in values
     assert values["fulltape_engine_late_alerts_total",] == 3
+    assert values["fulltape_engine_id_resets_total",] == 6
+    assert values["fulltape_engine_stale_candles_total",] == 7
     assert values["fulltape_notify_messages_total", "phone"] == 4
     assert values["fulltape_notify_alerts_total", "phone"] == 9
     assert values["fulltape_notify_failures_total", "phone"] == 2

@@ -107,6 +107,9 @@ def _engine(engine: EngineStatus) -> Iterator[Metric]:
     yield CounterMetricFamily("fulltape_engine_frames", "Frames taken.", engine.frames)
     yield CounterMetricFamily("fulltape_engine_duplicates", "Records that were there already.", engine.duplicates)
     yield CounterMetricFamily("fulltape_engine_late_trades", "Trades after their window was final.", engine.late_trades)
+    yield CounterMetricFamily("fulltape_engine_id_resets", "Venues that began their trade ids again.", engine.id_resets)
+    stale = "Candles that a late trade could not correct."
+    yield CounterMetricFamily("fulltape_engine_stale_candles", stale, engine.stale_candles)
     yield CounterMetricFamily("fulltape_engine_book_resyncs", "Books that had to start over.", engine.book_resyncs)
     checksums = {"verified": engine.checksums_verified, "failed": engine.checksums_failed}
     yield _by("fulltape_engine_book_checksums", "Checksums of books compared.", "result", checksums)

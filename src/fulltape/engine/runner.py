@@ -255,6 +255,8 @@ class Runner:
             checksums_failed=books.failed,
             delays=self.pipeline.delays.told(),
             commit_wait=self._waits.told(),
+            id_resets=counters.id_resets,
+            stale_candles=counters.stale_candles,
             alerts_not_news=self.pipeline.alerts.not_news,
         )
 

@@ -105,6 +105,10 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     delays: tuple[Delay, ...] = ()
     commit_wait: Wait | None = None
     """From the receipt of frames to their commit, of the last minute; None before the first one."""
+    id_resets: int = 0
+    """How many times a venue began its trade ids again."""
+    stale_candles: int = 0
+    """Candles left as they were after a late trade, because their other trades are no longer stored."""
     alerts_not_news: int = 0
     """Rows that were past a rule's threshold, but came too late to be news."""
 

@@ -159,7 +159,7 @@ def test_a_candle_whose_trades_are_gone_is_left_as_it_was() -> None:
     machine.batches["trades"] = []
     machine.step(chunk(match(9, NOON + 1, price="9"), at=NOON + 5 * MINUTE), clock=NOON + 5 * MINUTE)
     assert machine.candles()[BTC, "1m", NOON] == before
-    assert machine.pipeline.counters.stale_kept == 1
+    assert machine.pipeline.counters.stale_candles == 1
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3])

@@ -143,7 +143,7 @@ class Derivation:
         keys = zip(derived["interval"].tolist(), derived["start"].tolist(), strict=True)
         whole = derived["trades"] >= np.array([stored[key] for key in keys], np.int64)
         self._counters.late_trades += max(window.late for window in windows)
-        self._counters.stale_kept += int((~whole).sum())
+        self._counters.stale_candles += int((~whole).sum())
         return derived.take(whole)
 
     def _is_bars(self, window: StaleWindow) -> bool:

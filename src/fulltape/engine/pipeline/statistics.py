@@ -61,7 +61,7 @@ class Statistics:
         derived = self._windows.derive(code, starts, Batch.concat([history.trades(code, start, end), fresh]))
         # As with candles: a window whose trades are no longer stored stays as it was.
         whole = derived["trades"] >= _committed(derived["start"], history.windows(code, start, end))
-        self._counters.stale_kept += int((~whole).sum())
+        self._counters.stale_candles += int((~whole).sum())
         return derived.take(whole)
 
 
