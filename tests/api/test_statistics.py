@@ -80,5 +80,5 @@ async def test_days_come_as_csv_too(backend: FakeBackend, api: Api) -> None:
     await backend.commit(candle(START_NS // (24 * _HOUR) * 24 * _HOUR, interval="1d"))
     assert (await api.get("/api/v1/daily", instrument=BTC)).json()["daily"][0]["sma_10d"] is None
     answer = await api.get("/api/v1/daily", instrument=BTC, format="csv")
-    assert answer.text.startswith('"instrument","day","open"')
+    assert answer.text.startswith("instrument,day,open,")
     assert (await api.get("/api/v1/daily", instrument="BTC-USD.NOWHERE")).status_code == 404
