@@ -55,7 +55,7 @@ async def test_two_clients_get_the_same_trades(venue: Venue) -> None:
 
 
 async def test_rest_and_its_header(venue: Venue) -> None:
-    async with httpx.AsyncClient(base_url=venue.sim.rest_url) as http:
+    async with httpx.AsyncClient(base_url=venue.sim.rest_url, verify=False) as http:
         products = await http.get("/products")
         assert products.headers["fulltape-simulated"] == "1"
         assert [row["id"] for row in products.json()] == ["BTC-USD", "ETH-USD", "UNI-USD"]
@@ -74,7 +74,7 @@ async def test_dropped_trades_are_holes_that_rest_fills(start_venue: VenueFactor
         seen = ids(await client.drain())
         newest = venue.sim.market.last_id(0)
         assert holes([last, *seen, newest + 1]) == newest - last - len(seen) > 10
-        async with httpx.AsyncClient(base_url=venue.sim.rest_url) as http:
+        async with httpx.AsyncClient(base_url=venue.sim.rest_url, verify=False) as http:
             page = await http.get("/products/BTC-USD/trades", params={"after": newest + 1})
     assert {trade["trade_id"] for trade in page.json()} >= set(range(last + 1, newest + 1))
 
@@ -151,7 +151,10 @@ async def test_refused_connections(start_venue: VenueFactory) -> None:
 
 async def test_faults_can_be_asked_for_with_the_token(venue: Venue) -> None:
     headers = {"Authorization": f"Bearer {venue.sim.token}"}
-    async with venue.client() as client, httpx.AsyncClient(base_url=venue.sim.rest_url, headers=headers) as http:
+    async with (
+        venue.client() as client,
+        httpx.AsyncClient(base_url=venue.sim.rest_url, headers=headers, verify=False) as http,
+    ):
         await subscribed(client)
         changed = await http.post("/sim/faults", json={"drop": 1.0})
         assert changed.json()["drop"] == 1.0
@@ -170,7 +173,7 @@ async def test_faults_can_be_asked_for_with_the_token(venue: Venue) -> None:
 async def test_bad_faults_change_nothing(venue: Venue) -> None:
     headers = {"Authorization": f"Bearer {venue.sim.token}"}
     bodies = (b"", b"\xff", b"[]", b'{"drop":"x"}', b'{"drop":2}', b'{"dorp":0.1}', b'{"drop":true}', b"x" * 70_000)
-    async with httpx.AsyncClient(base_url=venue.sim.rest_url, headers=headers) as http:
+    async with httpx.AsyncClient(base_url=venue.sim.rest_url, headers=headers, verify=False) as http:
         refusals = [await http.post("/sim/faults", content=body) for body in bodies]
     assert [refused.status_code for refused in refusals] == [400] * 7 + [413]
     assert all(refused.json()["message"] for refused in refusals)
@@ -178,7 +181,7 @@ async def test_bad_faults_change_nothing(venue: Venue) -> None:
 
 
 async def test_faults_need_the_token(venue: Venue) -> None:
-    async with httpx.AsyncClient(base_url=venue.sim.rest_url) as http:
+    async with httpx.AsyncClient(base_url=venue.sim.rest_url, verify=False) as http:
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": venue.sim.token}):
             assert (await http.post("/sim/faults", json={"hang": True}, headers=headers)).status_code == 401
         good = {"Authorization": f"Bearer {venue.sim.token}"}
