@@ -8,6 +8,9 @@ WEB := $(shell find web -type f -not -path '*/node_modules/*' -not -path '*/dist
 KERNELS := $(shell grep -rl "from fulltape.kernel import" src/fulltape 2>/dev/null)
 ARGS ?=
 
+# Pytest keeps the tests with their asserts made to speak; without that each process makes them anew, for 7 seconds.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 ROOT := $(CURDIR)
 .PHONY: help setup up test unit web e2e uncompiled fmt lint type golden conformance bench peers docs run-sim check lock clean
