@@ -5,21 +5,15 @@ from __future__ import annotations
 import gc
 import os
 import re
-import shutil
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from types import FunctionType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from litestar._openapi.plugin import OpenAPIPlugin
-from litestar._signature.model import SignatureModel
-from litestar.openapi.spec import OpenAPI
-from litestar.utils.signature import ParsedSignature
-
-from fulltape.stores.duckdb import DuckDbStore
 
 if TYPE_CHECKING:
+    from tests.api.scene import EmptyStores
+    from tests.databases import Templates
     from tests.kafka.broker import Broker
 
 REQUIRE_ALL = os.environ.get("FULLTAPE_REQUIRE_ALL") == "1"
@@ -57,6 +51,11 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(20_000, 20, 20)
 
 
+def pytest_unconfigure() -> None:
+    """Let the interpreter clear away everything at its end, or DuckDB reports what it finds as leaked."""
+    gc.unfreeze()
+
+
 def _refuse_skip(report: pytest.TestReport | pytest.CollectReport) -> None:
     if not REQUIRE_ALL or not report.skipped or hasattr(report, "wasxfail"):
         return
@@ -74,55 +73,44 @@ def rewrite_golden(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture(scope="session", autouse=True)
 def applications_alike() -> Iterator[None]:
-    """Work out once what all applications have alike, most of what each costs: their document, their signatures."""
-    document, parsed, model = OpenAPIPlugin._build_openapi, ParsedSignature.from_fn, SignatureModel.create
-    documents = dict[frozenset[str], OpenAPI]()
-    signatures = dict[Any, ParsedSignature]()
-    models = dict[Any, type[SignatureModel]]()
+    """Work out once what all applications have alike, most of what each costs."""
+    from tests.applications import APPLICATIONS
 
-    def one_document(plugin: OpenAPIPlugin) -> OpenAPI:
-        calls = frozenset(plugin.included_routes)
-        if calls not in documents:
-            documents[calls] = document(plugin)
-        return documents[calls]
-
-    def one_signature(fn: Any, namespace: dict[str, Any]) -> ParsedSignature:
-        if not _is_of_a_module(fn):
-            return parsed(fn, namespace)
-        if fn not in signatures:
-            signatures[fn] = parsed(fn, namespace)
-        return signatures[fn]
-
-    def one_model(*, fn: Any, dependency_name_set: set[str], **others: Any) -> type[SignatureModel]:
-        if not _is_of_a_module(fn):
-            return model(fn=fn, dependency_name_set=dependency_name_set, **others)
-        key = fn, frozenset(dependency_name_set)
-        if key not in models:
-            models[key] = model(fn=fn, dependency_name_set=dependency_name_set, **others)
-        return models[key]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(OpenAPIPlugin, "_build_openapi", one_document)
-        patch.setattr(ParsedSignature, "from_fn", one_signature)
-        patch.setattr(SignatureModel, "create", one_model)
+    with APPLICATIONS.shared():
         yield
 
 
-def _is_of_a_module(fn: Any) -> bool:
-    """Return whether a function is the same for every application: one with a closure may hold its services."""
-    return isinstance(fn, FunctionType) and fn.__closure__ is None
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """Return what copies databases that were made once."""
+    from tests.databases import Templates
+
+    return Templates(tmp_path_factory.mktemp("database"))
 
 
 @pytest.fixture(scope="session")
-def make_database(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Path], None]:
-    """Return what makes a new database of live prices, closed: by a copy, for making its tables takes long."""
-    template = tmp_path_factory.mktemp("database") / "new.duckdb"
-    DuckDbStore.open(template, simulated=False).close()
+def make_database(templates: Templates) -> Callable[[Path], None]:
+    """Return what makes a new database of live prices, closed."""
+    return templates.copy
 
-    def copy(path: Path) -> None:
-        shutil.copyfile(template, path)
 
-    return copy
+@pytest.fixture
+def databases_by_copy(templates: Templates) -> Iterator[None]:
+    """Let every new database of the test be a copy; that they are made rightly is tested in tests/stores."""
+    with templates.in_use():
+        yield
+
+
+@pytest.fixture(scope="session")
+def empty_stores(
+    tmp_path_factory: pytest.TempPathFactory, make_database: Callable[[Path], None]
+) -> Iterator[EmptyStores]:
+    """Databases of live prices in which nothing is committed, opened once for many tests."""
+    from tests.api.scene import EmptyStores
+
+    stores = EmptyStores(tmp_path_factory.mktemp("empty"), make_database)
+    yield stores
+    stores.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from tests.api.scene import Api, FakeBackend, Server, backend_at, call, serve
+from tests.api.scene import Api, EmptyStores, FakeBackend, Server, backend_over, call, serve
 
 
 @pytest.fixture
-def backend(tmp_path: Path, make_database: Callable[[Path], None]) -> Iterator[FakeBackend]:
+def backend(empty_stores: EmptyStores) -> Iterator[FakeBackend]:
     """A backend with two instruments and nothing committed."""
-    with backend_at(tmp_path / "api.duckdb", make_database) as backend:
+    with backend_over(empty_stores) as backend:
         yield backend
 
 

@@ -10,9 +10,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import httpx
 import msgspec
 import uvicorn
+from tests.applications import APPLICATIONS
 from websockets.asyncio.client import ClientConnection, connect
 
 from fulltape.api.app import create_app
@@ -221,11 +223,51 @@ class FakeBackend:
         return commit
 
 
+class EmptyStores:
+    """Open databases without a commit. What a test leaves without one, another test gets: to open one takes long."""
+
+    def __init__(self, folder: Path, make_database: Callable[[Path], None]) -> None:
+        self._folder = folder
+        self._make_database = make_database
+        self._count = 0
+        self._empty: list[DuckDbStore] = []
+
+    @contextmanager
+    def lend(self) -> Iterator[DuckDbStore]:
+        store = self._empty.pop() if self._empty else self._open()
+        try:
+            yield store
+        except BaseException:
+            store.close()
+            raise
+        if _is_empty(store):
+            self._empty.append(store)
+        else:
+            store.close()
+
+    def close(self) -> None:
+        while self._empty:
+            self._empty.pop().close()
+
+    def _open(self) -> DuckDbStore:
+        self._count += 1
+        path = self._folder / f"{self._count}.duckdb"
+        self._make_database(path)
+        return DuckDbStore.open(path, simulated=False)
+
+
+def _is_empty(store: DuckDbStore) -> bool:
+    try:
+        left = store.restore()
+    except duckdb.ConnectionException:  # the test has closed it
+        return False
+    return (left.commit, left.clock, len(left.instruments), left.snapshots) == (0, 0, 0, {})
+
+
 @contextmanager
-def backend_at(path: Path, make_database: Callable[[Path], None]) -> Iterator[FakeBackend]:
-    """Yield a backend over a new database, with two instruments and nothing committed."""
-    make_database(path)
-    with DuckDbStore.open(path, simulated=False) as store:
+def backend_over(stores: EmptyStores) -> Iterator[FakeBackend]:
+    """Yield a backend over a database of its own, with two instruments and nothing committed."""
+    with stores.lend() as store:
         backend = FakeBackend(store)
         backend.add(BTC, ETH)
         yield backend
@@ -309,10 +351,11 @@ async def call(backend: FakeBackend, *, static_dir: Path | None = None, **config
 
     task = asyncio.create_task(live())
     await started.wait()
-    async with httpx.AsyncClient(base_url="http://localhost", transport=transport) as http:
+    async with httpx.AsyncClient(base_url="http://localhost", transport=transport, trust_env=False) as http:
         yield Api(http)
     stop.set()
     await task
+    APPLICATIONS.free(app)
 
 
 @asynccontextmanager
@@ -325,11 +368,12 @@ async def serve(backend: FakeBackend, *, port: int = 0, **config: Any) -> AsyncI
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
     port = server.servers[0].sockets[0].getsockname()[1]
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=False) as http:
         yield Server(http, port)
     server.should_exit = True
     async with asyncio.timeout(120):
         await task
+    APPLICATIONS.free(app)
 
 
 async def subscribe(socket: ClientConnection, *kinds: str, **options: Any) -> None:

@@ -25,6 +25,11 @@ class Result:
 Run = Callable[..., Result]
 
 
+@pytest.fixture(autouse=True)
+def quick_databases(databases_by_copy: None) -> None:
+    """Every test here writes a database or two."""
+
+
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """Run the program in this process, as the console script does."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from tests.api.scene import FakeBackend, Server, backend_at, serve
+from tests.api.scene import EmptyStores, FakeBackend, Server, backend_over, serve
 
 
 @pytest.fixture
-def backend(tmp_path: Path, make_database: Callable[[Path], None]) -> Iterator[FakeBackend]:
+def backend(empty_stores: EmptyStores) -> Iterator[FakeBackend]:
     """A backend with two instruments and nothing committed."""
-    with backend_at(tmp_path / "client.duckdb", make_database) as backend:
+    with backend_over(empty_stores) as backend:
         yield backend
 
 

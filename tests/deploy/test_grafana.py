@@ -18,7 +18,7 @@ import duckdb
 import httpx
 import pytest
 import yaml
-from tests.api.scene import backend_at, call
+from tests.api.scene import EmptyStores, backend_over, call
 from tests.deploy.dashboards import GRAFANA, Dashboard, Panel, Rows, dashboard, interpolated, names_in
 from tests.e2e.programs import start, started
 
@@ -271,9 +271,7 @@ def test_every_metric_of_the_health_dashboard_is_told(tape: Tape) -> None:
             check_labels(query.expr + query.legendFormat, query.metrics, tape.metrics)
 
 
-async def test_every_metric_of_kafka_is_told_where_there_is_one(
-    tmp_path: Path, make_database: Callable[[Path], None]
-) -> None:
+async def test_every_metric_of_kafka_is_told_where_there_is_one(empty_stores: EmptyStores) -> None:
     kafka = LogStatus(
         servers=("127.0.0.1:9092",),
         state=LogState.LIVE,
@@ -285,7 +283,7 @@ async def test_every_metric_of_kafka_is_told_where_there_is_one(
         too_long=0,
         detail="",
     )
-    with backend_at(tmp_path / "x.duckdb", make_database) as backend:
+    with backend_over(empty_stores) as backend:
         backend.kafka = kafka
         async with call(backend) as api:
             metrics = (await api.get("/metrics")).text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -89,25 +89,36 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
     Run it with `fulltape.api.server.server_config`, which sets the limits that only the server can keep.
     """
     services = _services(backend, config)
+    app = _routes(lambda: services, static_dir, config.compat_at_root, config.max_body_bytes)
+    # Outside of everything, so that it holds for answers that no handler gives, such as 404, too.
+    app.asgi_handler = Gate(Sending(app.asgi_handler, services.answers), config)
+    return app
+
+
+def _routes(
+    services: Callable[[], Services], static_dir: Path | None, compat_at_root: bool, max_body_bytes: int
+) -> Litestar:
+    """Return every call and file; what they work with is asked for when they are called."""
 
     @asynccontextmanager
     async def running(_: Litestar) -> AsyncIterator[None]:
+        its_own = services()
         try:
-            async with services.hub.running():
+            async with its_own.hub.running():
                 yield
         finally:
-            services.close()
+            its_own.close()
 
     api = Router(
         "/api/v1",
         route_handlers=_CALLS,
         dependencies={"page": Provide(page_query, sync_to_thread=False)},
     )
-    older = compat_routes(at_root=config.compat_at_root, simulated=lambda: services.simulated)
-    health_calls = [] if config.compat_at_root else [health]  # the older systems' has its place then
+    older = compat_routes(at_root=compat_at_root, simulated=lambda: services().simulated)
+    health_calls = [] if compat_at_root else [health]  # the older systems' has its place then
     app = Litestar(
         route_handlers=[api, *health_calls, ready, metrics, *older, *static_routes(static_dir)],
-        dependencies={"services": Provide(lambda: services, sync_to_thread=False)},
+        dependencies={"services": Provide(services, sync_to_thread=False)},
         guards=[requires(Scope.READ)],
         before_request=refuse_unknown_parameters,
         exception_handlers=EXCEPTION_HANDLERS,
@@ -116,12 +127,10 @@ def create_app(backend: Backend, *, static_dir: Path | None, config: ApiConfig) 
         openapi_config=openapi_config(),
         request_class=JsonRequest,
         logging_config=None,
-        request_max_body_size=config.max_body_bytes,
+        request_max_body_size=max_body_bytes,
     )
     document_forms(app.openapi_schema)
     document_what_is_optional(app.openapi_schema)
-    # Outside of everything, so that it holds for answers that no handler gives, such as 404, too.
-    app.asgi_handler = Gate(Sending(app.asgi_handler, services.answers), config)
     return app
 
 

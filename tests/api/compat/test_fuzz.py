@@ -21,6 +21,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.testing import TestClient
 from schemathesis import GenerationMode
 from tests.api.scene import BTC, ETH, FakeBackend, candle, last, minute, quote, trade
+from tests.applications import APPLICATIONS
 
 from fulltape.api.app import create_app
 from fulltape.api.compat.grafana import INTERVALS
@@ -97,6 +98,7 @@ def document(market: FakeBackend) -> schemathesis.BaseSchema:
     """The parameters of these calls as the application would document them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(HTTPRouteHandler, "resolve_include_in_schema", is_of_older_systems)
+        patch.setattr("fulltape.api.app._routes", APPLICATIONS.build)
         app = create_app(market, static_dir=None, config=config(at_root=False))
         raw = app.openapi_schema.to_schema()
     return schemathesis.openapi.from_dict(json.loads(msgspec.json.encode(raw)))
