@@ -14,6 +14,7 @@ import talib
 from tests.api.scene import BTC, ETH, Api, FakeBackend, candle, minute
 
 from fulltape.api import warm
+from fulltape.operators.indicators.registry import INDICATORS
 from fulltape.records import Candle, EmptyReason
 
 COUNT = 900
@@ -140,3 +141,40 @@ async def test_without_ta_lib_the_extra_is_named(
     assert answer.status_code == 503
     assert "fulltape[indicators]" in answer.json()["detail"]
     assert (await api.get("/api/v1/indicators", **query | {"name": "DONCHIAN"})).status_code == 200
+
+
+async def test_what_there_is_can_be_asked_for_as_it_is_told(backend: FakeBackend, api: Api) -> None:
+    await backend.commit(*candles())
+    told = (await api.get("/api/v1/indicators/available")).json()["indicators"]
+    assert [one["name"] for one in told] == list(INDICATORS)
+    for one in told:
+        page = await ask(api, name=one["name"], limit=1, order="desc")
+        assert page["parameters"] == {parameter["name"]: parameter["default"] for parameter in one["parameters"]}
+        assert page["outputs"] == [output["name"] for output in one["outputs"]]
+        for parameter in one["parameters"]:
+            beyond = {parameter["name"]: parameter["most"] + 1}
+            refused = await api.get("/api/v1/indicators", instrument=BTC, interval="1m", name=one["name"], **beyond)
+            assert refused.status_code == 400
+
+
+async def test_figures_are_of_the_unit_that_is_told(backend: FakeBackend, api: Api) -> None:
+    around = [
+        msgspec.structs.replace(row, high=close + 0.5, low=close - 0.5, volume=1.0, quote_volume=close)
+        for row, close in zip(candles(), WALK.tolist(), strict=True)
+    ]
+    await backend.commit(*around)
+    told = (await api.get("/api/v1/indicators/available")).json()["indicators"]
+    low, high = WALK.min() - 20, WALK.max() + 20
+    seen = set()
+    for one in told:
+        (row,) = (await ask(api, name=one["name"], limit=1, order="desc"))["indicators"]
+        for output in one["outputs"]:
+            value = row[output["name"]]
+            seen.add(output["unit"])
+            if output["unit"] == "price":
+                assert low < value < high, output
+            if output["unit"] == "sign":
+                assert abs(value) == 1, output
+    assert seen == {"price", "price_difference", "index", "percent", "volume", "sign"}
+    (macd,) = [one for one in told if one["name"] == "MACD"]
+    assert [output["name"] for output in macd["outputs"] if output["is_bar"]] == ["macdhist"]

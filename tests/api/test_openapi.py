@@ -22,7 +22,8 @@ from fulltape.stores.duckdb import DuckDbStore
 if TYPE_CHECKING:  # it takes a second to import, in every process that only looks for tests too
     import schemathesis
 
-WITHOUT_PARAMETERS = ["/health", "/ready", "/api/v1/status", "/api/v1/alerts/active"]
+ABOUT = ("status", "alerts/active", "indicators/available")
+WITHOUT_PARAMETERS = ["/health", "/ready", *(f"/api/v1/{name}" for name in ABOUT)]
 RECORDS = ("trades", "quotes", "candles", "coverage", "last", "coins", "alerts")
 STATISTICS = ("stats", "stats/latest", "windows", "activity_bars", "quote_stats", "depths", "hourly", "daily")
 ANALYSIS = ("movers", "correlation", "flow", "trades/large", "distribution", "indicators")

@@ -34,7 +34,7 @@ from fulltape.api.rest.analysis import correlation, flow, large_trades, movers, 
 from fulltape.api.rest.bringing import add_records
 from fulltape.api.rest.candles import candles
 from fulltape.api.rest.events import events
-from fulltape.api.rest.indicators import indicators
+from fulltape.api.rest.indicators import available_indicators, indicators
 from fulltape.api.rest.instruments import follow, instruments, offered, unfollow
 from fulltape.api.rest.market import sentiments, venues_of
 from fulltape.api.rest.process import status
@@ -74,6 +74,7 @@ _TYPE: Final = re.compile(r":\w+}")
 _CALLS: Final = [
     instruments, offered, follow, unfollow, trades, quotes, candles, coins, coverage, add_records, last,
     stats, latest_stats, windows, activity_bars, quote_stats, depths, indicators, hourly, daily,
+    available_indicators,
     movers, correlation, flow, large_trades,
     ticks, drawdowns, ratios, rolling_correlation, volumes, vwap_rolling, vwap_anchored, profile, sentiments, venues_of,
     topics, messages,

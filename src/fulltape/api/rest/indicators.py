@@ -20,7 +20,8 @@ from fulltape.api.services import Services, json_response
 from fulltape.api.warm import read_indicator
 from fulltape.api.wire import encode
 from fulltape.errors import ConfigError
-from fulltape.operators.indicators.base import Columns, Values
+from fulltape.operators.indicators.about import Unit, about
+from fulltape.operators.indicators.base import Columns, Indicator, Values
 from fulltape.operators.indicators.registry import INDICATORS, find_indicator
 from fulltape.records import Batch
 from fulltape.records.codec import format_times
@@ -48,6 +49,41 @@ class IndicatorPage(msgspec.Struct, frozen=True):
     history: int
     indicators: list[_Row]
     next: str | None
+
+
+class ParameterInfo(msgspec.Struct, frozen=True):
+    """A number that an indicator takes: its default and its range, ends included."""
+
+    name: str
+    default: float
+    least: float
+    most: float
+    is_whole: bool
+
+
+class OutputInfo(msgspec.Struct, frozen=True):
+    """A column of an indicator; ``is_bar`` is one that is drawn as bars from zero."""
+
+    name: str
+    unit: Unit
+    is_bar: bool
+
+
+class IndicatorInfo(msgspec.Struct, frozen=True):
+    """What an indicator is called, takes and tells; ``levels`` are those that its readers look for."""
+
+    name: str
+    title: str
+    parameters: list[ParameterInfo]
+    outputs: list[OutputInfo]
+    levels: tuple[float, ...]
+
+
+class IndicatorList(msgspec.Struct, frozen=True):
+    """Every indicator that can be asked for."""
+
+    simulated: bool
+    indicators: list[IndicatorInfo]
 
 
 def settings(  # noqa: PLR0913, PLR0917 - one query parameter each
@@ -119,6 +155,28 @@ async def indicators(
         return json_response(encode(IndicatorPage(*about, _rows(candles, columns), cursor)))
 
     return await services.read(read)
+
+
+@get(
+    "/indicators/available",
+    responses={200: ResponseSpec(IndicatorList, generate_examples=False, description="All of them.")},
+    summary="Which indicators there are",
+    tags=["analysis"],
+    sync_to_thread=False,
+)
+def available_indicators(services: NamedDependency[Services]) -> Response[bytes]:
+    """Return every indicator with its parameters and columns."""
+    return json_response(encode(IndicatorList(services.simulated, [_info(one) for one in INDICATORS.values()])))
+
+
+def _info(indicator: Indicator) -> IndicatorInfo:
+    words = about(indicator)
+    parameters = [
+        ParameterInfo(name, one.default, one.least, one.most, one.is_whole)
+        for name, one in indicator.parameters.items()
+    ]
+    outputs = [OutputInfo(name, words.unit_of(name), name in words.bars) for name in indicator.outputs]
+    return IndicatorInfo(indicator.name, words.title, parameters, outputs, words.levels)
 
 
 def _rows(candles: Batch, columns: Columns) -> list[_Row]:
