@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from tests.e2e.pages import TOKEN, Reader, reading, running
+from tests.e2e.pages import TOKEN, Reader, answer_of, reading, running
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
-from playwright.sync_api import Browser, Response, WebSocketRoute, expect  # noqa: E402
+from playwright.sync_api import Browser, Locator, Page, Response, WebSocketRoute, expect  # noqa: E402
 
 pytestmark = pytest.mark.e2e
 
@@ -231,3 +231,72 @@ def test_without_kafka_the_page_of_topics_says_how_to_switch_it_on(reader: Reade
     expect(page.get_by_role("heading", name="Nothing is published to Kafka")).to_be_visible()
     expect(page.get_by_text("fulltape up --kafka 127.0.0.1:9092")).to_be_visible()
     assert reader.complaints == []
+
+
+def test_indicators_are_chosen_equal_the_api_and_are_kept(scene: Scene, reader: Reader) -> None:
+    page = reader.page
+    expect(page.get_by_test_id("legend")).to_contain_text("VWAP")
+    page.keyboard.press("i")
+    dialog = page.get_by_role("dialog", name="Indicators")
+    for name, period in (("RSI", "7"), ("EMA", "12")):
+        dialog.get_by_label("Indicator").select_option(name)
+        dialog.get_by_label("period").fill("0")
+        expect(dialog.get_by_text("period must be a whole number from 2 to 1000.")).to_be_visible()
+        expect(dialog.get_by_role("button", name="Add")).to_be_disabled()
+        dialog.get_by_label("period").fill(period)
+        dialog.get_by_role("button", name="Add").click()
+        expect(dialog.get_by_role("listitem").filter(has_text=f"{name} {period}")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+
+    for key, query in (
+        ("RSI(period=7)", {"name": "RSI", "period": "7"}),
+        ("EMA(period=12)", {"name": "EMA", "period": "12"}),
+    ):
+        reader.becomes(lambda key=key, query=query: shown(page, key) == served(scene.url, page, key, query))  # type: ignore[misc]
+    # Candles, volume, the RSI in a pane of its own, and the axis; the mean is drawn over the candles.
+    expect(page.get_by_test_id("chart").locator("table tr").filter(has=page.locator("canvas"))).to_have_count(4)
+
+    page.reload()
+    expect(page).to_have_url(re.compile(r"/1[ms]/RSI\(period=7\);EMA\(period=12\)$"))
+    expect(study(page, "RSI(period=7)").locator("b")).to_have_text(re.compile(r"^\d+\.\d\d$"))
+    page.goto(scene.url)
+    expect(study(page, "EMA(period=12)").locator("b")).to_have_text(re.compile(r"^[\d,]+\.\d\d$"))
+    page.get_by_role("button", name="Remove RSI 7").click()
+    expect(study(page, "RSI(period=7)")).to_have_count(0)
+    page.go_back()
+    expect(study(page, "RSI(period=7)")).to_be_visible()
+    assert reader.complaints == []
+
+
+def test_an_indicator_that_cannot_be_had_says_why_and_one_that_is_not_streamed_comes(
+    scene: Scene, reader: Reader
+) -> None:
+    page = reader.page
+    page.goto(f"{scene.url}/#{BTC}/1m/OBV;SMA(period=1000);RSIX(period=3)")
+    page.reload()
+    expect(study(page, "OBV").locator("b")).to_have_text(re.compile(r"^\S+ BTC$"))
+    expect(study(page, "RSIX(period=3)")).to_contain_text("unknown indicator 'RSIX'")
+    expect(study(page, "SMA(period=1000)")).to_contain_text("not enough candles yet")
+
+
+def study(page: Page, key: str) -> Locator:
+    """Return what the legend has of an indicator."""
+    return page.get_by_test_id(f"study-{key}")
+
+
+def shown(page: Page, key: str) -> str:
+    """Return the newest value that the page shows of an indicator."""
+    return study(page, key).locator("b").inner_text()
+
+
+def served(url: str, page: Page, key: str, query: dict[str, str]) -> str:
+    """Return what the API says of the candle that the page shows an indicator of, as the page writes it.
+
+    Nothing if that candle has just become another one.
+    """
+    start = study(page, key).get_attribute("data-start")
+    (interval,) = re.findall(r"/(1[ms])/", page.url)
+    answer = answer_of(url, "indicators", instrument=BTC, interval=interval, order="desc", limit="1000", **query)
+    values = [row[answer["outputs"][0]] for row in answer["indicators"] if row["start"] == start]
+    return f"{values[0]:,.2f}" if values else ""

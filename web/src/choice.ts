@@ -1,12 +1,19 @@
 // What is on the chart, kept in the address so that it can be linked, bookmarked and walked back through.
 
+import { listFromText, listToText } from "./indicators/key";
 import { DEFAULT_INTERVAL, isInterval } from "./intervals";
 import type { Interval } from "./types";
 
-export interface Choice {
+/** Which candles. */
+export interface Place {
   /** Empty while no instrument is known. */
   readonly instrument: string;
   readonly interval: Interval;
+}
+
+export interface Choice extends Place {
+  /** `RSI(period=14)`, in the order in which they were chosen. */
+  readonly indicators: readonly string[];
 }
 
 /** With fewer one-minute candles than this there is little to see yet. */
@@ -25,18 +32,34 @@ export function firstInterval(minuteCandles: number, waitedMs: number): Interval
 }
 
 /** Read `#BTC-USD.COINBASE/1m`; what is missing or makes no sense falls back to the defaults. */
-export function fromHash(hash: string): Choice {
+export function fromHash(hash: string): Place {
   const [instrument = "", interval] = hash.replace(/^#/, "").split("/");
   return { instrument: decoded(instrument), interval: isInterval(interval) ? interval : DEFAULT_INTERVAL };
 }
 
-/** Return the address of a choice. */
-export function toHash({ instrument, interval }: Choice): string {
+/** Return the address of a choice of candles. */
+export function toHash({ instrument, interval }: Place): string {
   return `#${encodeURIComponent(instrument)}/${interval}`;
+}
+
+/** Read `#BTC-USD.COINBASE/1m/RSI(period=14);OBV`, with the same patience. */
+export function readChart(hash: string): Choice {
+  return { ...fromHash(hash), indicators: listFromText(decoded(hash.split("/")[2] ?? "")) };
+}
+
+/** Return the address of a chart. */
+export function writeChart(choice: Choice): string {
+  const { indicators } = choice;
+  return indicators.length === 0 ? toHash(choice) : `${toHash(choice)}/${listToText(indicators)}`;
 }
 
 /** Return whether two choices are one. */
 export function isSame(a: Choice, b: Choice): boolean {
+  return isSamePlace(a, b) && listToText(a.indicators) === listToText(b.indicators);
+}
+
+/** Return whether two choices show the same candles. */
+export function isSamePlace(a: Place, b: Place): boolean {
   return a.instrument === b.instrument && a.interval === b.interval;
 }
 

@@ -4,10 +4,11 @@
 // subscription never changes: another choice is another stream, so messages of the old one cannot be taken for it.
 
 import { openStream } from "./api/live";
-import { firstInterval, fromHash, isSame, toHash, type Choice } from "./choice";
+import { firstInterval, isSame, isSamePlace, readChart, writeChart, type Choice } from "./choice";
 import { perFrame } from "./frame";
 import { History } from "./history";
-import { firstOf } from "./remembered";
+import { Followers } from "./indicators/followers.svelte";
+import { firstOf, rememberedIndicators, rememberIndicators } from "./remembered";
 import { EMPTY, type State } from "./state";
 import { NOT_YET, isBroken, type Connection, type Stream } from "./stream";
 import type { Interval, Subscription } from "./types";
@@ -19,7 +20,9 @@ export class Dashboard {
   view = $state.raw<State>(EMPTY);
   overviewConnection = $state.raw<Connection>(NOT_YET);
   viewConnection = $state.raw<Connection>(NOT_YET);
-  choice = $state.raw<Choice>(fromHash(location.hash));
+  choice = $state.raw<Choice>(firstChoice());
+  /** The chosen indicators of the chosen candles. */
+  readonly indicators = new Followers();
   /** ms since 1970, every second. */
   now = $state(Date.now());
 
@@ -48,19 +51,28 @@ export class Dashboard {
   constructor() {
     this.#overviewStream = this.#open({ instruments: ["*"], kinds: ["last", "alerts"] });
     this.#clock = setInterval(() => (this.now = Date.now()), 1_000);
-    if (this.choice.instrument !== "") this.#openView();
+    if (this.choice.instrument === "") return;
+    // The address may lack what is remembered.
+    if (!this.#followsAddress) history.replaceState(null, "", writeChart(this.choice));
+    this.#openView();
   }
 
   /** Show another instrument or interval. The address changes, and `followAddress` does the rest. */
   choose(change: Partial<Choice>): void {
     this.#isIntervalOpen = false;
-    location.hash = toHash({ ...this.choice, ...change });
+    if (change.indicators !== undefined) rememberIndicators(change.indicators);
+    location.hash = writeChart({ ...this.choice, ...change });
   }
 
   /** Show what the address says. */
   followAddress(): void {
-    const choice = fromHash(location.hash);
+    const choice = readChart(location.hash);
     if (isSame(choice, this.choice)) return;
+    if (isSamePlace(choice, this.choice)) {
+      this.choice = choice;
+      this.indicators.show(choice);
+      return;
+    }
     // The tape of the same instrument stays until the new stream has its own.
     const { trades } = choice.instrument === this.choice.instrument ? this.view : EMPTY;
     this.choice = choice;
@@ -90,6 +102,7 @@ export class Dashboard {
     clearInterval(this.#clock);
     this.#overviewStream.close();
     this.#closeView();
+    this.indicators.close();
   }
 
   #open(subscription: Subscription): Stream {
@@ -98,6 +111,7 @@ export class Dashboard {
 
   #openView(): void {
     this.#closeView();
+    this.indicators.show(this.choice);
     const { instrument, interval } = this.choice;
     if (instrument === "") return;
     const intervals: Interval[] = [interval];
@@ -125,6 +139,7 @@ export class Dashboard {
       if (state.commit !== null || state.error !== "") this.view = state;
       this.viewConnection = this.#viewStream.connection;
       void this.#history?.loadCoverage();
+      this.indicators.reach(state.candles[0]?.start);
     }
     this.#chooseFirst();
     this.#chooseInterval();
@@ -150,14 +165,20 @@ export class Dashboard {
 
   /** Whether the address is the one that is shown: a link that was just clicked is followed a moment later. */
   get #followsAddress(): boolean {
-    return isSame(fromHash(location.hash), this.choice);
+    return isSame(readChart(location.hash), this.choice);
   }
 
   /** Choose for the reader: without a step in the browser's history. */
   #replace(change: Partial<Choice>): void {
-    history.replaceState(null, "", toHash({ ...this.choice, ...change }));
+    history.replaceState(null, "", writeChart({ ...this.choice, ...change }));
     this.followAddress();
   }
+}
+
+/** Return what the address says, with the indicators of last time where it names none. */
+function firstChoice(): Choice {
+  const choice = readChart(location.hash);
+  return choice.indicators.length > 0 ? choice : { ...choice, indicators: rememberedIndicators() };
 }
 
 function earlier(a: number | null, b: number | null): number | null {

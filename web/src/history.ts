@@ -1,6 +1,6 @@
 // What lies before the live snapshot: older candles and the ledger over them, fetched as the reader scrolls back.
 
-import type { Choice } from "./choice";
+import type { Place } from "./choice";
 import { candlesBefore, coverageBetween } from "./rest";
 import { MAX_CANDLES, withFetchedCoverage, withOlder } from "./state";
 import type { Stream } from "./stream";
@@ -11,7 +11,7 @@ const PAUSE_MS = 2_000;
 /** Fetches the past of one stream's candles. */
 export class History {
   readonly #stream: Stream;
-  readonly #choice: Choice;
+  readonly #place: Place;
   readonly #abort = new AbortController();
   #isLoading = false;
   #isAtStart = false;
@@ -19,9 +19,9 @@ export class History {
   /** The ledger is known from here on. */
   #coveredFrom: string | undefined;
 
-  constructor(stream: Stream, choice: Choice) {
+  constructor(stream: Stream, place: Place) {
     this.#stream = stream;
-    this.#choice = choice;
+    this.#place = place;
   }
 
   /** Fetch the page before the oldest candle, unless there is none or enough is loaded. */
@@ -32,7 +32,7 @@ export class History {
     if (oldest === undefined || isFull || this.#isLoading || this.#isAtStart || Date.now() < this.#notBefore) return;
     this.#isLoading = true;
     try {
-      const { instrument, interval } = this.#choice;
+      const { instrument, interval } = this.#place;
       const page = await candlesBefore(instrument, interval, oldest, this.#abort.signal);
       this.#isAtStart = page.length === 0;
       // A reset may have replaced the candles meanwhile: this page would then leave a hole after it.
@@ -53,7 +53,7 @@ export class History {
     if (oldest === undefined) return;
     const end = known !== undefined && oldest < known ? known : undefined;
     try {
-      const rows = await coverageBetween(this.#choice.instrument, oldest, end, this.#abort.signal);
+      const rows = await coverageBetween(this.#place.instrument, oldest, end, this.#abort.signal);
       this.#stream.update((state) => withFetchedCoverage(state, rows));
     } catch (error) {
       this.#coveredFrom = known;

@@ -1,7 +1,9 @@
 // The few REST calls that the live page makes. Live data comes by stream.ts.
 
 import { ask } from "./api/call";
-import type { Candle, Coverage, Interval } from "./types";
+import type { Place } from "./choice";
+import type { Wanted } from "./indicators/key";
+import type { Candle, Coverage, IndicatorRow, Interval } from "./types";
 
 const PAGE = 1_000;
 const COVERAGE_PAGE = 5_000;
@@ -16,6 +18,18 @@ export async function candlesBefore(
   const query = { instrument, interval, end, order: "desc", limit: PAGE };
   const page = await ask<{ candles: Candle[] }>({ name: "candles", query }, signal);
   return page.candles.reverse();
+}
+
+/** Return up to a page of an indicator at final candles that start before `end`, or at the newest, oldest first. */
+export async function indicatorBefore(
+  { instrument, interval }: Place,
+  { name, parameters }: Wanted,
+  end: string | undefined,
+  signal: AbortSignal,
+): Promise<IndicatorRow[]> {
+  const query = { ...parameters, instrument, interval, name, end, order: "desc", limit: PAGE };
+  const page = await ask<{ indicators: IndicatorRow[] }>({ name: "indicators", query }, signal);
+  return page.indicators.filter(({ is_final }) => is_final).reverse();
 }
 
 /** Return the newest coverage that overlaps [start, end), or all since start, up to a page. */

@@ -1,6 +1,7 @@
 // What one stream has told us so far, as a value: reduce(state, message) never changes its arguments.
 
 import { between, filled } from "./holes";
+import * as indicator from "./indicators/rows";
 import { withRows, type Runs } from "./runs";
 import type {
   Alert,
@@ -8,6 +9,7 @@ import type {
   Commit,
   Coverage,
   Depth,
+  IndicatorRow,
   Instrument,
   Last,
   Message,
@@ -45,6 +47,8 @@ export interface State {
   readonly quoteStats: Runs<QuoteStat>;
   readonly depths: Runs<Depth>;
   readonly windows: Runs<TradeWindow>;
+  /** Of one indicator of one instrument and interval, oldest first. */
+  readonly indicators: readonly IndicatorRow[];
   /** Oldest first. */
   readonly alerts: readonly Alert[];
   /** Those that came after the stream's first snapshot, oldest first. */
@@ -67,6 +71,7 @@ export const EMPTY: State = {
   quoteStats: new Map(),
   depths: new Map(),
   windows: new Map(),
+  indicators: [],
   alerts: [],
   news: [],
   status: null,
@@ -103,6 +108,7 @@ function afterSnapshot(state: State, message: Snapshot): State {
     coverage: withCoverage(new Map(), message.coverage),
     stats: new Map(),
     ...withRuns(EMPTY, message),
+    indicators: message.indicators ?? [],
     alerts: (message.alerts ?? []).slice(-MAX_ALERTS),
     news: state.news,
     status: state.status,
@@ -119,6 +125,7 @@ function afterCommit(state: State, message: Commit): State {
     last: withNewest(state.last, message.last),
     stats: withNewest(state.stats, message.stats),
     ...withRuns(state, message),
+    indicators: indicator.withRows(state.indicators, message.indicators, MAX_CANDLES),
     candles: withCandles(state.candles, message.candles),
     trades: withTrades(state.trades, message.trades),
     quotes: newest(state.quotes, message.quotes, MAX_QUOTES),
@@ -145,6 +152,16 @@ export function withOlder(state: State, page: readonly Candle[]): State {
   const oldest = state.candles[0]?.start;
   const older = oldest === undefined ? page : page.filter((candle) => candle.start < oldest);
   return older.length === 0 ? state : { ...state, candles: filled([...older, ...state.candles]) };
+}
+
+/** Return the state with an older page before the values of its indicator. */
+export function withOlderIndicator(state: State, page: readonly IndicatorRow[]): State {
+  return { ...state, indicators: indicator.withOlderRows(state.indicators, page) };
+}
+
+/** Return the state with the newest page of its indicator, which was asked for apart from the stream. */
+export function withFetchedIndicator(state: State, page: readonly IndicatorRow[]): State {
+  return { ...state, indicators: indicator.withRows(state.indicators, page, MAX_CANDLES) };
 }
 
 /** Return the state with a page of quotes, oldest first, before those that the stream brought since. */

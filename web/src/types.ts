@@ -140,6 +140,14 @@ export interface TradeWindow {
   taker_buy_ratio: number | null;
 }
 
+/** An indicator at a candle: its columns by their names, which the API tells. */
+export interface IndicatorRow {
+  readonly start: Time;
+  /** Over HTTP only; the stream tells of final candles. */
+  readonly is_final?: boolean;
+  readonly [column: string]: string | number | boolean | null | undefined;
+}
+
 export interface Coverage {
   instrument: string;
   channel: string;
@@ -241,7 +249,7 @@ export interface Status {
   targets: TargetStatus[];
 }
 
-export type Kind = "trades" | "candles" | "quotes" | "last" | "coverage" | "stats" | "alerts" | RunKind;
+export type Kind = "trades" | "candles" | "quotes" | "last" | "coverage" | "stats" | "alerts" | "indicators" | RunKind;
 
 /** Kinds of which a run of rows is kept for each instrument. */
 export type RunKind = "quote_stats" | "depths" | "windows";
@@ -250,6 +258,7 @@ export interface Subscription {
   instruments: string[];
   kinds: Kind[];
   intervals?: Interval[];
+  indicators?: string[];
 }
 
 /** The records of a message; a kind without rows is left out. */
@@ -264,6 +273,7 @@ export interface Records {
   quote_stats?: QuoteStat[];
   depths?: Depth[];
   windows?: TradeWindow[];
+  indicators?: IndicatorRow[];
 }
 
 export interface Snapshot extends Records {

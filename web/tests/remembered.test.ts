@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { firstOf, rememberInstrument } from "../src/remembered";
+import { firstOf, rememberedIndicators, rememberIndicators, rememberInstrument } from "../src/remembered";
 import { stubPage } from "./page";
 
 const ONES = [{ id: "BTC-USD.COINBASE" }, { id: "ETH-USD.COINBASE" }, { id: "SOL-USD.COINBASE" }];
@@ -25,4 +25,12 @@ it("keeps to this tab's instrument, whatever another tab looks at", () => {
   expect(firstOf(ONES)?.id).toBe("ETH-USD.COINBASE");
   sessionStorage.removeItem("fulltape.instrument");
   expect(firstOf(ONES)?.id).toBe("SOL-USD.COINBASE");
+});
+
+it("remembers indicators, and that there are none any more", () => {
+  expect(rememberedIndicators()).toEqual([]);
+  rememberIndicators(["RSI(period=14)", "OBV"]);
+  expect(rememberedIndicators()).toEqual(["RSI(period=14)", "OBV"]);
+  rememberIndicators([]);
+  expect(rememberedIndicators()).toEqual([]);
 });

@@ -3,7 +3,7 @@
 import { onDestroy } from "svelte";
 import { ask } from "../api/call";
 import { openStream } from "../api/live";
-import { fromHash, toHash, type Choice } from "../choice";
+import { fromHash, toHash, type Place } from "../choice";
 import { EMPTY, withRuns, type State } from "../state";
 import { NOT_YET, isBroken, type Connection, type Stream } from "../stream";
 import type { Records, RunKind } from "../types";
@@ -22,7 +22,7 @@ export class Book {
   /** The chosen product at each venue: quotes and books by the second, windows. */
   view = $state.raw<State>(EMPTY);
   connection = $state.raw<Connection>(NOT_YET);
-  choice = $state.raw<Choice>(fromHash(location.hash));
+  choice = $state.raw<Place>(fromHash(location.hash));
   /** Why older rows are missing; empty if they came. */
   problem = $state("");
 
@@ -59,7 +59,7 @@ export class Book {
   readonly #onBooks: () => void;
 
   /** Show another instrument, or flows of other windows. */
-  choose(change: Partial<Choice>): void {
+  choose(change: Partial<Place>): void {
     this.choice = { ...this.choice, ...change };
     history.replaceState(null, "", toHash(this.choice));
   }

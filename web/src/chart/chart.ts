@@ -21,6 +21,7 @@ import { LocalTimeScale } from "./local_time";
 import { colours, optionsFor, paintWith } from "./look";
 import { Shading } from "./shading";
 import type { Span } from "./spans";
+import { Studies, type Study } from "./studies";
 
 /** Ask for older candles when fewer than this many bars are left of the visible ones. */
 const NEAR_START_BARS = 50;
@@ -45,6 +46,7 @@ export class CandleChart {
   readonly #chart: IChartApiBase<Time>;
   readonly #prices: ISeriesApi<"Candlestick">;
   readonly #volumes: ISeriesApi<"Histogram">;
+  readonly #studies: Studies;
   readonly #shading = new Shading((ms) => this.#locate(ms));
   #candles: readonly Candle[] = [];
   #lengthS = 60;
@@ -67,6 +69,7 @@ export class CandleChart {
     this.#chart.panes()[0]?.setStretchFactor(4);
     this.#chart.panes()[1]?.setStretchFactor(1);
     this.#prices.attachPrimitive(this.#shading);
+    this.#studies = new Studies(this.#chart, this.#prices.getPane());
     this.#chart.subscribeCrosshairMove((move) =>
       events.onHover(move.logical === undefined ? null : (this.#candles[move.logical] ?? null)),
     );
@@ -109,6 +112,11 @@ export class CandleChart {
     if (changed === null) this.#announceNearStart();
   }
 
+  /** Draw these indicators, and no others, at the candles that were shown last. */
+  study(studies: readonly Study[]): void {
+    this.#studies.show(studies, this.#candles);
+  }
+
   /** Shade these stretches. */
   shade(spans: readonly Span[]): void {
     this.#shading.show(spans);
@@ -138,6 +146,7 @@ export class CandleChart {
     this.#colours = { up, down, volumeUp: colour("volume-up"), volumeDown: colour("volume-down") };
     this.#markPrice();
     this.#volumes.setData(this.#candles.map((candle) => this.#volume(candle)));
+    this.#studies.paint(colour);
     this.#shading.paint({ gap: colour("gap"), down: colour("outage") });
   }
 

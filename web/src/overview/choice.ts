@@ -1,8 +1,8 @@
 // What the overview is about, kept in its address: `#BTC-USD.COINBASE/5m/ETH-USD.COINBASE,SOL-USD.COINBASE`.
 
-import { decoded, fromHash, toHash, type Choice } from "../choice";
+import { decoded, fromHash, toHash, type Place } from "../choice";
 
-export interface OverviewChoice extends Choice {
+export interface OverviewChoice extends Place {
   /** What the chosen instrument is compared with. */
   readonly others: readonly string[];
 }
