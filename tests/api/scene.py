@@ -20,6 +20,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from fulltape.api.app import create_app
 from fulltape.api.config import ApiConfig
 from fulltape.api.server import server_config
+from fulltape.books.l2 import Book
+from fulltape.books.levels import Seen, levels_of
 from fulltape.bus.base import Bus
 from fulltape.bus.memory import MemoryBus
 from fulltape.bus.topics import Topics
@@ -163,6 +165,7 @@ class FakeBackend:
     kafka: LogStatus | None = None
     topics: Topics | None = None
     delivered: list[Delivery] = field(default_factory=list)
+    books: dict[int, Book] = field(default_factory=dict)
 
     def reader(self) -> Reader:
         if self.break_reader is not None:
@@ -182,6 +185,10 @@ class FakeBackend:
     async def deliver(self, delivery: Delivery) -> Receipt:
         self.delivered.append(delivery)
         return Receipt(sum(len(batch) for batch in delivery.batches if batch.schema is not DEAD_LETTERS), 1)
+
+    async def look(self, code: int, count: int) -> Seen:
+        found = self.books.get(code)
+        return Seen(None if found is None else levels_of(found, count), self.number, self.clock)
 
     def now_ns(self) -> int:
         return self.clock

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # it takes a second to import, in every process that only loo
 
 ABOUT = ("status", "alerts/active", "indicators/available")
 WITHOUT_PARAMETERS = ["/health", "/ready", *(f"/api/v1/{name}" for name in ABOUT)]
-RECORDS = ("trades", "quotes", "candles", "coverage", "last", "coins", "alerts")
+RECORDS = ("trades", "quotes", "book", "candles", "coverage", "last", "coins", "alerts")
 STATISTICS = ("stats", "stats/latest", "windows", "activity_bars", "quote_stats", "depths", "hourly", "daily")
 ANALYSIS = ("movers", "correlation", "flow", "trades/large", "distribution", "indicators")
 RETURNS = ("drawdown", "ratios", "correlation/rolling")

@@ -31,6 +31,7 @@ from fulltape.api.queries import Queries
 from fulltape.api.readers import Readers
 from fulltape.api.rest.alerts import active_alerts, alerts
 from fulltape.api.rest.analysis import correlation, flow, large_trades, movers, trade_distribution
+from fulltape.api.rest.book import book
 from fulltape.api.rest.bringing import add_records
 from fulltape.api.rest.candles import candles
 from fulltape.api.rest.events import events
@@ -72,7 +73,7 @@ _BRINGING: Final = 2
 
 _TYPE: Final = re.compile(r":\w+}")
 _CALLS: Final = [
-    instruments, offered, follow, unfollow, trades, quotes, candles, coins, coverage, add_records, last,
+    instruments, offered, follow, unfollow, trades, quotes, book, candles, coins, coverage, add_records, last,
     stats, latest_stats, windows, activity_bars, quote_stats, depths, indicators, hourly, daily,
     available_indicators,
     movers, correlation, flow, large_trades,

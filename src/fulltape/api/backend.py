@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from fulltape.books.levels import Seen
 from fulltape.bus.base import Bus
 from fulltape.bus.topics import Topics
 from fulltape.records import Instrument
@@ -64,6 +65,14 @@ class Backend(Protocol):
 
     async def deliver(self, delivery: Delivery) -> Receipt:
         """Commit what somebody brings, and return what became of it. Called on the event loop."""
+        ...
+
+    async def look(self, code: int, count: int) -> Seen:
+        """Return at least the best ``count`` levels a side of an instrument's book after the engine's next step.
+
+        What that step stored is published before. Called on the event loop. Raises TransientError when the engine has
+        stopped.
+        """
         ...
 
     def now_ns(self) -> int:

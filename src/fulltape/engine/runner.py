@@ -14,8 +14,10 @@ from typing import Final, Protocol, TypeVar
 
 import msgspec
 
+from fulltape.books.levels import Seen
 from fulltape.bus.base import Bus
 from fulltape.clock import SECOND_NS, Clock
+from fulltape.engine import looks
 from fulltape.engine.intake import Intake
 from fulltape.engine.pipeline import Outcome, Pipeline
 from fulltape.engine.pipeline.delays import CommitWaits, sampled
@@ -141,6 +143,7 @@ class Runner:
         self._history = CommittedHistory(store)
         self._publishing: Awaitable[None] | None = None
         self._awaited: dict[Awaited, asyncio.Future[Receipt]] = {}
+        self._looks = looks.Looks()
         self._has_ended = False
         self._number = 0
         self._reached = 0
@@ -172,12 +175,15 @@ class Runner:
                     break
                 self._oldest_stepped = next((item.ingest_times[0] for item in items if isinstance(item, Chunk)), None)
                 clock = max(self._clock.reached(items), self._reached)
-                outcome = await loop.run_in_executor(self._engine, self.pipeline.step, items, clock, self._history)
+                looking = self._looks.take()
+                outcome, levels = await loop.run_in_executor(self._engine, self._step, items, clock, looking)
                 self._heard(outcome)
                 await self._settle()
                 awaited = [item for item in items if isinstance(item, Awaited)]
                 if awaited or not outcome.is_empty or clock - self._reached >= config.commit_at_least_s * SECOND_NS:
                     self._write(outcome, clock, awaited, sampled(items))
+                if looking:
+                    self._publishing = asyncio.create_task(self._show(self._publishing, looking, levels, clock))
                 self._oldest_stepped = None
         finally:
             try:
@@ -201,6 +207,13 @@ class Runner:
         finally:
             del self._awaited[item]
 
+    async def look(self, code: int, count: int) -> Seen:
+        """Return ``count`` levels a side of a book after the next step, once what that made is published.
+
+        Raises TransientError when the run ends before.
+        """
+        return await self._looks.look(code, count)
+
     def _shut_down(self) -> None:
         self._engine.shutdown(wait=True)
         self._history.close()
@@ -209,6 +222,7 @@ class Runner:
     def _let_go(self) -> None:
         """Tell whoever waits for a commit that it will never come."""
         self._has_ended = True
+        self._looks.end("the engine has stopped: no book is kept any more")
         for done in self._awaited.values():
             if not done.done():
                 done.set_exception(TransientError(_ENDED))
@@ -259,6 +273,19 @@ class Runner:
             stale_candles=counters.stale_candles,
             alerts_not_news=self.pipeline.alerts.not_news,
         )
+
+    def _step(self, items: Items, clock: int, looking: looks.Waiting) -> tuple[Outcome, looks.Copies]:
+        outcome = self.pipeline.step(items, clock, self._history)
+        return outcome, looks.copied(looking, self.pipeline.quotes.book)
+
+    async def _show(
+        self, publishing: Awaitable[None] | None, looking: looks.Waiting, levels: looks.Copies, clock: int
+    ) -> None:
+        """Answer those who look at books, once the commit of the same step is published."""
+        number = self._number
+        if publishing is not None:
+            await publishing
+        looks.answer(looking, levels, number, clock)
 
     def _write(self, outcome: Outcome, clock: int, awaited: Sequence[Awaited], came: Sequence[int]) -> None:
         """Hand a commit to the writer; `_settle` waits for it.

@@ -16,6 +16,7 @@ from typing import Final
 
 import fulltape
 from fulltape.books.l2 import NO_SNAPSHOT
+from fulltape.books.levels import Seen
 from fulltape.bus.base import Bus
 from fulltape.bus.topics import Topics
 from fulltape.capture.recorder import Recorder, Tee
@@ -142,6 +143,10 @@ class Supervisor:
         if self._error:
             raise TransientError(f"the engine has stopped: {self._error}")
         return await self._runner.commit(delivery)
+
+    async def look(self, code: int, count: int) -> Seen:
+        """Return the best levels of a book. Raises TransientError when the engine has stopped."""
+        return await self._runner.look(code, count)
 
     def now_ns(self) -> int:
         """Return the time."""
