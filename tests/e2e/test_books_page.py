@@ -12,7 +12,7 @@ import pytest
 from tests.e2e.pages import Reader, answer_of, reading, serving, simulating
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
-from playwright.sync_api import Browser, Locator, expect  # noqa: E402
+from playwright.sync_api import Browser, FloatRect, Locator, Route, expect  # noqa: E402
 
 pytestmark = pytest.mark.e2e
 
@@ -76,6 +76,93 @@ def test_depth_and_imbalance_are_those_of_the_book(url: str, reader: Reader) -> 
     for name in ("Best prices", "Spread", "Depth", "Imbalance"):
         assert region(reader, name).locator("canvas").count() > 0
     assert reader.complaints == []
+
+
+def place_of(locator: Locator) -> FloatRect:
+    place = locator.bounding_box()
+    assert place is not None
+    return place
+
+
+def size_of(reader: Reader) -> tuple[float, float]:
+    place = place_of(reader.page.get_by_test_id("ladder"))
+    return place["width"], place["height"]
+
+
+def ladder_rows(reader: Reader, side: str) -> list[list[str]]:
+    texts: list[list[str]] = reader.page.get_by_test_id(side).evaluate(
+        "body => [...body.rows].map(row => [...row.cells].map(cell => cell.innerText))"
+    )
+    return texts
+
+
+def test_the_ladder_moves_and_shows_the_levels_that_the_api_tells(url: str, reader: Reader) -> None:
+    page = reader.page
+    expect(page.get_by_test_id("bids").locator("th").first).to_have_text(re.compile(r"^[\d,]+\.\d\d$"))
+    expect(page.get_by_test_id("ladder-moment")).to_have_text(re.compile(r"^SIMULATED · .*\d\d:\d\d:\d\d\.\d{3} UTC"))
+    before = size_of(reader)
+    reader.changes(page.get_by_test_id("bids").inner_text)
+    assert size_of(reader) == before
+
+    told: list[Any] = []
+
+    def keep(route: Route) -> None:
+        """Let one answer of the API through, and show that one from then on."""
+        if not told:
+            told.append(route.fetch().json())
+        route.fulfill(json=told[0])
+
+    page.route(re.compile(r"/api/v1/book\?"), keep)
+    reader.becomes(lambda: bool(told))
+    book = told[0]
+    assert (book["instrument"], book["simulated"], len(book["bids"])) == (BTC, True, 15)
+    for side, levels in (("bids", book["bids"]), ("asks", book["asks"][::-1])):
+        wanted = [[price, size] for price, size in levels]
+        reader.becomes(lambda side=side, wanted=wanted: numbers(ladder_rows(reader, side)) == wanted)  # type: ignore[misc]
+    totals = [float(row[2].replace(",", "")) for row in ladder_rows(reader, "bids")]
+    assert totals[-1] == pytest.approx(sum(size for _, size in book["bids"]))
+
+    top = {"bid": book["bids"][0], "ask": book["asks"][0]}
+    quotes = answer_of(url, "quotes", instrument=BTC, order="desc", limit="10000")["quotes"]
+    found = [{side: [row[side], row[f"{side}_size"]] for side in top} for row in quotes]
+    assert book["state"] == "crossed" or top in found  # the stored quote of that moment says the same
+    assert reader.complaints == []
+
+
+def numbers(rows: list[list[str]]) -> list[list[float]]:
+    return [[float(text.replace(",", "")) for text in row[:2]] for row in rows if row[0]]
+
+
+def test_the_ladder_stands_beside_the_figures_and_on_a_phone_under_them(reader: Reader) -> None:
+    page = reader.page
+    expect(page.get_by_test_id("bids")).to_be_visible()
+
+    def is_beside() -> bool:
+        prices, ladder = (place_of(region(reader, name)) for name in ("Best prices", "Ladder"))
+        return ladder["x"] > prices["x"] + prices["width"] and abs(ladder["y"] - prices["y"]) < 2
+
+    def is_under() -> bool:
+        strip, ladder = (place_of(region(reader, name)) for name in ("Quote", "Ladder"))
+        return ladder["y"] >= strip["y"] + strip["height"] and ladder["width"] <= 420
+
+    reader.becomes(is_beside)
+    page.set_viewport_size({"width": 420, "height": 900})
+    reader.becomes(lambda: page.evaluate("document.documentElement.scrollWidth") <= 420)
+    reader.becomes(is_under)
+    assert reader.complaints == []
+
+
+def test_a_book_that_is_lost_leaves_the_ladder_and_words_say_why(reader: Reader) -> None:
+    page = reader.page
+    expect(page.get_by_test_id("bids")).to_be_visible()
+    before = size_of(reader)
+    problem = {"title": "Service Unavailable", "status": 503, "detail": "the book waits for a snapshot: lost"}
+    page.route(re.compile(r"/api/v1/book\?"), lambda route: route.fulfill(status=503, json=problem))
+    expect(page.get_by_test_id("no-book")).to_have_text("No book to show: the book waits for a snapshot: lost")
+    expect(page.get_by_test_id("bids")).to_have_count(0)
+    assert size_of(reader) == before
+    page.unroute(re.compile(r"/api/v1/book\?"))
+    expect(page.get_by_test_id("bids")).to_be_visible()
 
 
 def test_venues_stand_beside_each_other(url: str, reader: Reader) -> None:
