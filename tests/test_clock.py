@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fulltape.clock import SECOND_NS, ManualClock, SystemClock, format_rfc3339, parse_rfc3339
+from fulltape.clock import SECOND_NS, ManualClock, SystemClock, format_rfc3339, parse_rfc3339, parse_when
 
 
 @given(st.integers(-(2**63), 2**63 - 1))
@@ -55,6 +55,17 @@ def test_rfc_3339(text: str, expected: int) -> None:
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"not an RFC 3339 time|must be in|out of range"):
         parse_rfc3339(text)
+
+
+def test_a_date_is_its_midnight_in_utc() -> None:
+    assert parse_when("2021-04-17") == parse_rfc3339("2021-04-17T00:00:00Z")
+    assert parse_when("2021-04-17T18:43:37+02:00") == parse_rfc3339("2021-04-17T16:43:37Z")
+
+
+@pytest.mark.parametrize("text", ["", "2021-02-29", "2021-04", "2021-4-17", "20210417", "2021-04-17\n", "2021-04-17T"])
+def test_what_is_no_date_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"not an RFC 3339 time|must be in|out of range"):
+        parse_when(text)
 
 
 def test_a_manual_clock_moves_when_told() -> None:

@@ -14,6 +14,7 @@ _RFC3339 = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(Z|z|[+-](?:[01]\d|2[0-3]):[0-5]\d)\Z",
     re.ASCII,
 )
+_DATE = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
 
 
 class Clock(Protocol):
@@ -60,6 +61,14 @@ def parse_rfc3339(text: str) -> int:
     seconds = since.days * 86_400 + since.seconds - _offset_s(match[8])
     fraction = int((match[7] or "").ljust(9, "0"))
     return seconds * SECOND_NS + fraction
+
+
+def parse_when(text: str) -> int:
+    """Return the nanoseconds of what people write for a time: RFC 3339, or a date for its midnight UTC.
+
+    Raises ValueError for anything else.
+    """
+    return parse_rfc3339(f"{text}T00:00:00Z" if _DATE.match(text) else text)
 
 
 def _offset_s(zone: str) -> int:

@@ -138,7 +138,7 @@ async def test_times_beyond_all_records_select_everything(start: str, end: str, 
     assert (answer.status_code, len(answer.json()["trades"])) == (200, 1)
 
 
-@pytest.mark.parametrize("start", ["", "yesterday", "1800000000", "2027-02-30T00:00:00Z", "2027-01-15"])
+@pytest.mark.parametrize("start", ["", "yesterday", "1800000000", "2027-02-30T00:00:00Z", "2027-02-30", "2027-1-15"])
 async def test_what_is_not_a_time_is_refused(start: str, api: Api) -> None:
     answer = await api.get("/api/v1/trades", instrument=BTC, start=start)
     assert (answer.status_code, answer.json()["detail"].startswith("start: ")) == (400, True)

@@ -40,6 +40,22 @@ async def test_a_range_is_half_open(backend: FakeBackend, api: Api) -> None:
     assert (await api.get("/api/v1/trades", instrument=BTC, start=end, end=start)).json()["trades"] == []
 
 
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ({"start": "2027-01-16"}, ["2", "3"]),
+        ({"end": "2027-01-16"}, ["1"]),
+        ({"start": "2027-01-15", "end": "2027-01-16"}, ["1"]),
+    ],
+)
+async def test_a_date_is_its_midnight_in_utc(
+    query: dict[str, str], ids: list[str], backend: FakeBackend, api: Api
+) -> None:
+    await backend.commit(trade(1), trade(2, time=minute(16 * 60)), trade(3, time=minute(16 * 60) + 1))
+    body = (await api.get("/api/v1/trades", instrument=BTC, **query)).json()
+    assert [row["trade_id"] for row in body["trades"]] == ids
+
+
 async def test_candles_are_those_of_the_interval(backend: FakeBackend, api: Api) -> None:
     await backend.commit(candle(minute(0)), candle(minute(1)), candle(minute(0), interval="5m"), candle(minute(0), ETH))
     body = (await api.get("/api/v1/candles", instrument=BTC, interval="60s", order="desc")).json()

@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Final, Literal
 
 import numpy as np
+from litestar.openapi import spec
+from litestar.openapi.spec import OpenAPIFormat
 from litestar.params import QueryParameter
 
 from fulltape.api.formats import FormatText
 from fulltape.api.problems import bad_request
-from fulltape.clock import parse_rfc3339
+from fulltape.clock import parse_when
 from fulltape.records import COVERAGE, Array, Batch, Schema
 from fulltape.records.columns import NULL_INT, Physical, high
 from fulltape.stores.base import Cursor, Reader, Selection
@@ -25,8 +27,8 @@ MAX_LIMIT: Final = 10_000
 TEXT: Final = {"type": "string", "oneOf": None}
 """What a parameter that may be left out is in the OpenAPI document: a query has no way to say null."""
 
-TIME: Final = {**TEXT, "format": "date-time"}
-"""What one is that is a time."""
+TIME: Final = {**TEXT, "anyOf": [spec.Schema(format=OpenAPIFormat.DATE_TIME), spec.Schema(format=OpenAPIFormat.DATE)]}
+"""What one is that is a time, or a date for its midnight UTC."""
 _CURSOR: Final = struct.Struct(">qqq")
 _LAST_NS: Final = int(np.iinfo(np.int64).max) - 1
 """The far end of time: the next value stands for infinity in a store, the smallest for null in a batch."""
@@ -69,16 +71,16 @@ def page_query(
 
 
 def parse_time(name: str, text: str | None) -> int | None:
-    """Return the ns of an RFC 3339 text, moved into int64; a 400 that names the parameter if it is not one.
+    """Return the ns of an RFC 3339 text or a date, moved into int64; a 400 that names the parameter if it is neither.
 
     A ``+`` that the client forgot to escape arrives as a space and is taken for what it was.
     """
     if text is None:
         return None
     try:
-        time_ns = parse_rfc3339(text[:-6] + text[-6:].replace(" ", "+"))
+        time_ns = parse_when(text[:-6] + text[-6:].replace(" ", "+"))
     except ValueError:
-        raise bad_request(f"{name}: not an RFC 3339 time such as 2026-11-20T00:00:00Z: {text!r}") from None
+        raise bad_request(f"{name}: not an RFC 3339 time such as 2026-11-20T00:00:00Z, nor a date: {text!r}") from None
     except OverflowError:  # its zone moves it out of the years 1 to 9999
         time_ns = -_LAST_NS if text.startswith("0001") else _LAST_NS
     return max(-_LAST_NS, min(_LAST_NS, time_ns))

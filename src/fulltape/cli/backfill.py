@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from fulltape.venues.rest import RestClient
 
 _AGE: Final = re.compile(r"([1-9]\d{0,5})([smhdw])\Z", re.ASCII)
-_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d\Z", re.ASCII)
 _GO_ON: Final = "what has come is kept; the same command goes on from here"
 
 
@@ -76,14 +75,14 @@ def backfill(
 
 def parse_moment(text: str, now_ns: int) -> int:
     """Return the time (ns) of a day, an RFC 3339 time or an age such as ``30d``. Raises ConfigError."""
-    from fulltape.clock import SECOND_NS, parse_rfc3339
+    from fulltape.clock import SECOND_NS, parse_when
 
     if text == "0s":
         return now_ns
     if match := _AGE.match(text):
         return now_ns - int(match[1]) * {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}[match[2]] * SECOND_NS
     try:
-        return parse_rfc3339(f"{text}T00:00:00Z" if _DAY.match(text) else text)
+        return parse_when(text)
     except ValueError as error:
         raise ConfigError(f"{error}: use 2026-10-01, 2026-10-01T12:00:00Z, or 30d for so long ago") from None
 
