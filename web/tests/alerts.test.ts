@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ALL, episodesOf, isActive, matches, rulesOf, unseen, valueOf } from "../src/alerts/episodes";
+import { ALL, episodesOf, isActive, matches, rulesOf, thresholdOf, unseen, valueOf } from "../src/alerts/episodes";
 import { EMPTY, MAX_ALERTS, reduce } from "../src/state";
 import type { Alert } from "../src/types";
 import { at, commit, snapshot } from "./records";
@@ -56,6 +56,9 @@ describe("episodes", () => {
     expect(valueOf(alert(1, 5))).toBe("3.519 %");
     expect(valueOf(alert(1, 5, { figure: "crossed_bp", value: 12 }))).toBe("12 bp");
     expect(valueOf(cleared(1, 5))).toBe("–");
+    const wild = alert(1, 5, { figure: "realised_volatility", value: 5.4853, threshold: 0.07 });
+    expect([valueOf(wild), thresholdOf(wild)]).toEqual(["548.5 %", "7 %"]);
+    expect(thresholdOf(alert(1, 5, { threshold: 2.5 }))).toBe("2.5 %");
   });
 });
 

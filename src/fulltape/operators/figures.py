@@ -33,6 +33,8 @@ _BESIDE: Final[dict[str, tuple[str, ...]]] = {
     DEPTHS.name: ("bid_depth", "ask_depth"),
 }
 _NO_FIGURES: Final = frozenset({"depth_bp", "levels"})
+_SHARES: Final = frozenset({"realised_volatility"})
+"""A share of 1 in the tables, and a percentage in the mouths of people."""
 _NUMBERS: Final = (Physical.FLOAT, Physical.INT, Physical.BOOL)
 
 
@@ -40,8 +42,8 @@ _NUMBERS: Final = (Physical.FLOAT, Physical.INT, Physical.BOOL)
 class Figure:
     """One figure: the source of its rows, its value in each of them (NaN where it is not known), its unit.
 
-    ``beside`` names columns that tell a person more. A row of an event is heard only if it is beyond the threshold: the
-    next, smaller one does not end it.
+    People read it as ``scale`` x value, in that unit; rules are about the value. ``beside`` names columns that tell a
+    person more. A row of an event is heard only if it is beyond the threshold: the next, smaller one does not end it.
     """
 
     source: str
@@ -50,6 +52,7 @@ class Figure:
     beside: tuple[str, ...] = ()
     is_event: bool = False
     fades: bool = True
+    scale: float = 1.0
 
     @property
     def needs_statistics(self) -> bool:
@@ -68,16 +71,21 @@ def _numbers(name: str) -> Callable[[Columns], Array]:
 
 
 def _unit(name: str) -> str:
-    if name.startswith("change_") or name.endswith("_distance"):
+    if name.startswith("change_") or name.endswith("_distance") or name in _SHARES:
         return "%"
     return "bp" if name.endswith("_bp") else ""
 
 
+def _scale(name: str) -> float:
+    return 100.0 if name in _SHARES else 1.0
+
+
 def _columns(schema: Schema) -> dict[str, Figure]:
+    beside = _BESIDE[schema.name]
     return {
-        column.name: Figure(schema.name, _numbers(column.name), _unit(column.name), _BESIDE[schema.name])
-        for column in schema.columns
-        if column.physical in _NUMBERS and column.name not in _NO_FIGURES
+        name: Figure(schema.name, _numbers(name), _unit(name), beside, scale=_scale(name))
+        for name in (column.name for column in schema.columns if column.physical in _NUMBERS)
+        if name not in _NO_FIGURES
     }
 
 

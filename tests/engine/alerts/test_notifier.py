@@ -21,6 +21,7 @@ from fulltape.engine.alerts.config import RuleKind, TargetConfig
 from fulltape.engine.alerts.marks import MarkFile
 from fulltape.engine.alerts.messenger import AppriseMessenger
 from fulltape.engine.alerts.notifier import Notifier, Target
+from fulltape.engine.alerts.text import line_of
 from fulltape.errors import ConfigError
 from fulltape.records import Alert, AlertKind, AlertState, Instrument, Origin
 from fulltape.records.status import TargetStatus
@@ -110,6 +111,11 @@ async def test_an_alert_is_told_in_words_once(desk: Desk) -> None:
     assert cleared.title == "MOVE fast_move cleared: BTC-USD.COINBASE"
     assert "has ended: change_5m 1.25 %" in cleared.body
     assert (status.messages, status.alerts, status.failures, status.waiting, status.detail) == (2, 2, 0, 0, "")
+
+
+def test_a_share_is_told_in_percent() -> None:
+    wild = msgspec.structs.replace(alert(NOON), figure="realised_volatility", value=5.4853, threshold=5.0)
+    assert "realised_volatility 548.53 % (threshold 500)" in line_of(wild)
 
 
 async def test_many_alerts_are_one_message(desk: Desk) -> None:

@@ -59,15 +59,28 @@ export function rulesOf(episodes: readonly Episode[]): string[] {
   return [...new Set(episodes.map(({ raised }) => raised.rule))].sort();
 }
 
-/** Return ` %` or ` bp` for figures that are, as the engine's own table says. */
-export function unitOf(figure: string): string {
+/** A figure that is a share of 1 and read in percent. */
+const SHARE = "realised_volatility";
+
+/** Return a value of a figure as it is read: `3.519 %`, `12 bp`, as the engine's own table says. */
+export function written(value: number, figure: string): string {
+  if (figure === SHARE) return `${significant(100 * value, 4)} %`;
+  return significant(value, 4) + unitOf(figure);
+}
+
+/** Return the threshold of an alert, with every digit that it was told with. */
+export function thresholdOf({ threshold, figure }: Alert): string {
+  return figure === SHARE ? `${significant(100 * threshold, 15)} %` : `${threshold}${unitOf(figure)}`;
+}
+
+function unitOf(figure: string): string {
   if (figure.startsWith("change_") || figure.endsWith("_distance")) return " %";
   return figure.endsWith("_bp") ? " bp" : "";
 }
 
 /** Return the figure that raised an alert: `3.52 %`. */
 export function valueOf({ value, figure }: Alert): string {
-  return value === null ? "–" : significant(value, 4) + unitOf(figure);
+  return value === null ? "–" : written(value, figure);
 }
 
 /** Return the newest alert that was raised after `seen`, and how many were; news are in order, null is before all. */

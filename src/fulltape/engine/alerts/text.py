@@ -35,10 +35,15 @@ def body_of(alerts: Sequence[Alert], *, simulated: bool) -> str:
 
 def line_of(alert: Alert) -> str:
     """Return an alert as one line; its number is the one that its end will have."""
-    unit = FIGURES[alert.figure].unit if alert.figure in FIGURES else ""
-    unit = f" {unit}" if unit else ""
-    what = "" if alert.value is None else f" {alert.figure} {alert.value:.6g}{unit} (threshold {alert.threshold:g})"
+    what = "" if alert.value is None else f" {alert.figure} {_values(alert.figure, alert.value, alert.threshold)}"
     word = "" if alert.state is AlertState.RAISED else " has ended"
     detail = f"; {alert.detail}" if alert.detail else ""
     time = format_rfc3339(alert.ingest_time)[:19]
     return f"{alert.instrument} {alert.rule} #{alert.number}{word}:{what}{detail}; {time}Z"
+
+
+def _values(name: str, value: float, threshold: float) -> str:
+    """Return a figure's value and threshold in the unit that people read it in."""
+    figure = FIGURES.get(name)
+    unit, scale = (f" {figure.unit}".rstrip(), figure.scale) if figure else ("", 1.0)
+    return f"{scale * value:.6g}{unit} (threshold {scale * threshold:g})"
