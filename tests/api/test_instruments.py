@@ -42,6 +42,12 @@ async def test_instruments_tell_whether_they_are_followed(api: Api) -> None:
     assert ids(await api.get("/api/v1/instruments", followed="false", pattern="B*")) == []
 
 
+@pytest.mark.parametrize("followed", ["null", "", "yes", "2"])
+async def test_followed_is_true_or_false(followed: str, api: Api) -> None:
+    answer = await api.get("/api/v1/instruments", followed=followed)
+    assert (answer.status_code, answer.json()["detail"]) == (400, f"followed: neither true nor false: {followed!r}")
+
+
 async def test_what_a_venue_offers(api: Api, backend: FakeBackend) -> None:
     assert ids(await api.get("/api/v1/venues/coinbase/instruments")) == [(SOL.id, False)]
     assert ids(await api.get("/api/v1/venues/coinbase/instruments", pattern="X*")) == []

@@ -30,7 +30,12 @@ _CHANGES: Final = {200: _LIST, **problem_answers(400, 401, 403, 404, 413, 503)}
 PatternText = Annotated[
     str | None, QueryParameter(description="Only ids that match, such as `*-USD.COINBASE`.", max_length=100)
 ]
-FollowedOnly = Annotated[bool | None, QueryParameter(description="Only those that are followed now, or are not.")]
+FollowedOnly = Annotated[
+    str | None,
+    QueryParameter(
+        description="Only those that are followed now, or are not.", schema_extra={"type": "boolean", "oneOf": None}
+    ),
+]
 VenueText = Annotated[str, PathParameter(description="Such as `coinbase`.", max_length=100)]
 InstrumentPath = Annotated[str, PathParameter(description="An id or a pattern.", max_length=100)]
 InstrumentName = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
@@ -39,7 +44,7 @@ InstrumentName = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 class FollowRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Ids and patterns to follow besides the others, such as `SOL-USD.COINBASE` and `*-EUR.COINBASE`."""
 
-    instruments: Annotated[tuple[InstrumentName, ...], msgspec.Meta(min_length=1, max_length=2_000)]
+    instruments: Annotated[list[InstrumentName], msgspec.Meta(min_length=1, max_length=2_000)]
 
 
 @get("/instruments", responses=_ANSWERS, sync_to_thread=False, summary="All instruments", tags=["instruments"])
@@ -47,11 +52,12 @@ def instruments(
     services: NamedDependency[Services], pattern: PatternText = None, followed: FollowedOnly = None
 ) -> Response[bytes]:
     """Return every instrument that this database has seen."""
+    wanted = None if followed is None else _bool("followed", followed)
     rows = _marked(services, services.backend.instruments())
     chosen = [
         row
         for row in rows
-        if (pattern is None or fnmatchcase(row.id, pattern)) and (followed is None or row.followed == followed)
+        if (pattern is None or fnmatchcase(row.id, pattern)) and (wanted is None or row.followed == wanted)
     ]
     return _answer(services, chosen)
 
@@ -100,6 +106,14 @@ async def unfollow(services: NamedDependency[Services], instrument: InstrumentPa
     with _refusals_told():
         rows = await services.backend.following.remove((instrument,))
     return _answer(services, _marked(services, rows))
+
+
+def _bool(name: str, text: str) -> bool:
+    """Return a boolean; a 400 for anything else, ``null`` too, which would be read as a parameter that is left out."""
+    try:
+        return msgspec.convert(text, bool, strict=False)
+    except msgspec.ValidationError:
+        raise bad_request(f"{name}: neither true nor false: {text!r}") from None
 
 
 def _marked(services: Services, instruments: Iterable[Instrument]) -> list[FollowedInstrument]:
