@@ -158,15 +158,15 @@ def tape(tmp_path_factory: pytest.TempPathFactory) -> Tape:
         symbols = ("--symbol", "BTC-USD", "--symbol", "DOGE-USD")
         sim, log = run("sim", "sim", "--port", "0", *symbols, "--config-out", "sim.toml")
         started(log, "now run", sim)
-        config = (
-            (folder / "sim.toml").read_text().replace("simulated = true", "simulated = true\n[history]\nwarm_bars = 0")
-        )
-        (folder / "sim.toml").write_text(config)
+        config = (folder / "sim.toml").read_text()
+        # What is refilled could come while the questions are asked.
+        quiet = "simulated = true\n[history]\nwarm_bars = 0\nrefill_hours = 0"
+        (folder / "sim.toml").write_text(config.replace("simulated = true", quiet))
         past, _ = run("past", "backfill", "BTC-USD.COINBASE", "--from", "4m", "--trades", "--config", "sim.toml")
-        assert past.wait(60) == 0
+        assert past.wait(180) == 0
         up, log = run("up", "up", "--config", "sim.toml", "--port", "0")
         url = started(log, r"http://\S+", up)[0]
-        with httpx.Client(base_url=url, timeout=30) as client:
+        with httpx.Client(base_url=url, timeout=60) as client:
             return seen(client, sim, up, folder / "fulltape-sim.duckdb")
 
 
@@ -188,7 +188,7 @@ def seen(client: httpx.Client, sim: subprocess.Popen[bytes], up: subprocess.Pope
     answers = {request: client.get(request).raise_for_status().json() for request in asked}
     metrics = client.get("/metrics").raise_for_status().text
     up.send_signal(signal.SIGTERM)
-    assert up.wait(30) == 0
+    assert up.wait(60) == 0
     return Tape(answers, metrics, database, began_ms, ended_ms)
 
 

@@ -139,15 +139,15 @@ def test_commits_go_on_while_a_query_takes_all_it_may(filled: Store, query: str)
 
 
 class Forgetful(CommitWriter):
-    """A writer that finds no memory the first time, as if a query held all of it."""
+    """A writer that finds no memory the first time it writes a commit, as if a query held all of it."""
 
     error: ClassVar[duckdb.Error] = duckdb.OutOfMemoryException("failed to allocate data of size 2.0 KiB")
     failed: ClassVar[int] = 0
 
     def write(self, commit: Commit) -> None:
         super().write(commit)
-        if Forgetful.failed == 0:
-            Forgetful.failed = 1
+        if Forgetful.failed < commit.number:
+            Forgetful.failed = commit.number
             raise self.error
 
 
@@ -163,10 +163,9 @@ def test_a_commit_that_finds_no_memory_ends_the_query_that_holds_it(
 ) -> None:
     monkeypatch.setattr("fulltape.stores.duckdb.CommitWriter", Forgetful)
     monkeypatch.setattr(Forgetful, "error", error)
-    monkeypatch.setattr(Forgetful, "failed", 1)
+    monkeypatch.setattr(Forgetful, "failed", 0)
     with DuckDbStore.open(tmp_path / "tape.duckdb", simulated=False) as store:
         store.commit(commit(1, 10))
-        monkeypatch.setattr(Forgetful, "failed", 0)
         endless = "SELECT count(*) FROM range(90000000000000)"
         assert commit_while(store, endless, SqlLimits()) == "query stopped: a commit needed the memory that it held"
         assert run(store, "SELECT count(*) FROM trades").table.column(0).to_pylist() == [10]
