@@ -101,7 +101,11 @@ class Derivation:
         its windows in the same commit.
         """
         mine = [page for page in pages if not page.interval_s]
-        edges = {page.instrument: page.edge for page in mine if page.edge is not None and not self._joins(page)}
+        edges = {
+            page.instrument: page.edge
+            for page in mine
+            if page.edge is not None and not self._known.has_trades(page.instrument, page.edge - 1, page.edge + 1)
+        }
         ready, self._released = self._released | {page.instrument for page in mine}, set()
         windows: dict[tuple[int, int, int], int] = {}
         for window in [*self._candles.take_stale(), *(w for code in ready for w in self._known.release(code))]:
@@ -116,10 +120,6 @@ class Derivation:
             else:
                 found.setdefault(window.instrument, []).append(window)
         return found
-
-    def _joins(self, page: Page) -> bool:
-        """Return whether the page's edge lies inside of what is known by trades."""
-        return page.edge is not None and self._known.has_trades(page.instrument, page.edge - 1, page.edge + 1)
 
     def _regained(self, made: _Overlay) -> Iterator[tuple[int, int, int]]:
         """Yield the final windows that are the venue's bars, though by now all their trades are stored."""
