@@ -3,8 +3,7 @@ import { completedHours, hourCells, linesOf, mostOf, totalCells, totalsOf } from
 import { counted, fromHash, toHash, type Choice } from "../src/activity/choice";
 import { pricesOf, spreadDecimals, spreadOf } from "../src/activity/prices";
 import { csv } from "../src/csv";
-import type { Instrument } from "../src/types";
-import { at, last } from "./records";
+import { at, BTC, last } from "./records";
 
 const usual: Choice = { instrument: "", hours: 12, minutes: 20, top: 5, scale: "linear" };
 
@@ -93,17 +92,6 @@ it("quotes what would break a row of a file", () => {
 });
 
 describe("prices", () => {
-  const instrument: Instrument = {
-    id: "BTC-USD.COINBASE",
-    venue: "COINBASE",
-    venue_symbol: "BTC-USD",
-    base: "BTC",
-    quote: "USD",
-    price_step: 0.01,
-    size_step: 1e-8,
-    status: "online",
-  };
-
   it("have a spread, and its share of the bid", () => {
     expect(spreadOf(200, 201)).toEqual({ spread: 1, percent: 0.5 });
     expect(spreadOf(null, 201)).toEqual({ spread: null, percent: null });
@@ -113,9 +101,9 @@ describe("prices", () => {
 
   it("are of instruments that were quoted", () => {
     const quoted = { ...last(10), bid: 200, ask: 200.125, quote_time: at(1) };
-    const other = { ...instrument, id: "ETH-USD.COINBASE" };
-    const rows = pricesOf([other, instrument], new Map([[other.id, last(10)], [instrument.id, quoted]]));
-    expect(rows).toEqual([{ instrument, bid: 200, ask: 200.125, spread: 0.125, percent: 0.0625, time: at(1) }]);
+    const other = { ...BTC, id: "ETH-USD.COINBASE" };
+    const rows = pricesOf([other, BTC], new Map([[other.id, last(10)], [BTC.id, quoted]]));
+    expect(rows).toEqual([{ instrument: BTC, bid: 200, ask: 200.125, spread: 0.125, percent: 0.0625, time: at(1) }]);
     expect(spreadDecimals(rows[0]!)).toBe(3);
   });
 });

@@ -11,21 +11,11 @@ import {
 } from "../src/indicators/available";
 import { keyOf, labelOf, listFromText, MOST_INDICATORS, wantedOf } from "../src/indicators/key";
 import { studyOf } from "../src/indicators/studies";
-import type { IndicatorRow, Instrument } from "../src/types";
-import { at, candle } from "./records";
+import type { IndicatorRow } from "../src/types";
+import { at, BTC, candle } from "./records";
 
 const PERIOD: Parameter = { name: "period", default: 14, least: 2, most: 1_000, is_whole: true };
 const FACTOR: Parameter = { name: "deviations", default: 2, least: 0, most: 100, is_whole: false };
-const BTC: Instrument = {
-  id: "BTC-USD.COINBASE",
-  venue: "COINBASE",
-  venue_symbol: "BTC-USD",
-  base: "BTC",
-  quote: "USD",
-  price_step: 0.01,
-  size_step: 1e-8,
-  status: "online",
-};
 
 function indicator(name: string, ...outputs: Indicator["outputs"]): Indicator {
   return { name, title: name, parameters: [PERIOD], outputs, levels: [] };

@@ -1,8 +1,19 @@
 // Records for tests, with the fields that a test cares about.
 
-import type { Candle, Coverage, Last, Message, Quote, Trade } from "../src/types";
+import type { Candle, Coverage, Instrument, Last, Message, Quote, Trade } from "../src/types";
 
 const ID = "BTC-USD.COINBASE";
+
+export const BTC: Instrument = {
+  id: ID,
+  venue: "COINBASE",
+  venue_symbol: "BTC-USD",
+  base: "BTC",
+  quote: "USD",
+  price_step: 0.01,
+  size_step: 1e-8,
+  status: "online",
+};
 
 /** Return the time `seconds` after 2026-11-20T00:00:00Z. */
 export function at(seconds: number): string {

@@ -11,23 +11,12 @@ import {
   withOlder,
   type State,
 } from "../src/state";
-import type { Instrument, Message } from "../src/types";
-import { at, candle, commit, last, quote, snapshot, stretch, trade } from "./records";
+import type { Message } from "../src/types";
+import { at, BTC, candle, commit, last, quote, snapshot, stretch, trade } from "./records";
 
 function after(...messages: Message[]): State {
   return messages.reduce(reduce, EMPTY);
 }
-
-const instrument: Instrument = {
-  id: "BTC-USD.COINBASE",
-  venue: "COINBASE",
-  venue_symbol: "BTC-USD",
-  base: "BTC",
-  quote: "USD",
-  price_step: 0.01,
-  size_step: 1e-8,
-  status: "online",
-};
 
 describe("snapshot", () => {
   it("replaces everything, also when its number is lower", () => {
@@ -94,10 +83,10 @@ describe("commit", () => {
   });
 
   it("adds instruments and updates known ones without changing their order", () => {
-    const other = { ...instrument, id: "ETH-USD.COINBASE" };
+    const other = { ...BTC, id: "ETH-USD.COINBASE" };
     const state = after(
-      snapshot(1, { instruments: [instrument] }),
-      commit(2, { instruments: [other, { ...instrument, status: "offline" }] }),
+      snapshot(1, { instruments: [BTC] }),
+      commit(2, { instruments: [other, { ...BTC, status: "offline" }] }),
     );
     expect(state.instruments.map(({ id, status }) => [id, status])).toEqual([
       ["BTC-USD.COINBASE", "offline"],
