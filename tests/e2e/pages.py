@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from tests.e2e.programs import FULLTAPE, started
+from tests.e2e.programs import FULLTAPE, start, started
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
 from playwright.sync_api import Browser, Page  # noqa: E402
@@ -58,21 +58,17 @@ class Program:
 @contextlib.contextmanager
 def running(folder: Path, *arguments: str) -> Iterator[Program]:
     """Run ``fulltape`` with arguments in a folder, and end it as Ctrl-C does."""
-    log = folder / f"{arguments[0]}.log"
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder), "FULLTAPE_SIM_TOKEN": TOKEN, "COLUMNS": "200"}
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [FULLTAPE, *arguments], cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT
-        )
+    process, log = start(folder, arguments[0], *arguments, environment=environment)
+    try:
+        yield Program(process, log)
+    finally:
+        process.terminate()
         try:
-            yield Program(process, log)
-        finally:
-            process.terminate()
-            try:
-                process.wait(timeout=60)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,11 +18,13 @@ START_S = 180.0
 """How long a program may take to start where its kernels are not compiled yet."""
 
 
-def start(folder: Path, name: str, *arguments: str) -> tuple[subprocess.Popen[bytes], Path]:
+def start(
+    folder: Path, name: str, *arguments: str, environment: Mapping[str, str] | None = None
+) -> tuple[subprocess.Popen[bytes], Path]:
     """Start ``fulltape`` with what it writes going to a file."""
-    log = folder / f"{name}.log"
+    log, command = folder / f"{name}.log", [str(FULLTAPE), *arguments]
     with log.open("wb") as out:
-        process = subprocess.Popen([FULLTAPE, *arguments], cwd=folder, stdout=out, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=out, stderr=subprocess.STDOUT)
     return process, log
 
 
