@@ -33,6 +33,13 @@ async def test_a_stretch_is_half_open_and_can_be_cut(backend: FakeBackend, api: 
     assert [line.split()[1] for line in lines] == ["price=102.0", "price=103.0"]
 
 
+async def test_an_hour_before_the_earliest_time_is_asked_for(backend: FakeBackend, api: Api) -> None:
+    await backend.commit(trade(1))
+    for end in ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00+23:59"):
+        answer = await api.get("/compat/influx", product=BTC, end=end)
+        assert (answer.status_code, answer.text) == (200, "")
+
+
 async def test_names_are_escaped_and_coins_have_prices(backend: FakeBackend, api: Api) -> None:
     backend.table.add(Instrument("A-USD.POLLED", "POLLED", "a, b=c", "A", "USD"))
     await backend.commit(coin(START_NS - SECOND_NS, instrument="A-USD.POLLED", rate=0.1 + 0.2))
