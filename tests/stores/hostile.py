@@ -294,9 +294,10 @@ HEAVY = (
     "FROM generate_series(1, 9000000000000000000) AS a, generate_series(1, 9000000000000000000) AS b",
     "SELECT * FROM range(1000000) AS a, range(1000000) AS b ORDER BY hash(a.range * b.range), b.range DESC",
     "SUMMARIZE (SELECT * FROM range(100000000) AS a, range(100000000) AS b)",
-    "SELECT quantile_disc(r, 0.5) OVER (ORDER BY r ROWS BETWEEN 1000000 PRECEDING AND 1000000 FOLLOWING) "
-    "FROM range(10000000) AS t(r)",
-    "SELECT median(r) OVER (ORDER BY hash(r) ROWS 100000 PRECEDING) FROM range(3000000) AS t(r)",
+    "SELECT sum(m) FROM (SELECT quantile_disc(r, 0.5) OVER (ORDER BY r ROWS BETWEEN 1000000 PRECEDING "
+    "AND 1000000 FOLLOWING) AS m FROM range(100000000) AS t(r))",
+    "SELECT sum(m) FROM (SELECT median(r) OVER (ORDER BY hash(r) ROWS 100000 PRECEDING) AS m "
+    "FROM range(100000000) AS t(r))",
     "SELECT DISTINCT ON (hash(r)) r FROM range(1000000000) AS t(r)",
     "SELECT r FROM range(1000000000) AS t(r) LIMIT 50%",
     "SELECT r FROM range(1000000000) AS t(r) ORDER BY r DESC LIMIT 100000000",
