@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 ROOT := $(CURDIR)
-.PHONY: help setup up test unit web e2e uncompiled fmt lint type golden conformance bench peers docs run-sim check lock clean
+.PHONY: help setup up test unit web integration e2e uncompiled fmt lint type golden conformance bench peers docs run-sim check lock clean
 
 help:  ## show this list
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -44,10 +44,13 @@ up: setup  ## start fulltape and say where to look (make up ARGS="--port 9000")
 run-sim: setup  ## start fulltape on the simulated venue
 	@exec $(BIN)/fulltape up --sim $(ARGS)
 
-test: lint type unit web e2e  ## everything that proves it works
+test: lint type unit web integration e2e  ## everything that proves it works
 
-unit: $(VENV)/.kernels
-	$(BIN)/python -m pytest -n auto -m "not e2e and not slow" $(ARGS)
+unit: $(VENV)/.kernels  ## what speaks to nobody and runs no program, in less than a minute
+	$(BIN)/python -m pytest -n auto -m "not integration and not e2e and not slow" $(ARGS)
+
+integration: $(VENV)/.kernels
+	$(BIN)/python -m pytest -n auto -m "integration and not e2e and not slow" $(ARGS)
 
 web: setup
 	cd web && PATH="$(ROOT)/$(BIN):$$PATH" npm run --silent check && PATH="$(ROOT)/$(BIN):$$PATH" npm test --silent

@@ -1,10 +1,11 @@
-"""What every test shares: with FULLTAPE_REQUIRE_ALL=1 nothing may be skipped for want of a required part."""
+"""What tests share: a unit speaks to nobody, and with FULLTAPE_REQUIRE_ALL=1 nothing required is skipped."""
 
 from __future__ import annotations
 
 import gc
 import os
 import re
+import sys
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from tests.databases import Templates
     from tests.kafka.broker import Broker
 
+BEYOND_UNITS = ("integration", "e2e", "slow")
+"""The marks of tests that may open connections; the others are the unit suite, which is to stay under a minute."""
+
 REQUIRE_ALL = os.environ.get("FULLTAPE_REQUIRE_ALL") == "1"
 
 # Recordings of real venues belong to others and are not part of the repository: their absence is no failure.
@@ -24,6 +28,30 @@ ALLOWED_SKIPS = re.compile(r"shared (data|recordings)", re.IGNORECASE)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--rewrite-golden", action="store_true", help="rewrite golden expectations; read the diff")
+
+
+class Connections:
+    """Whether anything connects to an address while a test runs, in whatever thread and library."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, _: tuple[object, ...]) -> None:
+        self.seen += event == "socket.connect"
+
+
+CONNECTIONS = Connections()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test that connects to something without a mark that says so."""
+    before = CONNECTIONS.seen
+    result = yield
+    if CONNECTIONS.seen > before and not any(map(item.get_closest_marker, BEYOND_UNITS)):
+        pytest.fail("a unit test speaks to nobody: mark it with pytest.mark.integration", pytrace=False)
+    return result
 
 
 @pytest.hookimpl(wrapper=True)

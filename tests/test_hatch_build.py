@@ -129,6 +129,7 @@ def test_says_when_the_sources_are_not_there(
         build(hook_module, tmp_path / "elsewhere")
 
 
+@pytest.mark.integration
 def test_npm_says_what_failed(hook_module: ModuleType, tree: Path) -> None:
     with pytest.raises(RuntimeError, match=r"`npm run nonsense` failed[\s\S]*FULLTAPE_SKIP_WEB=1"):
         hook_module.run_npm(["run", "nonsense"], tree / "web")

@@ -107,6 +107,7 @@ async def test_reading_can_be_closed(backend: FakeBackend, tokens: Path) -> None
         assert [(await api.get(path)).status_code for path in OPEN + CLOSED] == [200] * len(OPEN + CLOSED)
 
 
+@pytest.mark.integration
 async def test_the_stream_asks_for_a_token_when_reading_is_closed(backend: FakeBackend, tokens: Path) -> None:
     async with serve(backend, tokens=tokens, read_needs_token=True) as server:
         with pytest.raises(InvalidStatus) as refused:
@@ -124,6 +125,7 @@ async def test_the_stream_asks_for_a_token_when_reading_is_closed(backend: FakeB
             assert (await receive(socket))["type"] == "snapshot"
 
 
+@pytest.mark.integration
 async def test_a_revoked_token_ends_what_it_opened(backend: FakeBackend, tokens: Path) -> None:
     options: dict[str, Any] = {"tokens": tokens, "read_needs_token": True, "status_every_s": 0.05}
     events = f"/api/v1/events?instruments={BTC}&kinds=last"
@@ -151,6 +153,7 @@ async def test_a_revoked_token_ends_what_it_opened(backend: FakeBackend, tokens:
         assert answer.status_code == 401
 
 
+@pytest.mark.integration
 async def test_one_token_does_not_take_the_places_of_others(backend: FakeBackend, tokens: Path) -> None:
     events = f"/api/v1/events?instruments={BTC}&kinds=last"
     one, other = ({"Authorization": f"Bearer {SECRETS[scope]}"} for scope in (Scope.READ, Scope.ADMIN))

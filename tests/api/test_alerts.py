@@ -65,6 +65,7 @@ async def test_every_form_holds_the_same(form: str, backend: FakeBackend, api: A
     assert [(row["rule"], row["state"]) for row in rows] == [("fast_move", "RAISED"), ("fast_move", "CLEARED")]
 
 
+@pytest.mark.integration
 async def test_a_snapshot_holds_the_newest_alerts_and_commits_the_next(backend: FakeBackend, server: Server) -> None:
     await backend.commit(trade(1), *(alert(n) for n in range(1, 251)))
     async with server.stream() as socket:

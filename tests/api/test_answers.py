@@ -28,6 +28,7 @@ async def hits(api: Api) -> float:
     return next(float(line.split()[1]) for line in lines if line.startswith("fulltape_api_kept_answers_total"))
 
 
+@pytest.mark.integration
 async def test_the_past_is_answered_from_memory_until_it_changes(backend: FakeBackend, server: Server) -> None:
     await backend.commit(*(candle(minute(n)) for n in range(40)))
     first = await ask(server)

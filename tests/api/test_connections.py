@@ -12,6 +12,8 @@ import pytest
 from tests.api.scene import BTC, FakeBackend, Server, receive, serve, subscribe, trade
 from websockets.exceptions import ConnectionClosed
 
+pytestmark = pytest.mark.integration
+
 SOON: dict[str, Any] = {"look_every_s": 0.02}
 HEAD = b"GET /api/v1/status HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]

@@ -11,6 +11,8 @@ import msgspec
 import pytest
 from tests.api.scene import BTC, FakeBackend, Server, serve, trade
 
+pytestmark = pytest.mark.integration
+
 Event = tuple[str, str, dict[str, object]]
 
 

@@ -65,6 +65,7 @@ async def test_a_client_that_sends_too_often_is_ended_and_others_go_on(flood: ob
             await receive(calm, "status")
 
 
+@pytest.mark.integration
 async def test_one_that_sends_now_and_then_stays(backend: FakeBackend) -> None:
     async with serve(backend, frame_burst=50, frames_per_s=1_000_000.0) as server, server.stream() as busy:
         for _ in range(200):
@@ -89,6 +90,7 @@ async def shaken(server: Server) -> tuple[asyncio.StreamReader, asyncio.StreamWr
     return reader, writer
 
 
+@pytest.mark.integration
 async def test_pongs_that_nobody_takes_are_not_piled_up(backend: FakeBackend) -> None:
     """Each ping must be answered, and reading goes on meanwhile: without a bound the answers would take all memory."""
     async with serve(backend, frame_burst=1 << 40, frames_per_s=1e9, subscribe_within_s=600.0) as server:

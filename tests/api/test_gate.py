@@ -42,6 +42,7 @@ async def test_every_answer_carries_the_security_headers(path: str, api: Api) ->
 FOREIGN = ["https://evil.example", "null", "http://127.0.0.1.evil.example", "http://localhost@evil.example", "file://"]
 
 
+@pytest.mark.integration
 async def test_pages_of_other_origins_may_not_open_the_stream(server: Server) -> None:
     for origin in FOREIGN:
         with pytest.raises(InvalidStatus) as refused:
@@ -49,6 +50,7 @@ async def test_pages_of_other_origins_may_not_open_the_stream(server: Server) ->
         assert refused.value.response.status_code == 403
 
 
+@pytest.mark.integration
 async def test_own_loopback_and_configured_origins_may(backend: FakeBackend) -> None:
     async with serve(backend, allowed_origins=("https://Charts.example/",)) as server:
         own = f"http://127.0.0.1:{server.port}"
@@ -58,6 +60,7 @@ async def test_own_loopback_and_configured_origins_may(backend: FakeBackend) -> 
                 assert (await receive(socket))["type"] == "snapshot"
 
 
+@pytest.mark.integration
 async def test_the_stream_is_refused_under_a_foreign_host(server: Server) -> None:
     with pytest.raises(InvalidStatus) as refused:
         await server.stream(name="evil.example")
@@ -89,6 +92,7 @@ async def test_other_machines_may_not_ask_too_often(address: str, refused: int, 
         assert answers[-1].headers["x-frame-options"] == "DENY"
 
 
+@pytest.mark.integration
 async def test_requests_beyond_the_connections_are_refused(backend: FakeBackend) -> None:
     async with serve(backend, max_connections=2) as server, server.stream(), server.stream():
         assert (await server.get("/api/v1/instruments")).status_code == 503

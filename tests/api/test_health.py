@@ -102,6 +102,7 @@ async def test_metrics_of_kafka_are_there_while_it_is_on(backend: FakeBackend, a
     assert (status["state"], status["commit"], status["detail"]) == ("waiting", 40, "no broker answers")
 
 
+@pytest.mark.integration
 async def test_metrics_tell_how_long_commits_take_to_reach_clients(backend: FakeBackend, server: Server) -> None:
     backend.commit_wait = Wait(0.02, 0.3)
     async with server.stream() as socket:

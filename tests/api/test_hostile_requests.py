@@ -274,6 +274,7 @@ RAW = [
 ]
 
 
+@pytest.mark.integration
 async def test_what_is_not_http_ends_its_own_connection_only(server: Server) -> None:
     for said in RAW:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
@@ -312,6 +313,7 @@ SMUGGLING = {
 """Requests whose end two servers could see at different places: behind a proxy a second one would hide in the first."""
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", SMUGGLING)
 async def test_no_request_hides_in_another(name: str, server: Server) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)

@@ -32,6 +32,8 @@ from fulltape.api.subscription import Wants
 from fulltape.errors import ConfigError
 from fulltape.records import Candle, EmptyReason
 
+pytestmark = pytest.mark.integration
+
 WALK = 100.0 + np.cumsum(np.random.default_rng(5).normal(0, 0.5, 2_000))
 ALL = ["RSI@1m", "MACD(fast=5,slow=9)@1m", "SAR@1m", "VWAP@1m", "ICHIMOKU@1m", "SUPERTREND@1m", "MFI@1m"]
 

@@ -275,6 +275,7 @@ async def test_quality_goes_over_midnight(backend: FakeBackend, api: Api) -> Non
     ]
 
 
+@pytest.mark.integration
 async def test_the_past_is_kept_until_it_changes(backend: FakeBackend, server: Server) -> None:
     await backend.commit(*minutes(0, BTC), clock=minute(40))
     query: dict[str, Any] = {"instrument": BTC, "interval": "1m", "periods": 10, "end": format_rfc3339(minute(40))}

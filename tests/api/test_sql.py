@@ -13,6 +13,8 @@ import pyarrow.parquet
 import pytest
 from tests.api.scene import Api, FakeBackend, call, serve, trade
 
+pytestmark = pytest.mark.integration
+
 ENDLESS = "SELECT count(*) FROM range(90000000000000)"
 
 

@@ -35,6 +35,8 @@ from fulltape.errors import TransientError
 from fulltape.records import CoverageState
 from fulltape.records.status import FeedState
 
+pytestmark = pytest.mark.integration
+
 
 def ids(message: dict[str, list[dict[str, str]]]) -> list[str]:
     return [row["trade_id"] for row in message.get("trades", [])]

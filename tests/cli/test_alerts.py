@@ -22,6 +22,7 @@ def page(*rows: dict[str, Any], simulated: bool = False) -> dict[str, Any]:
     return {"simulated": simulated, "alerts": list(rows), "next": None}
 
 
+@pytest.mark.integration
 def test_the_newest_are_listed_first(run: Run) -> None:
     with answering(page(ETH, CLEARED, simulated=True)) as (url, asked):
         found = run("alerts", "list", "--url", url, "-n", "2")
@@ -32,6 +33,7 @@ def test_the_newest_are_listed_first(run: Run) -> None:
     assert "SIMULATED" in found.err
 
 
+@pytest.mark.integration
 def test_those_that_go_on_of_one_instrument_as_json(run: Run) -> None:
     with answering(page(ETH, CLEARED)) as (url, asked):
         found = run("alerts", "list", "ETH-USD.COINBASE", "--active", "--url", url, "--format", "json")
@@ -48,6 +50,7 @@ def config(folder: Path, text: str) -> str:
 PHONE = '[notify.phone]\nurl_variable = "T_PHONE_URL"\n'
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("status", "code", "says"), [(200, 0, "phone took the message"), (403, 1, "status 403")])
 def test_a_target_is_tried(
     status: int, code: int, says: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -105,6 +105,7 @@ def hour() -> Wish:
     return Wish(60, end - 3_600 * SECOND_NS, end)
 
 
+@pytest.mark.integration
 async def test_a_backfill_says_what_came(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with simulated() as sim:
         wanted = by_venue(["BTC-USD.COINBASE"])
@@ -117,6 +118,7 @@ async def test_a_backfill_says_what_came(tmp_path: Path, capsys: pytest.CaptureF
     assert "COINBASE does not have all between" in capsys.readouterr().err
 
 
+@pytest.mark.integration
 async def test_a_stop_keeps_what_has_come_and_says_how_to_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -129,6 +131,7 @@ async def test_a_stop_keeps_what_has_come_and_says_how_to_go_on(
     assert "stopped: what has come is kept; the same command goes on from here" in capsys.readouterr().err
 
 
+@pytest.mark.integration
 async def test_what_a_venue_has_not_is_refused(tmp_path: Path) -> None:
     async with simulated() as sim:
         with pytest.raises(ConfigError, match="COINBASE has no bars of 2m"):
@@ -138,6 +141,7 @@ async def test_what_a_venue_has_not_is_refused(tmp_path: Path) -> None:
             await fetch(config(tmp_path / "x.duckdb", sim), by_venue(["BTC-EUR.COINBASE"]), hour(), asyncio.Event())
 
 
+@pytest.mark.integration
 async def test_simulated_history_does_not_get_into_a_live_database(tmp_path: Path) -> None:
     path = tmp_path / "x.duckdb"
     DuckDbStore.open(path, simulated=False).close()

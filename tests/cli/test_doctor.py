@@ -41,6 +41,7 @@ def find(findings: list[Finding], what: str) -> Finding:
     return next(one for one in findings if one.what == what)
 
 
+@pytest.mark.integration
 def test_all_is_well(run: Run, config: Callable[[str], Path]) -> None:
     result = run("doctor", "--config", str(config("")), "--dev")
     assert result.code == 0
@@ -56,6 +57,7 @@ def test_a_bad_configuration_is_bad_and_ends_the_examination(run: Run, tmp_path:
     assert "did you mean 'server'" in result.out
 
 
+@pytest.mark.integration
 def test_missing_parts_say_what_to_do(config: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
         raise importlib.metadata.PackageNotFoundError(name)
@@ -71,6 +73,7 @@ def test_missing_parts_say_what_to_do(config: Callable[[str], Path], monkeypatch
         assert find(findings, what).advice
 
 
+@pytest.mark.integration
 def test_the_database_is_opened(config: Callable[[str], Path], database: Callable[[bool], Path]) -> None:
     path = database(True)
     text = config("").read_text().replace("x.duckdb", path.name)
@@ -81,6 +84,7 @@ def test_the_database_is_opened(config: Callable[[str], Path], database: Callabl
     assert find(list(examine(file, dev=False)), "database").verdict is Verdict.WARNING
 
 
+@pytest.mark.integration
 def test_a_folder_that_cannot_be_written_is_bad(config: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(path: Path) -> None:
         raise PermissionError(13, "Permission denied")
@@ -92,12 +96,14 @@ def test_a_folder_that_cannot_be_written_is_bad(config: Callable[[str], Path], m
     assert find(findings, "recordings").verdict is Verdict.BAD
 
 
+@pytest.mark.integration
 def test_a_folder_that_does_not_exist_is_bad(config: Callable[[str], Path]) -> None:
     file = config("")
     file.write_text(file.read_text().replace("/x.duckdb", "/gone/x.duckdb"))
     assert find(list(examine(file, dev=False)), "disk").verdict is Verdict.BAD
 
 
+@pytest.mark.integration
 def test_a_taken_port_and_a_silent_venue_are_warnings(config: Callable[[str], Path], venue_port: int) -> None:
     file = config("")
     text = file.read_text().replace("port = 0", f"port = {venue_port}")
@@ -110,6 +116,7 @@ def test_a_taken_port_and_a_silent_venue_are_warnings(config: Callable[[str], Pa
     assert find(findings, "COINBASE").verdict is Verdict.WARNING
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(
     ("keys", "verdict", "detail"),
     [
@@ -139,6 +146,7 @@ def test_keys_are_there_or_not_and_never_shown(
     assert not any(one.what == "COINBASE keys" for one in findings)
 
 
+@pytest.mark.integration
 def test_a_venue_without_a_stream_is_asked_where_it_has_something(
     config: Callable[[str], Path], venue_port: int
 ) -> None:
@@ -146,6 +154,7 @@ def test_a_venue_without_a_stream_is_asked_where_it_has_something(
     assert [one.verdict for one in examine(file, dev=False) if one.what == "LIVECOINWATCH"] == [Verdict.GOOD]
 
 
+@pytest.mark.integration
 def test_a_switched_off_venue_is_not_asked(config: Callable[[str], Path]) -> None:
     assert all(one.what != "COINBASE" for one in examine(config("enabled = false\n"), dev=False))
 
@@ -163,6 +172,7 @@ def test_default_ports_follow_the_scheme(monkeypatch: pytest.MonkeyPatch) -> Non
     assert asked == [("a", 443), ("b", 80)]
 
 
+@pytest.mark.integration
 def test_an_address_of_another_machine_cannot_be_listened_on() -> None:
     with pytest.raises(ConfigError, match=r"cannot listen on 192\.0\.2\.1"):
         wiring.listen("192.0.2.1", 0)

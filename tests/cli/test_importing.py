@@ -136,6 +136,7 @@ def test_a_file_without_rows_is_told(run: Run, csv: Path, db: Path) -> None:
     assert "there is nothing in it to import" in run("import", str(csv), "--db", str(db)).err
 
 
+@pytest.mark.integration
 def test_a_database_in_use_names_the_other_way(run: Run, csv: Path, db: Path) -> None:
     holding = "import sys; from pathlib import Path; from fulltape.stores.duckdb import DuckDbStore; "
     holding += (

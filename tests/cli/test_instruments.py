@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 import pytest
 
+pytestmark = pytest.mark.integration
+
 SOL = {
     "id": "SOL-USD.COINBASE", "followed": True, "status": "online", "venue_symbol": "SOL-USD",
     "price_step": 0.01, "size_step": 1e-8, "base": "SOL", "quote": "USD", "venue": "COINBASE",

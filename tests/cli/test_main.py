@@ -48,6 +48,7 @@ def _broken(*_: object, **__: object) -> None:
     raise BrokenPipeError
 
 
+@pytest.mark.integration
 def test_the_reference_is_what_the_program_says(tmp_path: Path) -> None:
     written = tmp_path / "cli.md"
     arguments = ["fulltape.cli.main", "utils", "docs", "--name", "fulltape", "--output", str(written)]
@@ -56,6 +57,7 @@ def test_the_reference_is_what_the_program_says(tmp_path: Path) -> None:
     assert reference.read_text() == written.read_text(), "run `make docs`"
 
 
+@pytest.mark.integration
 def test_asking_for_help_imports_nothing_heavy() -> None:
     code = (
         "import sys, fulltape.cli.main;"

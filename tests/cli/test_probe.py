@@ -3,12 +3,16 @@ from __future__ import annotations
 import socket
 from random import Random
 
+import pytest
+
 from fulltape.cli.probe import answers
 from fulltape.clock import SystemClock
 from fulltape.engine.config import VenueConfig
 from fulltape.sim.faults import Faults
 from fulltape.sim.server import SimConfig, SimServer
 from fulltape.venues.registry import venue
+
+pytestmark = pytest.mark.integration
 
 
 async def asks(url: str, timeout_s: float) -> bool:

@@ -69,6 +69,7 @@ def test_a_refused_query_is_one_line_and_code_2(run: Run, database: Database, qu
     assert "Traceback" not in result.err
 
 
+@pytest.mark.integration
 def test_a_running_fulltape_answers_in_the_same_form(run: Run, database: Database) -> None:
     rows = [["1", 101.5, "1970-01-01T00:00:01.000000007Z"], ["2", 102.5, "1970-01-01T00:00:02.000000007Z"]]
     answer = {"simulated": True, "columns": ["trade_id", "price", "event_time"], "rows": rows, "is_cut": True}
@@ -80,6 +81,7 @@ def test_a_running_fulltape_answers_in_the_same_form(run: Run, database: Databas
     assert "there are more rows" in result.err
 
 
+@pytest.mark.integration
 def test_a_refusal_of_a_running_fulltape_is_told(run: Run) -> None:
     with answering({"detail": "no table 'trade' (did you mean 'trades'?)"}, 400) as (url, _):
         result = run("sql", "--url", url, "SELECT * FROM trade")

@@ -15,6 +15,8 @@ from fulltape.cli.serve import Plan, plan, simulated_path
 from fulltape.engine.config import Config, ServerConfig, StoreConfig, VenueConfig
 from fulltape.errors import ConfigError
 
+pytestmark = pytest.mark.integration
+
 Run = Callable[..., Any]
 
 

@@ -13,6 +13,8 @@ from fulltape.cli.output import SIMULATED
 from fulltape.engine.config import Config, StoreConfig
 from fulltape.sim.server import SimServer
 
+pytestmark = pytest.mark.integration
+
 Run = Callable[..., Any]
 
 

@@ -15,6 +15,8 @@ from fulltape.api.subscription import Kind as Streamed
 from fulltape.cli.output import SIMULATED
 from fulltape.cli.tail import Kind
 
+pytestmark = pytest.mark.integration
+
 Run = Callable[..., Any]
 
 TRADE = {"instrument": "BTC-USD.COINBASE", "trade_id": "1", "price": 101.5, "note": 'a "b", c', "none": None}

@@ -18,6 +18,8 @@ from fulltape.client import http as client_http
 from fulltape.client.errors import refusal
 from fulltape.errors import TransientError
 
+pytestmark = pytest.mark.integration
+
 T = TypeVar("T")
 
 

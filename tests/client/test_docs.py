@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from tests.api.scene import BTC, FakeBackend, Server, candle, minute, quote, trade
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).resolve().parents[2]
 CLIENT, README = ROOT / "docs" / "client.md", ROOT / "README.md"
 PAGES = {page: page.read_text(encoding="utf-8") for page in (CLIENT, README)}

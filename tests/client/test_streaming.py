@@ -16,6 +16,8 @@ from fulltape.bus.memory import MemoryBus
 from fulltape.client import Client, ClientError, Unreachable, Update
 from fulltape.client.following import Follower
 
+pytestmark = pytest.mark.integration
+
 
 def ids(update: Update) -> list[str]:
     return [row["trade_id"] for row in update.records.get("trades", ())]

@@ -18,6 +18,8 @@ from tests.e2e.programs import FULLTAPE, start, started
 from fulltape.engine.config import Config
 from fulltape.venues.registry import VENUES
 
+pytestmark = pytest.mark.integration
+
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "deploy" / "aws" / "template.yaml"
 IMAGE = stages((ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8"))[-1]

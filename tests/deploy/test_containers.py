@@ -39,6 +39,7 @@ def test_bases_are_pinned_and_one() -> None:
     assert BUILD.name == "build"
 
 
+@pytest.mark.integration
 def test_what_is_copied_is_there_and_in_the_context() -> None:
     copied = [source for stage in (BUILD, IMAGE) for sources, _ in stage.copied() for source in sources]
     assert copied

@@ -75,6 +75,7 @@ def test_permissions_are_few(name: str) -> None:
     assert given == ({"image": {"contents": "read", "id-token": "write"}} if name == "release.yml" else {})
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("name", NAMES)
 def test_scripts_are_scripts_of_files_that_there_are(name: str) -> None:
     scripts = [step["run"] for step in steps(read(name)) if "run" in step]
@@ -111,6 +112,7 @@ def test_the_release_role_is_that_of_the_template() -> None:
     assert ":environment:release" in (ROOT / "deploy" / "aws" / "template.yaml").read_text()
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("tag", "is_right"), [("v0.0.0", False), ("", False)])
 def test_a_tag_that_is_not_the_version_is_refused(tag: str, is_right: bool) -> None:
     from fulltape import __version__

@@ -31,6 +31,8 @@ from fulltape.venues.base import Channel, RestRequest, Subscription
 from fulltape.venues.coinbase import Coinbase
 from fulltape.venues.session import SessionConfig
 
+pytestmark = pytest.mark.integration
+
 BTC, ETH, SOL = (f"{base}-USD.COINBASE" for base in ("BTC", "ETH", "SOL"))
 CHANNELS = (Channel.TRADES, Channel.BOOK)
 

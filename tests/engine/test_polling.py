@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
 from tests.venues.server import raw_server
 
 from fulltape.bus.memory import MemoryBus
@@ -31,6 +32,8 @@ from fulltape.venues.poller import Poller, Purse
 from fulltape.venues.registry import venue
 from fulltape.venues.rest import RestClient, RestConfig
 from fulltape.venues.session import SessionConfig
+
+pytestmark = pytest.mark.integration
 
 MINUTES = CandleConfig(intervals=("1m",))
 WANTED = Subscription((Channel.COINS,), ("BTC-USD", "ETH-USD"))

@@ -38,6 +38,8 @@ from fulltape.venues.base import SIMULATED_HEADER, Channel, RestRequest, Subscri
 from fulltape.venues.registry import venue
 from fulltape.venues.session import Session, SessionConfig
 
+pytestmark = pytest.mark.integration
+
 PRODUCT = {
     "id": "BTC-USD", "base_currency": "BTC", "quote_currency": "USD",
     "base_increment": "0.00000001", "quote_increment": "0.01", "status": "online",

@@ -10,6 +10,8 @@ from itertools import pairwise
 import pytest
 from tests.sim.driver import SYMBOLS, Frame, Venue, VenueFactory
 
+pytestmark = pytest.mark.integration
+
 MICROS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z\Z")
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
 

@@ -16,6 +16,8 @@ from fulltape.errors import ConfigError
 from fulltape.sim.faults import NO_FAULTS, Faults
 from fulltape.sim.server import TOKEN_VARIABLE, SimConfig, SimServer, serve
 
+pytestmark = pytest.mark.integration
+
 QUICK: Frame = {"history_s": 5.0, "past_days": 0.0}
 
 

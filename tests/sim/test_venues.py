@@ -16,6 +16,8 @@ from fulltape.sim.faults import Faults
 from fulltape.sim.registry import VENUES
 from fulltape.sim.server import SimConfig, SimServer
 
+pytestmark = pytest.mark.integration
+
 KEY = {"action": "auth", "key": "k", "secret": "s"}
 
 

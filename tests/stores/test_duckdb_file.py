@@ -57,6 +57,7 @@ def refusal(path: Path, *, read_only: bool = False) -> str:
     return str(caught.value)
 
 
+@pytest.mark.integration
 def test_a_database_in_use_names_the_process(made: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", HOLD, str(made)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

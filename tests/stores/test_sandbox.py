@@ -21,6 +21,8 @@ from fulltape.stores.base import SqlLimits, SqlRows, Store
 from fulltape.stores.duckdb import DuckDbStore
 from fulltape.stores.duckdb_writer import CommitWriter
 
+pytestmark = pytest.mark.integration
+
 LIMITS = SqlLimits(max_rows=1_000, timeout_s=0.3)
 """Short: what is slow is meant to be stopped."""
 PATIENT = SqlLimits(max_rows=1_000, timeout_s=300.0)

@@ -243,6 +243,7 @@ def test_an_older_database_gets_the_views(database: Path, read_only: bool) -> No
         assert rows(store, "FROM winners_losers") == []
 
 
+@pytest.mark.integration
 def test_strangers_may_read_every_view(store: Store) -> None:
     sandbox = store.sandbox()
     for name in OLDER_SYSTEMS:

@@ -24,6 +24,8 @@ from fulltape.venues.coinbase import SPEC, Coinbase
 from fulltape.venues.credits import CreditFile, Credits
 from fulltape.venues.rest import RestClient, RestConfig
 
+pytestmark = pytest.mark.integration
+
 NOW = 1_700_000_000 * SECOND_NS
 QUICK = RestConfig(timeout_s=0.5, attempts=3, backoff_base_s=0.001, max_retry_after_s=0.2)
 TIME = RestRequest("/time")

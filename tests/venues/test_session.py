@@ -22,6 +22,8 @@ from fulltape.venues.base import Acknowledged, Channel, Credentials, Invited, Ke
 from fulltape.venues.coinbase import Coinbase
 from fulltape.venues.session import Session, SessionConfig
 
+pytestmark = pytest.mark.integration
+
 NOW = 1_700_000_000 * SECOND_NS
 WANTED = Subscription((Channel.TRADES, Channel.TICKERS), ("BTC-USD", "ETH-USD"))
 CONFIRMED = Acknowledged({channel: frozenset(WANTED.symbols) for channel in WANTED.channels})

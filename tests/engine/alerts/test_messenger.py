@@ -13,6 +13,7 @@ from fulltape.engine.alerts.messenger import AppriseMessenger
 from fulltape.errors import ConfigError, TransientError
 
 
+@pytest.mark.integration
 async def test_a_message_arrives_whole() -> None:
     async with hooked() as hook:
         await asyncio.to_thread(AppriseMessenger(hook.url).send, "Title *é*", "one\ntwo <b>&amp;")
@@ -20,6 +21,7 @@ async def test_a_message_arrives_whole() -> None:
     assert message == ("/t0ken", "Title *é*", "one\ntwo <b>&amp;")
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize("status", [500, 401, 302])
 async def test_a_refusal_tells_its_status_and_no_secret(status: int, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
@@ -32,6 +34,7 @@ async def test_a_refusal_tells_its_status_and_no_secret(status: int, caplog: pyt
     assert "s3cret" not in said
 
 
+@pytest.mark.integration
 def test_nobody_there_is_told_without_the_address(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with socket.socket() as unused:

@@ -28,6 +28,8 @@ from fulltape.records.status import TargetStatus
 from fulltape.stores.base import Reader
 from fulltape.stores.duckdb import DuckDbStore
 
+pytestmark = pytest.mark.integration
+
 
 class Desk:
     """A store, a bus and a clock; commits go into both as the engine's do."""
