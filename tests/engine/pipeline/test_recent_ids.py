@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from fulltape.clock import SECOND_NS
 from fulltape.engine.pipeline import recent_ids
 from fulltape.engine.pipeline.recent_ids import RecentIds
+from fulltape.engine.pipeline.sequencer import ANEW_NS
 from fulltape.records import TRADES, Batch
 
 NOON = 1_618_660_800 * SECOND_NS
@@ -71,6 +72,14 @@ def test_a_time_that_is_told_in_seconds_makes_no_new_trade() -> None:
     ids.duplicates(trades((0, 1, 0), at=NOON))
     for off in (-SECOND_NS, SECOND_NS):
         assert ids.duplicates(trades((0, 1, 0), at=NOON + off)) == [0]
+
+
+def test_a_known_id_more_than_a_second_later_is_a_new_trade_as_in_the_sequencer() -> None:
+    """It took two seconds here and one there: ids that began again within them lost trades here only."""
+    ids = RecentIds()
+    ids.duplicates(trades((0, 1, 0), at=NOON))
+    assert ids.duplicates(trades((0, 1, 0), at=NOON + ANEW_NS)) == [0]
+    assert ids.duplicates(trades((0, 1, 0), at=NOON + 2 * ANEW_NS + 1)) == []
 
 
 def test_ids_of_an_older_fulltape_are_known_whatever_their_time() -> None:

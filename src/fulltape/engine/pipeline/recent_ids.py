@@ -1,8 +1,8 @@
 """Duplicates among trades whose ids tell no order: the newest ids of each instrument are remembered.
 
 For venues whose ids are UUIDs, or grow with jumps. They cannot prove that nothing is missing; that is left to time.
-What comes again has the time that it had. So a known id with a later time is another trade, of a venue whose ids have
-started again.
+What comes again has the time that it had. So a known id with a time more than a second later (`ANEW_NS`) is another
+trade, of a venue whose ids have started again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from fulltape.clock import SECOND_NS
+from fulltape.engine.pipeline.sequencer import ANEW_NS
 from fulltape.kernel import inline, kernel
 from fulltape.records import Array, Batch
 from fulltape.records.columns import high
@@ -23,8 +23,6 @@ KEPT: Final = 8_192
 after a reconnection."""
 SAVED: Final = 512
 """Ids of them that survive a restart."""
-ANEW_NS: Final = 2 * SECOND_NS
-"""What tells of a trade once more may round its time to so much."""
 
 _LOW: Final = 0
 _HIGH: Final = 1

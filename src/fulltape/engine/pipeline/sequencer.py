@@ -32,7 +32,7 @@ from fulltape.records.events import Event, Hole, Unbroken
 GRACE_NS: Final = 2 * SECOND_NS
 RESET_NS: Final = 60 * SECOND_NS
 ANEW_NS: Final = SECOND_NS
-"""What tells of a trade once more may round its time to so much."""
+"""A trade told once more may have its time in whole seconds: what is later by more than this is another trade."""
 _KEPT_HOLES: Final = 256
 _KEPT_ANEW: Final = 64
 _NEVER: Final = np.iinfo(np.int64).max
