@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.api.scene import BTC, ETH, START_NS, Api, FakeBackend, candle, minute, quote, stretch, trade
 
-from fulltape.api.paging import PageQuery, decode_cursor, encode_cursor, read_page
+from fulltape.api.paging import PageQuery, decode_cursor, encode_cursor, parse_time, read_page
 from fulltape.clock import SECOND_NS
 from fulltape.records import CANDLES, COVERAGE, QUOTES, TRADES, Schema
+from fulltape.records.interval import parse_interval
 from fulltape.stores.base import Cursor, Selection
 from fulltape.stores.duckdb import DuckDbStore
 
@@ -136,6 +138,15 @@ async def test_times_beyond_all_records_select_everything(start: str, end: str, 
     await backend.commit(trade(1))
     answer = await api.get("/api/v1/trades", instrument=BTC, start=start, end=end)
     assert (answer.status_code, len(answer.json()["trades"])) == (200, 1)
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+23:59", "1677-09-22", "2262-04-11", "9999-12-31T23:59:59-23:59"])
+def test_a_named_time_leaves_room_for_two_of_the_longest_windows(text: str) -> None:
+    """An hour taken off the earliest time of all left int64, and the answer was a 503."""
+    time, longest = parse_time("end", text), parse_interval("366d") * SECOND_NS
+    assert time is not None
+    ends = np.iinfo(np.int64)
+    assert ends.min < time - 2 * longest < time + 2 * longest < ends.max
 
 
 @pytest.mark.parametrize("start", ["", "yesterday", "1800000000", "2027-02-30T00:00:00Z", "2027-02-30", "2027-1-15"])

@@ -22,6 +22,7 @@ from fulltape.records import WINDOWS, Array, Candle, CoverageState, Duplicate, E
 
 HOUR = 3_600 * SECOND_NS
 DAY = 24 * HOUR
+UNTRADED = "DOT-USD.COINBASE"
 CLOSES = np.exp(np.random.default_rng(4).normal(0, 0.1, (40, 2)).cumsum(axis=0)) * 100.0
 
 
@@ -42,7 +43,8 @@ def column(rows: list[dict[str, Any]], name: str) -> Array:
 
 @pytest.fixture
 async def pair(backend: FakeBackend, api: Api) -> Api:
-    """Forty minutes of two instruments, and a clock at their end."""
+    """Forty minutes of two instruments, one that nobody traded, and a clock at their end."""
+    backend.add(UNTRADED)
     await backend.commit(*minutes(0, BTC), *minutes(1, ETH), clock=minute(40))
     return api
 
@@ -53,6 +55,22 @@ async def test_a_drawdown_is_of_the_range(pair: Api) -> None:
     np.testing.assert_allclose(column(found["drawdown"], "drawdown"), drawdown(CLOSES[10:, 0]), rtol=1e-9)
     early = await ask(pair, "drawdown", instrument=BTC, interval="1m", periods=50)
     assert [row["drawdown"] for row in early["drawdown"][:10]] == [None] * 10
+
+
+@pytest.mark.parametrize("end", ["1970-01-01", "2027-01-15", "9999-12-31"])
+async def test_windows_that_begin_before_all_times_are_refused(end: str, pair: Api) -> None:
+    """They left int64, and the answer was a 500."""
+    for path, query in {
+        "drawdown": {"instrument": UNTRADED},
+        "ratios": {"instruments": UNTRADED},
+        "relative_volume": {"instrument": UNTRADED},
+        "correlation": {"instruments": f"{UNTRADED},{UNTRADED}"},
+        "correlation/rolling": {"instrument": UNTRADED, "other": UNTRADED},
+    }.items():
+        many = await pair.get(f"/api/v1/{path}", interval="366d", periods=5_000, end=end, **query)
+        assert (many.status_code, many.json()["detail"].partition(":")[0]) == (400, "periods"), path
+        few = await pair.get(f"/api/v1/{path}", interval="366d", periods=50, end=end, **query)
+        assert few.status_code == 200, few.text
 
 
 async def test_ratios_stand_beside_each_other(pair: Api) -> None:

@@ -16,7 +16,7 @@ from litestar.params import QueryParameter
 
 from fulltape.api.formats import FormatText
 from fulltape.api.problems import bad_request
-from fulltape.clock import parse_when
+from fulltape.clock import SECOND_NS, parse_when
 from fulltape.records import COVERAGE, Array, Batch, Schema
 from fulltape.records.columns import NULL_INT, Physical, high
 from fulltape.stores.base import Cursor, Reader, Selection
@@ -32,6 +32,8 @@ TIME: Final = {**TEXT, "anyOf": [spec.Schema(format=OpenAPIFormat.DATE_TIME), sp
 _CURSOR: Final = struct.Struct(">qqq")
 _LAST_NS: Final = int(np.iinfo(np.int64).max) - 1
 """The far end of time: the next value stands for infinity in a store, the smallest for null in a batch."""
+LATEST_NS: Final = _LAST_NS - 800 * 86_400 * SECOND_NS
+"""The latest time that can be asked for, and as far before 1970 the earliest: two of the longest windows lie beyond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,10 @@ def page_query(
 
 
 def parse_time(name: str, text: str | None) -> int | None:
-    """Return the ns of an RFC 3339 text or a date, moved into int64; a 400 that names the parameter if it is neither.
+    """Return the ns of an RFC 3339 text or a date; a 400 that names the parameter if it is neither.
 
-    A ``+`` that the client forgot to escape arrives as a space and is taken for what it was.
+    A time beyond those that can be asked for becomes the `nearest`: no handler overflows that adds a window or takes
+    one off. A ``+`` that the client forgot to escape arrives as a space and is taken for what it was.
     """
     if text is None:
         return None
@@ -81,9 +84,12 @@ def parse_time(name: str, text: str | None) -> int | None:
         time_ns = parse_when(text[:-6] + text[-6:].replace(" ", "+"))
     except ValueError:
         raise bad_request(f"{name}: not an RFC 3339 time such as 2026-11-20T00:00:00Z, nor a date: {text!r}") from None
-    except OverflowError:  # its zone moves it out of the years 1 to 9999
-        time_ns = -_LAST_NS if text.startswith("0001") else _LAST_NS
-    return max(-_LAST_NS, min(_LAST_NS, time_ns))
+    return nearest(time_ns)
+
+
+def nearest(time_ns: int) -> int:
+    """Return a time (ns), or the one nearest to it that can be asked for."""
+    return max(-LATEST_NS, min(LATEST_NS, time_ns))
 
 
 def encode_cursor(cursor: Cursor) -> str:

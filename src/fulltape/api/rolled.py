@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from fulltape.api.paging import PageQuery, read_page
+from fulltape.api.paging import LATEST_NS, PageQuery, nearest, read_page
 from fulltape.api.problems import bad_request
 from fulltape.clock import SECOND_NS
 from fulltape.operators.rollup import roll_up
@@ -17,7 +17,6 @@ from fulltape.stores.base import Cursor, Reader, Selection
 
 MOST_ROWS: Final = 500_000
 """Of how many stored candles a page may be made."""
-_END_NS: Final = int(np.iinfo(np.int64).max) - 800 * 86_400 * SECOND_NS
 _PRICES: Final = ("open", "high", "low", "close")
 _BEFORE: Final = 1_000
 """How many windows before a page are looked through for a price to carry into it."""
@@ -96,8 +95,7 @@ def _first_window(time: int | None, interval_s: int) -> int | None:
     """Return the start of the first window that begins at ``time`` or later."""
     if time is None:
         return None
-    inside = max(-_END_NS, min(_END_NS, time)) - 1
-    return int(window_start(inside, interval_s)) + interval_s * SECOND_NS
+    return int(window_start(nearest(time) - 1, interval_s)) + interval_s * SECOND_NS
 
 
 def _settled(reader: Reader, rolled: Batch, code: int, fine_s: int) -> Batch:
@@ -106,7 +104,7 @@ def _settled(reader: Reader, rolled: Batch, code: int, fine_s: int) -> Batch:
         return rolled
     newest = reader.read(Selection(CANDLES, (code,), interval_s=fine_s, newest_first=True, limit=3))
     settled = newest["start"][newest["is_final"]]
-    until = int(settled.max()) + fine_s * SECOND_NS if len(settled) else -_END_NS
+    until = int(settled.max()) + fine_s * SECOND_NS if len(settled) else -LATEST_NS
     ends: Array = rolled["start"] + rolled["interval"].astype(np.int64) * SECOND_NS
     return Batch(CANDLES, {**rolled.columns, "is_final": rolled["is_final"] & (ends <= until)})
 

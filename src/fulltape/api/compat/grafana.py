@@ -21,7 +21,7 @@ from litestar.params import JSONBody, QueryParameter
 from fulltape.api.compat.answers import answer
 from fulltape.api.compat.candles import FIELDS, Row, Span, means, rolled
 from fulltape.api.compat.symbols import Symbols
-from fulltape.api.paging import parse_time
+from fulltape.api.paging import nearest, parse_time
 from fulltape.api.services import Services
 from fulltape.errors import did_you_mean
 from fulltape.records.interval import parse_interval
@@ -32,7 +32,6 @@ INTERVALS: Final = ("1m", "5m", "10m", "30m", "1h", "6h", "12h", "1d", "7d", "14
 _DEFAULT: Final = "5m"
 _MS_NS: Final = 1_000_000
 _MS: Final = re.compile(r"-?\d{1,18}\Z", re.ASCII)
-_MOST_MS: Final = (2**63 - 1) // _MS_NS
 _SIMULATED: Final = " SIMULATED"
 _METRICS: Final = ("mean", "candles", *FIELDS)
 
@@ -187,7 +186,7 @@ def _span(services: Services, payload: Payload, start: str, end: str) -> Span:
 def _time(name: str, text: str) -> int:
     """Return the ns of a time as Grafana writes it: milliseconds since 1970 (``${__from}``), or RFC 3339."""
     if _MS.match(text):
-        return max(-_MOST_MS, min(_MOST_MS, int(text))) * _MS_NS
+        return nearest(int(text) * _MS_NS)
     time_ns = parse_time(name, text)
     assert time_ns is not None
     return time_ns

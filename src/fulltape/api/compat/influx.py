@@ -45,9 +45,7 @@ async def influx(
     until = parse_time("end", end)
     until = services.backend.now_ns() if until is None else until
     since = parse_time("start", start)
-    if since is None:
-        since = max(0, until - _HOUR_NS)  # nothing was traded before 1970
-    values = (instrument.id, since, until, limit)
+    values = (instrument.id, until - _HOUR_NS if since is None else since, until, limit)
     rows = await services.read(lambda reader: reader.sql(_POINTS, parameters=values).to_pylist())
     series = f"{measurement},product={instrument.venue_symbol.translate(_ESCAPES)}"
     lines = "".join(f"{series} price={row['price']!r} {row['time']}\n" for row in rows)

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 import numpy as np
 from litestar.params import QueryParameter
 
-from fulltape.api.paging import TIME, PageQuery, parse_time
+from fulltape.api.paging import LATEST_NS, TIME, PageQuery, parse_time
 from fulltape.api.problems import bad_request
 from fulltape.api.rolled import read_candles
 from fulltape.clock import SECOND_NS
@@ -74,6 +74,8 @@ class Grid:
             now = reader.last_commit()[1] if until is None else until
             end = int(window_start(max(now, 0), interval_s))
             first = end - periods * length
+            if first < -LATEST_NS:
+                raise bad_request("periods: so many windows of this interval begin before 1680: ask for fewer")
             page = PageQuery(first, end, periods, None, newest_first=False)
             self._rows, _ = read_candles(reader, code, interval_s, page, bound="periods")
         self._place = (self._rows["start"] - first) // length
