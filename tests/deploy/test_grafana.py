@@ -118,7 +118,7 @@ class Tape:
 
     def trades(self, product: str) -> list[tuple[int, float, float]]:
         """Return time (ms), price and size of the stored trades, in order."""
-        query = """SELECT epoch_ms(event_time), price, size FROM trades WHERE instrument = ?
+        query = """SELECT epoch_ns(event_time) // 1000000, price, size FROM trades WHERE instrument = ?
                    ORDER BY event_time, length(trade_id), trade_id"""
         with duckdb.connect(str(self.database), read_only=True) as stored:
             return stored.execute(query, [product]).fetchall()

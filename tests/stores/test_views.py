@@ -224,6 +224,14 @@ def test_tables_of_one_venue_speak_its_language(store: Store) -> None:
     assert column(store, "size", "FROM coinbase_rfq_match") == [2.0]
 
 
+def test_a_millisecond_is_told_when_it_has_begun(store: Store) -> None:
+    """DuckDB's own ``epoch_ms`` rounds: a trade at the end of an hour would be of the next one."""
+    late = NOON + HOUR - 1
+    write(store, ticker(event_time=late), stat(event_time=late), RfqMatch(BTC.id, "9", 1.0, 2.0, "buy", late, late))
+    for view in ("coinbase_ticker", "coinbase_ticker_stats", "coinbase_rfq_match"):
+        assert column(store, "millis", f"FROM {view}") == [(NOON + HOUR) // 10**6 - 1]
+
+
 def test_prices_keep_all_their_digits(store: Store) -> None:
     """The older tables held 32 bits."""
     write(store, ticker(price=61_234.56789012))

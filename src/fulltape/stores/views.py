@@ -78,7 +78,7 @@ OLDER_SYSTEMS: Final = {
     CREATE VIEW coinbase_ticker AS
     SELECT sequence, venue_symbol AS product_id, price, open_24h, volume_24h, low_24h, high_24h, volume_30d,
            bid AS best_bid, bid_size AS best_bid_size, ask AS best_ask, ask_size AS best_ask_size,
-           lower(aggressor_side) AS side, event_time AS time, epoch_ms(event_time) AS millis, trade_id,
+           lower(aggressor_side) AS side, event_time AS time, epoch_ns(event_time) // 1000000 AS millis, trade_id,
            size AS last_size
     FROM tickers JOIN instruments ON instrument = id WHERE venue = 'COINBASE'
     """,
@@ -86,13 +86,13 @@ OLDER_SYSTEMS: Final = {
     CREATE VIEW coinbase_ticker_stats AS
     SELECT trade_id, venue_symbol AS product_id, price, ewma_10t AS latest_emwa, ewma_10t_std AS latest_std,
            ewma_10t_variance AS latest_variance, rolling_mean_5t AS rolling_mean, rolling_std_5t AS rolling_std,
-           rolling_variance_5t AS rolling_variance, event_time AS time, epoch_ms(event_time) AS millis
+           rolling_variance_5t AS rolling_variance, event_time AS time, epoch_ns(event_time) // 1000000 AS millis
     FROM stats JOIN instruments ON instrument = id WHERE venue = 'COINBASE'
     """,
     "coinbase_rfq_match": """
     CREATE VIEW coinbase_rfq_match AS
     SELECT trade_id, venue_symbol AS product_id, price, size, side, event_time AS time,
-           epoch_ms(event_time) AS millis
+           epoch_ns(event_time) // 1000000 AS millis
     FROM rfq_matches JOIN instruments ON instrument = id WHERE venue = 'COINBASE'
     """,
     "coinbase_volatility": """
