@@ -49,7 +49,16 @@ from fulltape.records import (
 )
 from fulltape.records.delivery import Delivery, Receipt
 from fulltape.records.interval import window_start
-from fulltape.records.status import EngineStatus, FeedState, FeedStatus, LogStatus, Status, TargetStatus, Wait
+from fulltape.records.status import (
+    EngineStatus,
+    FeedState,
+    FeedStatus,
+    LogStatus,
+    RecordingStatus,
+    Status,
+    TargetStatus,
+    Wait,
+)
 from fulltape.stores.base import Reader, Sandbox
 from fulltape.stores.duckdb import DuckDbStore
 
@@ -163,6 +172,7 @@ class FakeBackend:
     break_reader: Exception | None = None
     clock: int = START_NS
     kafka: LogStatus | None = None
+    recording: RecordingStatus | None = None
     topics: Topics | None = None
     delivered: list[Delivery] = field(default_factory=list)
     books: dict[int, Book] = field(default_factory=dict)
@@ -202,6 +212,7 @@ class FakeBackend:
             engine=engine(self.number, self.error, self.commit_wait),
             kafka=self.kafka,
             targets=self.targets,
+            recording=self.recording,
         )
 
     def add(self, *ids: str) -> None:

@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from tests.api.scene import Api, FakeBackend, Server, feed, receive, subscribe, target, trade
 
 from fulltape.errors import FatalError
-from fulltape.records.status import FeedState, LogState, LogStatus, Wait
+from fulltape.records.status import FeedState, LogState, LogStatus, RecordingStatus, Wait
 
 
 async def test_healthy(api: Api) -> None:
@@ -100,6 +100,19 @@ async def test_metrics_of_kafka_are_there_while_it_is_on(backend: FakeBackend, a
     assert "fulltape_kafka_failures_total 1.0" in text
     status = (await api.get("/api/v1/status")).json()["kafka"]
     assert (status["state"], status["commit"], status["detail"]) == ("waiting", 40, "no broker answers")
+
+
+async def test_what_becomes_of_raw_frames_is_told_while_they_are_recorded(backend: FakeBackend, api: Api) -> None:
+    assert (await api.get("/api/v1/status")).json()["recording"] is None
+    assert "fulltape_recording" not in (await api.get("/metrics")).text
+    backend.recording = RecordingStatus(lines=5, bytes=900, dropped=2, detail="nothing is recorded: no space")
+    told = (await api.get("/api/v1/status")).json()["recording"]
+    assert told == {"lines": 5, "bytes": 900, "dropped": 2, "detail": "nothing is recorded: no space"}
+    text = (await api.get("/metrics")).text
+    assert "fulltape_recording_up 0.0" in text
+    assert "fulltape_recording_lines_total 5.0" in text
+    assert "fulltape_recording_bytes_total 900.0" in text
+    assert "fulltape_recording_dropped_lines_total 2.0" in text
 
 
 @pytest.mark.integration

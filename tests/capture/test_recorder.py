@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import errno
 import threading
+import time
+from collections.abc import Callable
+from io import FileIO
 from pathlib import Path
 
 import pytest
 
+from fulltape.capture import segments
 from fulltape.capture.line import Direction, Line
 from fulltape.capture.reader import Problem, find_recordings, read_recording
 from fulltape.capture.recorder import Recorder
 from fulltape.capture.segments import SegmentLimits, SegmentWriter
 from fulltape.clock import SECOND_NS
 from fulltape.errors import ConfigError
+from fulltape.records.status import RecordingStatus
 
 START = 1_618_677_816 * SECOND_NS
 
@@ -36,8 +41,8 @@ def test_what_is_put_is_on_disk_after_closing(tmp_path: Path) -> None:
     assert read_all(tmp_path / "new" / "captures") == lines
     assert [p.name for p in (tmp_path / "new" / "captures").iterdir()] == ["20210417T164336Z-0001.jsonl.zst"]
     status = recorder.status()
-    assert (status.lines, status.dropped, status.error) == (3, 0, "")
-    assert status.bytes_written == sum(p.stat().st_size for p in (tmp_path / "new" / "captures").iterdir())
+    assert (status.lines, status.dropped, status.detail) == (3, 0, "")
+    assert status.bytes == sum(p.stat().st_size for p in (tmp_path / "new" / "captures").iterdir())
 
 
 def test_lines_after_closing_are_counted_as_dropped(tmp_path: Path) -> None:
@@ -69,29 +74,74 @@ def test_a_full_queue_drops_and_counts_and_never_blocks(tmp_path: Path, monkeypa
         recorder.put(line(number, bytes(300)))
     assert recorder.status().dropped == 1
     Held.go.set()
+    until(recorder, lambda status: status.lines == 3)
+    recorder.put(answer := Line(Direction.HTTP, START, b"{}", venue="COINBASE", url="https://x.test"))
+    recorder.put(line(4))
     recorder.close()
-    assert [one.ingest_time for one in read_all(tmp_path)] == [line(n).ingest_time for n in range(3)]
+    # The connection begins anew after what is lost of it.
+    anew = Line(Direction.CONNECT, line(4).ingest_time, b"", "COINBASE-1", "COINBASE")
+    assert read_all(tmp_path)[1:] == [line(1, bytes(300)), line(2, bytes(300)), answer, anew, line(4)]
 
 
-def test_a_full_disk_stops_the_recorder_loudly_and_keeps_what_was_written(
+class Refusing:
+    """A disk that refuses to write while it is told to, in place of what writes."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.refuses = False
+        self._write_all = segments._write_all
+        monkeypatch.setattr(segments, "_write_all", self)
+        monkeypatch.setattr("fulltape.capture.recorder._FLUSH_S", 0.01)
+
+    def __call__(self, file: FileIO, data: bytes) -> None:
+        if self.refuses:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        self._write_all(file, data)
+
+
+def until(recorder: Recorder, is_so: Callable[[RecordingStatus], bool]) -> RecordingStatus:
+    deadline = time.monotonic() + 60
+    while not is_so(status := recorder.status()):
+        assert time.monotonic() < deadline, status
+        time.sleep(0.001)
+    return status
+
+
+def test_after_a_full_disk_it_goes_on_and_the_recording_tells_the_hole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    recorder = Recorder(tmp_path, SegmentLimits())
+    disk = Refusing(monkeypatch)
+    recorder = Recorder(tmp_path, SegmentLimits(), retry_s=0.0)
     recorder.put(line(0))
+    until(recorder, lambda status: status.lines == 1)
+    disk.refuses = True
+    recorder.put(line(1))
+    refused = until(recorder, lambda status: status.detail != "")
+    assert (
+        refused.detail == f"nothing is recorded to {tmp_path}: No space left on device; it goes on when there is room"
+    )
+    assert (refused.lines, refused.dropped) == (1, 1)
+    disk.refuses = False
+    for _ in range(2):
+        recorder.put(line(2))
+    again = until(recorder, lambda status: status.detail == "")
     recorder.close()
+    assert again.dropped == 1
+    anew = Line(Direction.CONNECT, line(2).ingest_time, b"", "COINBASE-1", "COINBASE")
+    assert read_all(tmp_path) == [line(0), anew, line(2), line(2)]
 
-    def refuse(file: object, data: bytes) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("fulltape.capture.segments._write_all", refuse)
-    failing = Recorder(tmp_path, SegmentLimits())
-    failing.put(line(1))
-    failing.close()
-    assert "No space left on device" in failing.status().error
-    assert str(tmp_path) in failing.status().error
-    failing.put(line(2))
-    assert failing.status().dropped >= 1
-    assert read_all(tmp_path) == [line(0)]
+def test_while_the_disk_refuses_what_comes_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Refusing(monkeypatch)
+    disk.refuses = True
+    recorder = Recorder(tmp_path, SegmentLimits(), retry_s=3_600.0)
+    recorder.put(line(0))
+    until(recorder, lambda status: status.detail != "")
+    for number in range(1, 4):
+        recorder.put(line(number))
+    assert recorder.status().dropped == 4
+    recorder.close()
+    assert recorder.status().lines == 0
+    assert list(tmp_path.iterdir()) == []  # no segment without a line is left, however often it is tried
 
 
 def test_half_a_write_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

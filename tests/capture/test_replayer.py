@@ -147,6 +147,23 @@ async def test_a_crash_ends_the_connection_where_its_frames_ended(tmp_path: Path
     ]  # fmt: skip
 
 
+async def test_lines_that_found_no_room_are_a_time_without_connection(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path, SegmentLimits(), queue_bytes=1_000)
+    for number, size in enumerate((1, 2_000, 1, 1)):
+        recorder.put(Line(Direction.RECV, number * SECOND_NS, bytes(size), "TEST-1", "TEST"))
+    recorder.close()
+    sink = ListSink()
+    await replay(sink, *find_recordings([str(tmp_path)]))
+    second = SECOND_NS
+    assert [time for _, _, time in sink.frames] == [0, 2 * second, 3 * second]
+    assert [(event.kind, event.ingest_time) for event in sink.events] == [
+        (EventKind.CONNECTED, 0),
+        (EventKind.DISCONNECTED, 0),
+        (EventKind.CONNECTED, 2 * second),
+        (EventKind.ENDED, 3 * second),
+    ]
+
+
 async def test_a_disconnect_of_nothing_is_no_event(tmp_path: Path) -> None:
     sink = ListSink()
     await replay(sink, ours(tmp_path / "1.jsonl", Line(Direction.DISCONNECT, 1, b"", "TEST-1", "TEST")))

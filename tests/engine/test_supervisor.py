@@ -110,6 +110,8 @@ async def test_frames_from_a_socket_are_committed_and_everything_stops_in_order(
             status = one.status()
             (feed,) = one.feeds()
             assert (feed.state, feed.name, status.simulated) == (FeedState.LIVE, "COINBASE-1", False)
+            assert status.recording is not None
+            assert (status.recording.dropped, status.recording.detail) == (0, "")
             assert [row.id for row in one.instruments()] == ["BTC-USD.COINBASE"]
             reader = one.reader()
             assert reader.table_sizes()["trades"] == 2

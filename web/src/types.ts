@@ -238,6 +238,14 @@ export interface KafkaStatus {
   detail: string;
 }
 
+/** What became of the lines of raw frames; `detail` says why nothing is recorded now, or is empty. */
+export interface RecordingStatus {
+  lines: number;
+  bytes: number;
+  dropped: number;
+  detail: string;
+}
+
 export interface Status {
   version: string;
   simulated: boolean;
@@ -247,6 +255,8 @@ export interface Status {
   /** Null while nothing is published to Kafka. */
   kafka: KafkaStatus | null;
   targets: TargetStatus[];
+  /** Null while raw frames are not recorded. */
+  recording: RecordingStatus | null;
 }
 
 export type Kind = "trades" | "candles" | "quotes" | "last" | "coverage" | "stats" | "alerts" | "indicators" | RunKind;

@@ -21,6 +21,7 @@ from fulltape.records.status import (
     FeedStatus,
     LogState,
     LogStatus,
+    RecordingStatus,
     Status,
     TargetStatus,
     Wait,
@@ -46,6 +47,8 @@ class StatusCollector(Collector):
         if self._status.kafka is not None:
             yield from _kafka(self._status.kafka)
         yield from _targets(self._status.targets)
+        if self._status.recording is not None:
+            yield from _recording(self._status.recording)
         yield GaugeMetricFamily("fulltape_stream_clients", "Stream clients connected.", len(self._hub.clients))
         dropped = CounterMetricFamily("fulltape_api_dropped_connections", "Connections ended.", labels=["reason"])
         for reason, count in self._dropped.items():
@@ -135,6 +138,13 @@ def _kafka(kafka: LogStatus) -> Iterator[Metric]:
     yield CounterMetricFamily("fulltape_kafka_transactions", "Transactions committed.", kafka.transactions)
     yield CounterMetricFamily("fulltape_kafka_failures", "Times that nobody answered, or refused.", kafka.failures)
     yield CounterMetricFamily("fulltape_kafka_too_long_records", "Records too long for a message.", kafka.too_long)
+
+
+def _recording(recording: RecordingStatus) -> Iterator[Metric]:
+    yield GaugeMetricFamily("fulltape_recording_up", "1 unless the disk refuses raw frames.", not recording.detail)
+    yield CounterMetricFamily("fulltape_recording_lines", "Lines of raw frames written.", recording.lines)
+    yield CounterMetricFamily("fulltape_recording_bytes", "Bytes of raw frames written.", recording.bytes)
+    yield CounterMetricFamily("fulltape_recording_dropped_lines", "Lines without room.", recording.dropped)
 
 
 def _delays(delays: tuple[Delay, ...]) -> Iterator[Metric]:

@@ -55,13 +55,20 @@ class SegmentWriter:
         try:
             _write_all(self._file, data)
         except OSError:
-            # Half a frame would cost the reader nothing but a warning; without it there is not even that.
-            with self._file, contextlib.suppress(OSError):
-                self._file.truncate(self._size)
-            self._file = None
+            self._take_back()
             raise
         self._size += len(data)
         return len(data)
+
+    def _take_back(self) -> None:
+        """End the segment before a write that failed: half a frame would cost the reader a warning, if no more."""
+        assert self._file is not None
+        file, self._file = self._file, None
+        with file, contextlib.suppress(OSError):
+            file.truncate(self._size)
+        if not self._size:
+            with contextlib.suppress(OSError):
+                Path(os.fsdecode(file.name)).unlink()
 
     def close(self) -> None:
         """End the current segment and see it onto the disk."""

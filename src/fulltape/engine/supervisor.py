@@ -164,6 +164,7 @@ class Supervisor:
             following=self.following.status(),
             kafka=self._publisher.status(engine.commit) if self._publisher else None,
             targets=() if self._notifier is None else self._notifier.status(),
+            recording=None if self._parts.recorder is None else self._parts.recorder.status(),
         )
 
     def feeds(self) -> tuple[FeedStatus, ...]:

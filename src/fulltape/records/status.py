@@ -158,6 +158,17 @@ class LogStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What is wrong, or empty."""
 
 
+class RecordingStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of the lines of raw frames; counters are those since the start, ``bytes`` as compressed."""
+
+    lines: int
+    bytes: int
+    dropped: int
+    """Lines that found no room, in memory or on the disk."""
+    detail: str
+    """Why nothing is recorded now, or empty."""
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """Everything `GET /api/v1/status` says."""
 
@@ -170,3 +181,5 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     kafka: LogStatus | None = None
     """None while nothing is published there."""
     targets: tuple[TargetStatus, ...] = ()
+    recording: RecordingStatus | None = None
+    """None while raw frames are not recorded."""
