@@ -15,7 +15,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "fulltape"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-DOCS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 MAX_MODULE_LINES = 500
 MAX_FUNCTION_LINES = 60
@@ -152,10 +151,3 @@ def test_every_decision_is_in_the_index_and_has_its_four_parts() -> None:
 def test_changelog_fragments_say_their_kind() -> None:
     fragments = [path.name for path in (ROOT / "changelog.d").glob("*.md") if path.name != "README.md"]
     assert [name for name in fragments if not re.fullmatch(r"[a-z0-9-]+\.(feature|fix|breaking)\.md", name)] == []
-
-
-@pytest.mark.parametrize("path", DOCS, ids=name_of)
-def test_links_lead_somewhere(path: Path) -> None:
-    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", path.read_text(encoding="utf-8"))
-    local = [link for link in links if not re.match(r"[a-z]+:", link)]
-    assert [link for link in local if not (path.parent / link).exists()] == []

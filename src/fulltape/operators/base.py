@@ -2,7 +2,7 @@
 
 An operator does no I/O, reads no clock and draws no random number. Event times come with the records, ingest time
 comes as each record's ``ingest_time`` and as the step's clock. Hence a replay at any speed and any split of the same
-records into steps gives the same output, and the same code serves live data, replay, derivation and Spark.
+records into steps gives the same output, and the same code serves live data, replay and derivation.
 """
 
 from __future__ import annotations
