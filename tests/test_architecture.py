@@ -151,3 +151,12 @@ def test_every_decision_is_in_the_index_and_has_its_four_parts() -> None:
 def test_changelog_fragments_say_their_kind() -> None:
     fragments = [path.name for path in (ROOT / "changelog.d").glob("*.md") if path.name != "README.md"]
     assert [name for name in fragments if not re.fullmatch(r"[a-z0-9-]+\.(feature|fix|breaking)\.md", name)] == []
+
+
+def test_changelog_fragments_are_short_and_say_something_once() -> None:
+    fragments = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "changelog.d").glob("*.*.md")}
+    sentences = {
+        name: re.findall(r"[^.!?]+[.!?](?=\s|$)", re.sub(r"`[^`]*`", "X", text)) for name, text in fragments.items()
+    }
+    assert {name: len(said) for name, said in sentences.items() if not 1 <= len(said) <= 3} == {}
+    assert len(set(fragments.values())) == len(fragments)
