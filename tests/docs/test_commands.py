@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
@@ -116,3 +117,10 @@ def test_every_target_of_make_exists() -> None:
     named = {found for one in PAGES for line in lines_of(one) for found in re.findall(r"^make ([a-z0-9-]+)", line)}
     assert named
     assert named <= targets
+
+
+def test_every_extra_that_is_to_be_installed_exists() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    named = {name for one in PAGES for name in re.findall(r"\bfulltape\[(\w+)\]", one.text)}
+    assert named
+    assert named <= set(project["optional-dependencies"])

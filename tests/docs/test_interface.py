@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -19,6 +20,7 @@ from fulltape.api import app
 from fulltape.api.config import ApiConfig
 from fulltape.api.messages import Text
 from fulltape.api.metrics import StatusCollector
+from fulltape.api.subscription import CONFLATED, INDICATORS, SCHEMAS
 from fulltape.records.status import Delay, LogState, LogStatus, RecordingStatus, Status, Wait
 
 API = page(DOCS / "api.md")
@@ -169,3 +171,11 @@ async def test_every_metric_that_is_told_is_exported(empty_stores: EmptyStores) 
     for place, span in sorted(told):
         pattern = re.compile(re.escape(span).replace(re.escape("..."), ".*"))
         assert any(pattern.fullmatch(name) for name in names), (place, span)
+
+
+def test_kinds_of_the_stream_are_told() -> None:
+    stream = section(API, "Stream")
+    (request,) = [found for found in re.findall(r"```json\n(\{\"op\".*?\})\n```", stream, re.DOTALL)]
+    assert sorted(json.loads(request)["kinds"]) == sorted([*SCHEMAS, INDICATORS])
+    (newest,) = re.findall(r"but of (.*?) the newest of each instrument", stream.replace("\n", " "))
+    assert set(re.findall(r"`(\w+)`", newest)) == CONFLATED
