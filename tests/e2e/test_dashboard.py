@@ -86,6 +86,17 @@ def test_a_newcomer_sees_moving_candles_in_the_dark(reader: Reader) -> None:
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
 
 
+def test_an_instrument_that_is_not_there_gives_way_and_the_page_says_so(scene: Scene, browser: Browser) -> None:
+    with reading(browser, f"{scene.url}#NO-SUCH.THING/1m") as reader:
+        page = reader.page
+        expect(page.get_by_test_id("missing")).to_have_text(
+            f"There is no instrument NO-SUCH.THING here. This is {BTC}.", use_inner_text=True
+        )
+        page.get_by_test_id(f"watch-{ETH}").click()
+        expect(page.get_by_role("heading", name="ETH-USD")).to_be_visible()
+        expect(page.get_by_test_id("missing")).to_have_count(0)
+
+
 def test_candles_and_tape_are_live(reader: Reader) -> None:
     legend = reader.page.get_by_test_id("legend")
     expect(legend).to_contain_text(re.compile(r"O\s*[\d,.]+\s*H\s*[\d,.]+\s*L\s*[\d,.]+\s*C\s*[\d,.]+"))

@@ -73,6 +73,24 @@ def test_a_link_brings_a_query_and_does_not_run_it(url: str, browser: Browser) -
         expect(reader.page.get_by_role("button", name="Run")).to_be_in_viewport()
 
 
+def test_a_file_of_rows_says_that_it_is_cut_and_made_up(url: str, browser: Browser) -> None:
+    with reading(browser, f"{url}/sql/") as reader:
+        reader.page.get_by_label("Query").fill("SELECT range AS n FROM range(10_001)")
+        reader.page.keyboard.press("Control+Enter")
+        expect(reader.page.get_by_text("Save the file to have the first 10,000")).to_be_visible()
+        with reader.page.expect_download() as download:
+            reader.page.get_by_role("button", name="Save csv").click()
+        assert download.value.suggested_filename == "fulltape-simulated-rows.csv"
+        assert len(Path(download.value.path()).read_text().splitlines()) == 10_001
+        expect(reader.page.get_by_text("saved (there are more rows than the limit lets through)")).to_be_visible()
+
+
+def test_every_window_says_that_its_prices_are_made_up(url: str, browser: Browser) -> None:
+    for path in ("", "overview/", "books/", "activity/", "distribution/", "quality/", "alerts/", "topics/", "sql/"):
+        with reading(browser, f"{url}/{path}") as reader:
+            expect(reader.page).to_have_title(re.compile(r"^\[SIMULATED\] .*fulltape$"))
+
+
 def test_an_empty_database_is_not_loading_for_ever(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "nobody.toml").write_text(NOBODY_THERE)
     with serving(tmp_path, "--config", "nobody.toml", "--live") as url:

@@ -21,6 +21,9 @@ export class Dashboard {
   overviewConnection = $state.raw<Connection>(NOT_YET);
   viewConnection = $state.raw<Connection>(NOT_YET);
   choice = $state.raw<Choice>(firstChoice());
+  #replaced = $state.raw({ wanted: "", by: "" });
+  /** What the address asked for and is not there, as long as the one shown in its place is. */
+  readonly missing = $derived(this.choice.instrument === this.#replaced.by ? this.#replaced.wanted : "");
   /** The chosen indicators of the chosen candles. */
   readonly indicators = new Followers();
   /** ms since 1970, every second. */
@@ -150,7 +153,9 @@ export class Dashboard {
     const { instruments } = this.overview;
     if (instruments.some(({ id }) => id === this.choice.instrument)) return;
     const first = firstOf(instruments);
-    if (first !== undefined) this.#replace({ instrument: first.id });
+    if (first === undefined) return;
+    this.#replaced = { wanted: this.choice.instrument, by: first.id };
+    this.#replace({ instrument: first.id });
   }
 
   /** Opened without an address: begin with an interval that has something to show. */

@@ -24,6 +24,11 @@ export const PAGES: readonly Page[] = [
   { path: "sql/", title: "SQL", hint: "Ask the tape in SQL" },
 ];
 
+/** Return what the links call the page at `path`. */
+export function titleOf(path: string): string {
+  return PAGES.find((page) => page.path === path)?.title ?? "";
+}
+
 /** Return the dashboard's root as seen from the page at `path`. */
 export function rootFrom(path: string): string {
   return path === "" ? "./" : "../";

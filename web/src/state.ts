@@ -19,6 +19,7 @@ import type {
   Snapshot,
   Stat,
   Status,
+  Time,
   Trade,
   TradeWindow,
 } from "./types";
@@ -127,8 +128,8 @@ function afterCommit(state: State, message: Commit): State {
     ...withRuns(state, message),
     indicators: indicator.withRows(state.indicators, message.indicators, MAX_CANDLES),
     candles: withCandles(state.candles, message.candles),
-    trades: withTrades(state.trades, message.trades),
-    quotes: newest(state.quotes, message.quotes, MAX_QUOTES),
+    trades: newestByTime(state.trades, message.trades, MAX_TRADES),
+    quotes: newestByTime(state.quotes, message.quotes, MAX_QUOTES),
     coverage: withCoverage(state.coverage, message.coverage),
     alerts: newest(state.alerts, message.alerts, MAX_ALERTS),
     news: newest(state.news, message.alerts, MAX_ALERTS),
@@ -179,15 +180,26 @@ export function withFetchedCoverage(state: State, rows: readonly Coverage[]): St
   return { ...state, coverage: bounded(merged) };
 }
 
-/** Return the newest trades by the venue's time: what was refilled stands where it happened. */
-function withTrades(old: readonly Trade[], added: readonly Trade[] | undefined): readonly Trade[] {
-  if (added === undefined || added.length === 0) return old;
+/**
+ * Return the newest `most` rows by the venue's time: a refilled trade stands where it happened, and the quotes of a
+ * book among those that the venue sends besides, which come one kind after the other.
+ */
+function newestByTime<Row extends Timed>(
+  old: readonly Row[],
+  added: readonly Row[] | undefined,
+  most: number,
+): readonly Row[] {
+  if (!added?.length) return old;
   const all = [...old, ...added];
-  const isInOrder = all.every((trade, i) => i < old.length || trade.event_time >= (all[i - 1]?.event_time ?? ""));
-  return (isInOrder ? all : all.toSorted(byTime)).slice(-MAX_TRADES);
+  const isInOrder = all.every((row, i) => i < old.length || row.event_time >= (all[i - 1]?.event_time ?? ""));
+  return (isInOrder ? all : all.toSorted(byTime)).slice(-most);
 }
 
-function byTime(one: Trade, other: Trade): number {
+interface Timed {
+  readonly event_time: Time;
+}
+
+function byTime(one: Timed, other: Timed): number {
   return one.event_time < other.event_time ? -1 : one.event_time > other.event_time ? 1 : 0;
 }
 

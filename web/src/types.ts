@@ -18,6 +18,8 @@ export interface Instrument {
   price_step: number;
   size_step: number;
   status: string;
+  /** Empty where the venue counts sizes in units of base, not in contracts. */
+  contract: "" | "linear" | "inverse" | "quanto";
 }
 
 export interface Trade {

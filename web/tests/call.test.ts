@@ -43,6 +43,14 @@ it("asks, and posts when there is a body", async () => {
   expect(post!.init.body).toBe('{"query":"SELECT 1"}');
 });
 
+it("takes a file, and whether it is whole and real from the headers", async () => {
+  fetched.mockResolvedValueOnce(new Response("a\n1\n", { headers: { "Fulltape-Cut": "1", "Fulltape-Simulated": "1" } }));
+  const cut = await call.askFile({ name: "sql" }, never);
+  expect([await cut.content.text(), cut.isCut, cut.isSimulated]).toEqual(["a\n1\n", true, true]);
+  fetched.mockResolvedValueOnce(new Response("a\n1\n"));
+  expect(await call.askFile({ name: "sql" }, never)).toMatchObject({ isCut: false, isSimulated: false });
+});
+
 it("says what the problem document says, and when to ask again", async () => {
   fetched.mockResolvedValueOnce(answer(503, { detail: "the store is busy" }, { "Retry-After": "7" }));
   await expect(call.ask({ name: "last" }, never)).rejects.toMatchObject({

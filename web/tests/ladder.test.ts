@@ -29,6 +29,15 @@ it("keeps its rows where the book has fewer, and none beyond", () => {
   expect(asks).toEqual(Array(2).fill({ price: "", size: "", total: "", share: 0 }));
 });
 
+it("rounds the sizes of an inverse contract, which are worked out", () => {
+  const inverse = { ...BTC, size_step: 0, contract: "inverse" } as Instrument;
+  const { bids } = ladderOf(answer([[67_000, 1 / 67_000], [66_000, 1 / 66_000]], []), inverse, 2); // prettier-ignore
+  expect(bids.map(({ size, total }) => [size, total])).toEqual([
+    ["0.00001493", "0.00001493"],
+    ["0.00001515", "0.00003008"],
+  ]);
+});
+
 it("takes the decimals from the levels while the venue has not told its steps", () => {
   const unknown = { ...BTC, price_step: 0, size_step: 0 };
   const { bids } = ladderOf(answer([[0.0000012, 100], [0.000001, 12.5]], []), unknown, 2); // prettier-ignore

@@ -17,7 +17,7 @@ import {
 import { rememberInstrument } from "../src/remembered";
 import type { Instrument, Last, Stat } from "../src/types";
 import { stubPage } from "./page";
-import { at } from "./records";
+import { at, BTC } from "./records";
 
 beforeEach(() => void stubPage());
 afterEach(() => vi.unstubAllGlobals());
@@ -25,7 +25,7 @@ afterEach(() => vi.unstubAllGlobals());
 function instrument(id: string): Instrument {
   const [product = "", venue = ""] = id.split(".");
   const [base = "", quote = ""] = product.split("-");
-  return { id, venue, venue_symbol: product, base, quote, price_step: 0.01, size_step: 1e-8, status: "online" };
+  return { ...BTC, id, venue, venue_symbol: product, base, quote };
 }
 
 const LAST = { price: 110, open_24h: 100, volume_24h: 5, ingest_time: at(60) } as Last;

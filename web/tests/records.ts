@@ -13,6 +13,7 @@ export const BTC: Instrument = {
   price_step: 0.01,
   size_step: 1e-8,
   status: "online",
+  contract: "",
 };
 
 /** Return the time `seconds` after 2026-11-20T00:00:00Z. */

@@ -161,6 +161,13 @@ it("keeps the picture on reset until the snapshot comes", () => {
 });
 
 describe("quotes", () => {
+  it("stand in order of time, whichever of a venue's channels a commit tells first", () => {
+    const tops = [quote(2), quote(5)];
+    const books = [quote(1, { source: "BOOK" }), quote(4, { source: "BOOK" })];
+    const state = after(snapshot(1), commit(2, { quotes: [...tops, ...books] }), commit(3, { quotes: [quote(3)] }));
+    expect(state.quotes.map(({ event_time }) => event_time)).toEqual([1, 2, 3, 4, 5].map((n) => quote(n).event_time));
+  });
+
   it("come by commits, and begin anew with a snapshot", () => {
     const state = after(snapshot(1), commit(2, { quotes: [quote(1), quote(2)] }), commit(3, { quotes: [quote(3)] }));
     expect(state.quotes).toEqual([quote(1), quote(2), quote(3)]);

@@ -43,7 +43,7 @@ def show(
 
 
 def test(
-    name: Annotated[str, typer.Argument(help="The target: NAME of [notify.NAME].")],
+    name: Annotated[str, typer.Argument(help="The target, by what follows `notify.` in the configuration.")],
     config_file: ConfigFile = Path("fulltape.toml"),
 ) -> None:
     """Send a test message to a target, or say what is wrong with it."""

@@ -19,6 +19,14 @@ export interface Answered<Answer> {
   readonly servedAt: number | null;
 }
 
+/** A file, and what of it only the headers say. */
+export interface FileAnswer {
+  readonly content: Blob;
+  /** There are more rows than are in it. */
+  readonly isCut: boolean;
+  readonly isSimulated: boolean;
+}
+
 /** A call that failed. The message is for the reader. */
 export class CallError extends Error {
   /** 0 when there was no answer at all. */
@@ -39,8 +47,10 @@ export async function ask<Answer>(call: Call, signal: AbortSignal): Promise<Answ
 }
 
 /** Return the answer to a call as a file. Throws CallError. */
-export async function askFile(call: Call, signal: AbortSignal): Promise<Blob> {
-  return (await send(call, signal)).blob();
+export async function askFile(call: Call, signal: AbortSignal): Promise<FileAnswer> {
+  const response = await send(call, signal);
+  const says = (name: string): boolean => response.headers.get(name) === "1";
+  return { content: await response.blob(), isCut: says("Fulltape-Cut"), isSimulated: says("Fulltape-Simulated") };
 }
 
 /** Return the answer to a call that was answered before with `etag`, or null if that holds. Throws CallError. */

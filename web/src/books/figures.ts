@@ -2,6 +2,7 @@
 
 import type { Moment } from "../chart/lines";
 import { milliseconds } from "../format";
+import { productOf } from "../instrument";
 import { timeText, type Bars } from "../plots/spec";
 import type { Depth, Instrument, Last, QuoteStat, Time } from "../types";
 
@@ -25,8 +26,7 @@ export function betweenOf(last: Last | undefined): Between | null {
 
 /** Return what is traded and quoted the same way elsewhere, the instrument itself included: the id up to the dot. */
 export function sameProduct(instruments: readonly Instrument[], id: string): string[] {
-  const product = id.split(".")[0];
-  return instruments.map((one) => one.id).filter((other) => other.split(".")[0] === product);
+  return instruments.map((one) => one.id).filter((other) => productOf(other) === productOf(id));
 }
 
 /** Return figures of rows as moments of the last `minutes` before the newest row. */

@@ -1,6 +1,7 @@
 // The levels of a book as values: one rung for each, from the best price away.
 
 import { decimalsOf, rounded } from "../format";
+import { COMPUTED_DECIMALS, hasComputedSizes } from "../instrument";
 import type { Instrument, Time } from "../types";
 
 /** Price and size. */
@@ -35,7 +36,10 @@ export interface Ladder {
 
 const NO_RUNG: Rung = { price: "", size: "", total: "", share: 0 };
 
-/** Return `count` rungs a side. Prices and sizes have all their digits, and of one column all have the same decimals. */
+/**
+ * Return `count` rungs a side. Prices and sizes have all the digits that the venue sent, and of one column all have the
+ * same decimals.
+ */
 export function ladderOf(answer: BookAnswer, instrument: Instrument | undefined, count: number): Ladder {
   const sides = [answer.bids.slice(0, count), answer.asks.slice(0, count)];
   const levels = sides.flat();
@@ -43,10 +47,12 @@ export function ladderOf(answer: BookAnswer, instrument: Instrument | undefined,
     levels.map(([price]) => price),
     instrument?.price_step ?? 0,
   );
-  const sizes = decimalsOfAll(
-    levels.map(([, size]) => size),
-    instrument?.size_step ?? 0,
-  );
+  const sizes = hasComputedSizes(instrument)
+    ? COMPUTED_DECIMALS
+    : decimalsOfAll(
+        levels.map(([, size]) => size),
+        instrument?.size_step ?? 0,
+      );
   const totals = sides.map(totalsOf);
   const most = Math.max(...totals.map((side) => side.at(-1) ?? 0));
   const [bids = [], asks = []] = sides.map((side, i) =>

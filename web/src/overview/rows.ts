@@ -2,6 +2,7 @@
 
 import { csv } from "../csv";
 import { milliseconds } from "../format";
+import { contractOf } from "../instrument";
 import { firstOf } from "../remembered";
 import type { Instrument, Last, Stat } from "../types";
 
@@ -97,11 +98,6 @@ export function rowOf(
 
 function changesOf(stat: Stat | undefined): Changes {
   return stat === undefined ? {} : Object.fromEntries(TIMES.map((time) => [time, stat[`change_${time}`]]));
-}
-
-/** What the id says after base and quote. */
-function contractOf({ id, base, quote }: Instrument): string {
-  return (id.split(".")[0] ?? "").slice(base.length + quote.length + 1);
 }
 
 function against(now: number | null | undefined, before: number | null | undefined): number | null {

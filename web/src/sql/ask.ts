@@ -1,6 +1,6 @@
 // POST /api/v1/sql: the rows of a query, or a file of them.
 
-import { ask, askFile, type Call } from "../api/call";
+import { ask, askFile, type Call, type FileAnswer } from "../api/call";
 
 export type Value = string | number | boolean | null;
 
@@ -21,7 +21,7 @@ export async function askRows(query: string, signal: AbortSignal): Promise<Rows>
 }
 
 /** Return the rows of a query as a file. */
-export async function askRowsFile(query: string, format: FileFormat, signal: AbortSignal): Promise<Blob> {
+export async function askRowsFile(query: string, format: FileFormat, signal: AbortSignal): Promise<FileAnswer> {
   return askFile(callOf(query, format), signal);
 }
 
