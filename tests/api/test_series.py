@@ -12,6 +12,7 @@ from tests.api.scene import BTC, ETH, START_NS, Api, FakeBackend, Server, candle
 from tests.api.test_formats import table_of
 from tests.conformance.samples import MINUTE, coverage, depth, quote_stat, window
 
+from fulltape.api.rest import ranges
 from fulltape.clock import SECOND_NS, format_rfc3339
 from fulltape.operators.correlation import log_returns
 from fulltape.operators.returns import drawdown, rolling_together, sharpe, sortino
@@ -109,6 +110,22 @@ async def test_volume_is_compared_with_what_is_known(backend: FakeBackend, api: 
     np.testing.assert_allclose(column(found, "relative_volume"), relative_volume(volume, 5)[10:], rtol=1e-9)
     np.testing.assert_allclose(column(found, "volume_z"), volume_z(volume, 5)[10:], rtol=1e-9)
     assert [row["relative_volume"] for row in found[20:26]] == [None] * 6
+
+
+@pytest.mark.parametrize(("path", "expected"), [("flow", 1), ("vwap/rolling", 5), ("vwap/anchored", 5)])
+async def test_windows_are_bounded_by_one_rule(
+    path: str, expected: int, backend: FakeBackend, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Flow was refused half as many as a VWAP, and nobody was told where to end instead."""
+    monkeypatch.setattr(ranges, "MOST_WINDOWS", 10)
+    rows = [window(minute(0) + n * MINUTE // 2) for n in range(12)]
+    await backend.commit(*rows, clock=minute(6))
+    query = {"instrument": BTC, "anchor" if path == "vwap/anchored" else "start": format_rfc3339(minute(0))}
+    refused = await api.get(f"/api/v1/{path}", **query)
+    told = f"the range has more than 10 windows of a minute: end at {format_rfc3339(minute(5))}, or begin later"
+    assert (refused.status_code, refused.json()["detail"]) == (400, told)
+    found = await ask(api, path, **query, end=format_rfc3339(minute(5)))
+    assert len(found[path.partition("/")[0]]) == expected
 
 
 async def test_a_vwap_rolls_or_is_anchored(backend: FakeBackend, api: Api) -> None:

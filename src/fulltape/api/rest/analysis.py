@@ -15,7 +15,6 @@ from litestar.di import NamedDependency
 from litestar.params import QueryParameter
 
 from fulltape.api.paging import PageQuery, parse_time, read_page
-from fulltape.api.problems import bad_request
 from fulltape.api.rest.answers import (
     CorrelationAnswer,
     DistributionAnswer,
@@ -28,7 +27,6 @@ from fulltape.api.rest.answers import (
 from fulltape.api.rest.pages import AnyRequest, InstrumentText, IntervalText, interval_of, page_answers, send
 from fulltape.api.rest.ranges import (
     DAY_NS,
-    MOST_MINUTES,
     EndText,
     IdsText,
     MinutesText,
@@ -37,6 +35,7 @@ from fulltape.api.rest.ranges import (
     range_of,
     span_of,
     trades_in,
+    windows_in,
 )
 from fulltape.api.rest.statistics import newest_stats
 from fulltape.api.services import Services, json_response
@@ -45,7 +44,7 @@ from fulltape.clock import SECOND_NS, format_rfc3339
 from fulltape.operators.correlation import correlate, log_returns
 from fulltape.operators.distribution import distribution
 from fulltape.operators.flow import order_flow
-from fulltape.records import TRADES, WINDOWS, Array, Batch
+from fulltape.records import TRADES, Array, Batch
 from fulltape.records.codec import to_dicts
 from fulltape.records.interval import format_interval
 from fulltape.stores.base import Cursor, Reader, Selection
@@ -124,10 +123,7 @@ async def flow(
     def read(reader: Reader) -> FlowAnswer:
         with reader.pinned():
             first, until = range_of(reader, span, DAY_NS)
-            selection = Selection(WINDOWS, (code,), start=first, end=until, limit=MOST_MINUTES + 1)
-            rows = reader.read(selection)
-        if len(rows) > MOST_MINUTES:
-            raise bad_request(f"the range has more than {MOST_MINUTES:,} windows of a minute: ask in parts")
+            rows = windows_in(reader, code, first, until)
         return FlowAnswer(services.simulated, instrument, interval, _flow_windows(rows, interval_s))
 
     return json_response(encode(await services.read(read)))

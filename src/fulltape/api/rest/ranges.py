@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Final
 
 import numpy as np
@@ -10,8 +11,8 @@ from litestar.params import QueryParameter
 from fulltape.api.paging import LATEST_NS, TIME, PageQuery, parse_time
 from fulltape.api.problems import bad_request
 from fulltape.api.rolled import read_candles
-from fulltape.clock import SECOND_NS
-from fulltape.records import TRADES, Array, Batch, CandleSource, EmptyReason
+from fulltape.clock import SECOND_NS, format_rfc3339
+from fulltape.records import TRADES, WINDOWS, Array, Batch, CandleSource, EmptyReason
 from fulltape.records.interval import window_start
 from fulltape.stores.base import Reader, Selection
 
@@ -20,8 +21,8 @@ DAY_NS: Final = 24 * HOUR_NS
 MINUTE_NS: Final = 60 * SECOND_NS
 MOST_TRADES: Final = 1_000_000
 """Of how many trades an answer may be made."""
-MOST_MINUTES: Final = 100_000
-"""Of how many rows of `WINDOWS` an answer may be made: a month and more."""
+MOST_WINDOWS: Final = 200_000
+"""Of how many rows of `WINDOWS` an answer may be made: two months and more, for one begins each half minute."""
 
 IdsText = Annotated[
     str,
@@ -55,10 +56,20 @@ def range_of(reader: Reader, span: Span, length: int) -> tuple[int, int]:
 
 def trades_in(reader: Reader, code: int, start: int, end: int) -> Batch:
     """Return the trades of a range in order of time; a 400 for more than an answer may be made of."""
-    trades = reader.read(Selection(TRADES, (code,), start=start, end=end, limit=MOST_TRADES + 1))
-    if len(trades) > MOST_TRADES:
-        raise bad_request(f"the range has more than {MOST_TRADES:,} trades: ask for a shorter one")
-    return trades
+    return _rows_in(reader, Selection(TRADES, (code,), start=start, end=end), MOST_TRADES, "trades")
+
+
+def windows_in(reader: Reader, code: int, start: int, end: int) -> Batch:
+    """Return the rows of `WINDOWS` of a range in order of time; a 400 for more than an answer may be made of."""
+    return _rows_in(reader, Selection(WINDOWS, (code,), start=start, end=end), MOST_WINDOWS, "windows of a minute")
+
+
+def _rows_in(reader: Reader, selection: Selection, most: int, what: str) -> Batch:
+    rows = reader.read(replace(selection, limit=most + 1))
+    if len(rows) > most:
+        fits = format_rfc3339(int(rows[rows.schema.time][-1]))
+        raise bad_request(f"the range has more than {most:,} {what}: end at {fits}, or begin later")
+    return rows
 
 
 class Grid:

@@ -5,7 +5,7 @@ The figures are defined in `fulltape.operators.volume` and `fulltape.operators.v
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -16,14 +16,12 @@ from litestar.params import QueryParameter
 
 from fulltape.api.formats import FormatText
 from fulltape.api.paging import TIME, parse_time
-from fulltape.api.problems import bad_request
 from fulltape.api.rest.answers import TimeText
 from fulltape.api.rest.pages import AnyRequest, InstrumentText, interval_of
 from fulltape.api.rest.ranges import (
     DAY_NS,
     HOUR_NS,
     MINUTE_NS,
-    MOST_MINUTES,
     EndText,
     Grid,
     MinutesText,
@@ -31,6 +29,7 @@ from fulltape.api.rest.ranges import (
     range_of,
     span_of,
     trades_in,
+    windows_in,
 )
 from fulltape.api.rest.returns import LengthText, PeriodsText
 from fulltape.api.rest.series import Made, Series, figures, send_series, series_answers, times
@@ -39,9 +38,7 @@ from fulltape.clock import format_rfc3339
 from fulltape.operators.volume import relative_volume, step_for, volume_profile, volume_z
 from fulltape.operators.vwap import Vwap, anchored_vwap, rolling_vwap
 from fulltape.records import CANDLES, TRADES, WINDOWS, Batch
-from fulltape.stores.base import Reader, Selection
-
-_HALVES: Final = 2  # rows of `WINDOWS` in a minute
+from fulltape.stores.base import Reader
 
 
 class Traded(msgspec.Struct, frozen=True):
@@ -128,7 +125,7 @@ async def vwap_rolling(  # noqa: PLR0913, PLR0917 - one query parameter each
 
     def work(reader: Reader) -> Series:
         first, until = range_of(reader, span, DAY_NS)
-        found = rolling_vwap(_windows(reader, code, first - (minutes - 1) * MINUTE_NS, until), minutes)
+        found = rolling_vwap(windows_in(reader, code, first - (minutes - 1) * MINUTE_NS, until), minutes)
         return Series("vwap", _bands(found, first, k), {"instrument": instrument, "minutes": minutes, "k": k})
 
     return await send_series(request, services, form, work, Made(WINDOWS, code, span[1]))
@@ -155,7 +152,7 @@ async def vwap_anchored(
     def work(reader: Reader) -> Series:
         since, until = range_of(reader, span, DAY_NS)
         first = since // MINUTE_NS * MINUTE_NS
-        found = anchored_vwap(_windows(reader, code, first, until), since)
+        found = anchored_vwap(windows_in(reader, code, first, until), since)
         about = {"instrument": instrument, "anchor": format_rfc3339(since), "k": k}
         return Series("vwap", _bands(found, first, k), about)
 
@@ -201,17 +198,6 @@ def _bands(found: Vwap, first: int, k: float) -> pa.Table:
     shown = found.start >= first
     told = {name: figures(column[shown]) for name, column in columns.items()}
     return pa.table({"start": times(found.start[shown]), **told})
-
-
-def _windows(reader: Reader, code: int, start: int, end: int) -> Batch:
-    most = _HALVES * MOST_MINUTES
-    rows = reader.read(Selection(WINDOWS, (code,), start=start, end=end, limit=most + 1))
-    if len(rows) > most:
-        fits = format_rfc3339(int(rows["start"][-1]))
-        raise bad_request(
-            f"the range has more than {MOST_MINUTES:,} minutes with trades: end at {fits}, or begin later"
-        )
-    return rows
 
 
 def _profile(instrument: str, trades: Batch, steps: int, share: float) -> Series:
