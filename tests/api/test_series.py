@@ -293,6 +293,21 @@ async def test_quality_is_told_by_day(backend: FakeBackend, api: Api) -> None:
     assert (await ask(api, "quality", instrument=BTC, end=day))["quality"] == []
 
 
+async def test_a_trade_that_comes_after_those_of_the_next_day_is_out_of_order(backend: FakeBackend, api: Api) -> None:
+    """Trades were compared with those of their own day alone."""
+    midnight = START_NS - START_NS % DAY
+    trades = [trade(5 + n, time=midnight + n * SECOND_NS) for n in (-3, -2, 1, -1, 2)]
+    trades += [trade(5 + n, ETH, time=midnight + n * SECOND_NS) for n in (-2, -1, 1)]
+    trades = [msgspec.structs.replace(row, ingest_time=midnight + place) for place, row in enumerate(trades)]
+    history = msgspec.structs.replace(trade(9, ETH, time=midnight + 9), ingest_time=midnight, origin=Origin.REFILL)
+    wanted = [coverage(midnight - HOUR, midnight + HOUR, instrument=one) for one in (BTC, ETH)]
+    await backend.commit(*wanted, *trades, history, clock=midnight + HOUR)
+    found = (await ask(api, "quality"))["quality"]
+    assert [(row["instrument"], row["out_of_order"]) for row in found] == [
+        (BTC, pytest.approx(100 / 3)), (ETH, 0.0), (BTC, 0.0), (ETH, 0.0),
+    ]  # fmt: skip
+
+
 async def test_quality_goes_over_midnight(backend: FakeBackend, api: Api) -> None:
     midnight = START_NS - START_NS % DAY
     down = coverage(midnight - HOUR, midnight + 2 * HOUR, instrument=BTC, state=CoverageState.DOWN)

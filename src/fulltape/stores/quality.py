@@ -8,7 +8,7 @@
   venue's history again, or imported again, is our doing and not among them); ``duplicate_rate``: percent of all that
   they brought that day;
 * ``out_of_order``: percent of the trades that came by themselves (not of history) whose event time is below that of one
-  received before; what was received at one moment is in order;
+  received before, of the same day or the next; what was received at one moment is in order;
 * ``revisions``: how often late trades changed candles of a minute that were final;
 * ``clock_skew_s``: 1st percentile of ingest time less event time, as in `fulltape.records.status.Delay`, of the trades
   that came by themselves; ``delay_p50_s``, ``delay_p99_s``: what they took beyond that;
@@ -66,6 +66,11 @@ QUALITY: Final = f"""
                origin = 'REFILL' AS is_refilled
         FROM trades
     ),
+    morrow AS (
+        SELECT instrument, make_timestamp_ns((epoch_ns(event_time) // {_DAY} - 1) * {_DAY}) AS day,
+               epoch_ns(min(ingest_time)) AS next_day
+        FROM trades WHERE origin IN ('LIVE', 'REPLAY') GROUP BY ALL
+    ),
     arrived AS (
         SELECT *, (ingest - event) / 1e9 AS delay, event < max(CASE WHEN is_news THEN event END) OVER (
             PARTITION BY instrument, day ORDER BY ingest, event ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
@@ -74,9 +79,10 @@ QUALITY: Final = f"""
     ),
     tape AS (
         SELECT instrument, day, count(*) AS trades, count(*) FILTER (is_refilled) AS refilled,
-               100.0 * count(*) FILTER (is_news AND is_behind) / nullif(count(*) FILTER (is_news), 0) AS out_of_order,
+               100.0 * count(*) FILTER (is_news AND (is_behind OR ingest > next_day))
+               / nullif(count(*) FILTER (is_news), 0) AS out_of_order,
                quantile_cont(delay, [0.01, 0.5, 0.99]) FILTER (is_news) AS delays
-        FROM arrived GROUP BY instrument, day
+        FROM arrived LEFT JOIN morrow USING (instrument, day) GROUP BY instrument, day
     ),
     brought AS (
         SELECT instrument, {_day_of("ingest_time")} AS day, count(*) AS brought
