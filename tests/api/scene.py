@@ -105,6 +105,7 @@ def engine(commit: int = 0, error: str = "", commit_wait: Wait | None = None) ->
         commit_wait=commit_wait,
         id_resets=6,
         stale_candles=7,
+        early_trades=8,
         alerts_not_news=3,
     )
 

@@ -69,6 +69,7 @@ async def test_metrics_say_what_the_status_says(backend: FakeBackend, api: Api) 
     assert values["fulltape_engine_late_alerts_total",] == 3
     assert values["fulltape_engine_id_resets_total",] == 6
     assert values["fulltape_engine_stale_candles_total",] == 7
+    assert values["fulltape_engine_early_trades_total",] == 8
     assert values["fulltape_notify_messages_total", "phone"] == 4
     assert values["fulltape_notify_alerts_total", "phone"] == 9
     assert values["fulltape_notify_failures_total", "phone"] == 2

@@ -110,6 +110,7 @@ def _engine(engine: EngineStatus) -> Iterator[Metric]:
     yield CounterMetricFamily("fulltape_engine_frames", "Frames taken.", engine.frames)
     yield CounterMetricFamily("fulltape_engine_duplicates", "Records that were there already.", engine.duplicates)
     yield CounterMetricFamily("fulltape_engine_late_trades", "Trades after their window was final.", engine.late_trades)
+    yield CounterMetricFamily("fulltape_engine_early_trades", "Trades dated far ahead.", engine.early_trades)
     yield CounterMetricFamily("fulltape_engine_id_resets", "Venues that began their trade ids again.", engine.id_resets)
     stale = "Candles that a late trade could not correct."
     yield CounterMetricFamily("fulltape_engine_stale_candles", stale, engine.stale_candles)

@@ -270,6 +270,7 @@ class Runner:
             delays=self.pipeline.delays.told(),
             commit_wait=self._waits.told(),
             id_resets=counters.id_resets,
+            early_trades=counters.early_trades,
             stale_candles=counters.stale_candles,
             alerts_not_news=self.pipeline.alerts.not_news,
         )

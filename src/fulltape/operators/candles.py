@@ -95,6 +95,10 @@ class Candles:
             return 0
         return int(self._state.marks[instrument, cascade.MARKS + self._lengths_s.index(interval_s)])
 
+    def has_traded(self, instrument: int) -> bool:
+        """Return whether any trade of an instrument was taken."""
+        return self.final_until(instrument, self._lengths_s[0]) > 0
+
     def is_mixed(self, instrument: int, interval_s: int, start: int) -> bool:
         """Return whether an open window, or a finer one inside it, was filled up with figures of the venue's bars."""
         return self._mixed_in(instrument, interval_s, start) is not None

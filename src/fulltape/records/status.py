@@ -107,6 +107,8 @@ class EngineStatus(msgspec.Struct, frozen=True, kw_only=True):
     """From the receipt of frames to their commit, of the last minute; None before the first one."""
     id_resets: int = 0
     """How many times a venue began its trade ids again."""
+    early_trades: int = 0
+    """Trades dated far ahead: windows count them when their time has come."""
     stale_candles: int = 0
     """Candles left as they were after a late trade, because their other trades are no longer stored."""
     alerts_not_news: int = 0

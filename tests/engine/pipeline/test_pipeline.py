@@ -154,7 +154,7 @@ def test_a_trade_too_late_for_every_window_stops_nothing() -> None:
 
 def test_a_candle_whose_trades_are_gone_is_left_as_it_was() -> None:
     machine = Machine()
-    machine.step(chunk(match(7, price="5"), match(8, NOON + 5 * MINUTE)))
+    machine.step(chunk(match(7, price="5")), chunk(match(8, NOON + 5 * MINUTE), at=NOON + 5 * MINUTE))
     before = machine.candles()[BTC, "1m", NOON]
     machine.batches["trades"] = []
     machine.step(chunk(match(9, NOON + 1, price="9"), at=NOON + 5 * MINUTE), clock=NOON + 5 * MINUTE)

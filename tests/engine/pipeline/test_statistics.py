@@ -110,7 +110,7 @@ def test_late_trades_far_apart_are_made_again_without_what_lies_between(monkeypa
 def test_a_window_whose_trades_are_gone_stays_as_it_was() -> None:
     one = machine()
     one.step(chunk(match(7, NOON + SECOND, price="100"), match(8, NOON + SECOND, price="104")))
-    one.step(chunk(match(10, NOON + 5 * MINUTE)))
+    one.step(chunk(match(10, NOON + 5 * MINUTE), at=NOON + 5 * MINUTE))
     one.batches[TRADES.name].clear()
     one.step(chunk(match(9, NOON + 2 * SECOND, price="900")), clock=NOON + 5 * MINUTE)
     windows = {row.start: row for row in one.rows("windows")}

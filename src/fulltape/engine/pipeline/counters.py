@@ -17,5 +17,6 @@ class Counters:
     duplicates: int = 0
     id_resets: int = 0
     late_trades: int = 0
+    early_trades: int = 0
     stale_candles: int = 0
     """Stale candles left as they were, because their trades are no longer stored."""

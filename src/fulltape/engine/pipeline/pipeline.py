@@ -7,6 +7,7 @@ The runner feeds it live, the replayer feeds it recordings, tests and benches fe
 
 from __future__ import annotations
 
+from collections import ChainMap
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from operator import itemgetter
@@ -21,6 +22,7 @@ from fulltape.engine.pipeline.delays import Delays
 from fulltape.engine.pipeline.delivered import Deliveries
 from fulltape.engine.pipeline.derivation import Derivation, History
 from fulltape.engine.pipeline.duplicates import Duplicates
+from fulltape.engine.pipeline.early import Early
 from fulltape.engine.pipeline.known import Known
 from fulltape.engine.pipeline.listening import Listening
 from fulltape.engine.pipeline.outcome import Outcome, Work
@@ -41,6 +43,7 @@ from fulltape.operators.depths import Depths
 from fulltape.operators.last import Last
 from fulltape.operators.polls import Polls
 from fulltape.operators.quotes import Quotes
+from fulltape.operators.windows import Windows
 from fulltape.records import (
     BOOK_DELTAS,
     CANDLES,
@@ -62,6 +65,8 @@ from fulltape.records.page import Page, Unfillable
 from fulltape.venues.base import WITH_TRADES, Acknowledged, Control, Parsed, Parser, Symbols, Venue
 
 _STORED: Final = frozenset(schema.name for schema in STORED)
+_OF_WINDOWS: Final = frozenset({Candles.name, Windows.name})
+_NO_TRADES: Final = TRADES.empty()
 
 
 class Pipeline:
@@ -97,10 +102,11 @@ class Pipeline:
         made = (self._candles, Polls(candles))
         self.alerts = Alerts(alerts or AlertConfig(), table.id_of)
         self._operators: tuple[Operator, ...] = (self.quotes, self._ledger, *made, Last(), *beside, self.alerts)
+        self._early = Early(self._candles.has_traded, self.counters)
         self.known = Known()
         self._derivation = Derivation(self._candles, self.known, self.counters)
         self.wishes = Wishes()
-        held = (self._sequencer, self._recent_ids, self._duplicates, self.known, self.wishes)
+        held = (self._sequencer, self._recent_ids, self._duplicates, self._early, self.known, self.wishes)
         self._stateful: tuple[Stateful, ...] = (*held, *self._operators)
 
     def restore(self, snapshots: Mapping[str, Mapping[int, bytes]], clock: int) -> None:
@@ -364,8 +370,10 @@ class Pipeline:
         work.events += [told, *self._sequencer.cannot_fill(*where, told.ingest_time, told.reason)]
 
     def _operate(self, batches: dict[str, Batch], step: Step) -> None:
+        in_time = self._early.settle(batches.get(TRADES.name, _NO_TRADES), step.clock)
+        of_windows = replace(step, batches=ChainMap({TRADES.name: in_time}, batches))
         for operator in self._operators:
-            for derived in operator.apply(step):
+            for derived in operator.apply(of_windows if operator.name in _OF_WINDOWS else step):
                 have = batches.get(derived.schema.name)
                 batches[derived.schema.name] = derived if have is None else Batch.concat([have, derived])
 
