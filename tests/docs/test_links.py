@@ -51,3 +51,20 @@ def test_every_folder_and_page_of_the_dashboard_is_told() -> None:
     pages = re.findall(r'path: "([^"]+)"', (ROOT / "web" / "src" / "pages.ts").read_text(encoding="utf-8"))
     assert len(pages) > 5
     assert [path for path in pages if f"`/{path}`" not in dashboard] == []
+
+
+def test_pages_that_the_program_names_exist() -> None:
+    """Messages, comments and configurations send readers to them."""
+    files = [
+        path
+        for folder in ("src/fulltape", "web/src", "deploy", "tests", "bench")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in {".py", ".toml", ".yaml", ".ts", ".svelte"}
+    ]
+    named = {
+        (str(path.relative_to(ROOT)), found)
+        for path in files
+        for found in re.findall(r"\bdocs/[\w/-]+\.md\b", path.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 10
+    assert [(place, found) for place, found in sorted(named) if not (ROOT / found).exists()] == []
