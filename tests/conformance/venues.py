@@ -224,7 +224,6 @@ class VenueConformance(StreamCases):
             lambda: venue.parse_instruments(body),
             lambda: venue.parse_trades(body, 0, NOW_NS, 100),
             lambda: venue.parse_bars(body, 0, 60, NOW_NS),
-            lambda: venue.parse_book(body, 0, NOW_NS),
         ):
             with pytest.raises(MalformedFrame):
                 parse()

@@ -186,13 +186,8 @@ def test_bars_are_asked_for_with_both_ends() -> None:
         ALPACA.bars_request("BTC/USD", 60, NOW, NOW + 5_001 * 60 * SECOND_NS)
 
 
-def test_a_book() -> None:
+def test_a_book_is_asked_for() -> None:
     assert ALPACA.book_request("BTC/USD").query == {"symbols": "BTC/USD"}
-    side = {"t": "2025-11-20T09:59:59Z", "b": [{"p": 1, "s": 2}], "a": [{"p": 3, "s": 4}]}
-    book = ALPACA.parse_book(json.dumps({"orderbooks": {"BTC/USD": side}}).encode(), 1, NOW)
-    assert book["price"].tolist() == [1.0, 3.0]
-    with pytest.raises(MalformedFrame, match="no book"):
-        ALPACA.parse_book(b'{"orderbooks":{}}', 1, NOW)
 
 
 def test_instruments_lie_on_another_server() -> None:

@@ -19,7 +19,7 @@ from fulltape.records import BARS, TRADES, AggressorSide, Batch, BookSide, Origi
 from fulltape.records.book import CLEAR, LAST, SNAPSHOT
 from fulltape.records.columns import NULL_INT
 from fulltape.records.frames import Connection
-from fulltape.venues.base import Channel, Parsed, RestRequest, Subscription
+from fulltape.venues.base import Channel, Parsed, RestRequest, Subscription, answer_frame
 from fulltape.venues.registry import venue
 
 ROOT = Path(__file__).parents[2]
@@ -142,22 +142,29 @@ def test_reads_bars_quiet_minutes_too() -> None:
     assert np.isnan(bars["vwap"][0])
 
 
+def book_from_rest(body: bytes) -> Parsed:
+    """Return what the parser makes of the answer to the request for a book."""
+    parser = BINANCE.parser(Known(BINANCE, ("BTCUSDT",)), Connection("B-1", "BINANCE"))
+    return parser.parse([answer_frame(BINANCE.book_request("BTCUSDT"), body)], [NOW])
+
+
 def test_reads_a_book_as_a_snapshot_with_its_number() -> None:
-    book = BINANCE.parse_book(b'{"lastUpdateId":77,"bids":[["10","1"],["9","2"]],"asks":[["11","5"]]}', 1, NOW)
+    parsed = book_from_rest(b'{"lastUpdateId":77,"bids":[["10","1"],["9","2"]],"asks":[["11","5"]]}')
+    book = parsed.batches["book_deltas"]
     assert book["flags"].tolist() == [SNAPSHOT, 0, LAST]
     assert book["price"].tolist() == [10.0, 9.0, 11.0]
     assert book["sequence"].tolist() == [77] * 3
     assert book["event_time"].tolist() == [NOW] * 3
-    with pytest.raises(MalformedFrame, match="bad_level"):
-        BINANCE.parse_book(b'{"lastUpdateId":77,"bids":[["10","-1"]],"asks":[]}', 1, NOW)
+    bad = book_from_rest(b'{"lastUpdateId":77,"bids":[["10","-1"]],"asks":[]}')
+    assert [reject.reason for reject in bad.rejects] == ["bad_level"]
 
 
 def test_history_errors_carry_the_venues_words() -> None:
     body = b'{"code":-1121,"msg":"Invalid symbol."}'
     with pytest.raises(MalformedFrame, match="venue_error: -1121: Invalid symbol"):
         BINANCE.parse_trades(body, 0, NOW, 1_000)
-    with pytest.raises(MalformedFrame, match="venue_error: -1121: Invalid symbol"):
-        BINANCE.parse_book(body, 0, NOW)
+    refused = [(reject.reason, reject.detail) for reject in book_from_rest(body).rejects]
+    assert refused == [("venue_error", "-1121: Invalid symbol.")]
 
 
 @pytest.fixture(scope="module")
@@ -234,8 +241,6 @@ def _follow(deltas: Batch) -> tuple[dict[float, float], dict[float, float], int,
 
 
 def test_an_empty_book_from_rest_is_cleared() -> None:
-    parser = BINANCE.parser(Known(BINANCE, ("BTCUSDT",)), Connection("B-1", "BINANCE"))
-    frame = b'GET /api/v3/depth?symbol=BTCUSDT\n{"lastUpdateId":5,"bids":[],"asks":[]}'
-    book = parser.parse([frame], [NOW]).batches["book_deltas"]
+    book = book_from_rest(b'{"lastUpdateId":5,"bids":[],"asks":[]}').batches["book_deltas"]
     assert book["flags"].tolist() == [SNAPSHOT | LAST | CLEAR]
     assert book["sequence"].tolist() == [5]

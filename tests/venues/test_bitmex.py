@@ -164,18 +164,6 @@ def test_bars_are_stamped_with_their_start() -> None:
     assert (bars["volume"].tolist(), bars["vwap"].tolist(), bars["trades"].tolist()) == ([0.75], [2.5], [5])
 
 
-def test_reads_a_book_as_a_snapshot() -> None:
-    rows = [
-        {"symbol": "XBTUSD", "id": 2, "side": "Sell", "size": 5, "price": 11, "timestamp": "2025-11-20T09:59:59.500Z"},
-        {"symbol": "XBTUSD", "id": 1, "side": "Buy", "size": 1, "price": 10, "timestamp": "2025-11-20T09:59:59.000Z"},
-    ]
-    deltas = BITMEX.parse_book(json.dumps(rows).encode(), 1, NOW)
-    assert deltas["flags"].tolist() == [SNAPSHOT, LAST]
-    assert deltas["event_time"].tolist() == [NOW - SECOND_NS // 2] * 2
-    with pytest.raises(MalformedFrame, match="bad_level"):
-        BITMEX.parse_book(b'[{"symbol":"XBTUSD","id":2,"side":"Sell"}]', 1, NOW)
-
-
 def test_reads_the_list_of_instruments() -> None:
     future: dict[str, Any] = {
         "symbol": "XRPU21",

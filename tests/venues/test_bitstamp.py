@@ -15,7 +15,7 @@ from tests.venues.recordings import Recording, final_books, load
 from fulltape.clock import SECOND_NS
 from fulltape.errors import ConfigError, MalformedFrame
 from fulltape.records import AggressorSide, Origin
-from fulltape.records.book import LAST, SNAPSHOT
+from fulltape.records.book import LAST
 from fulltape.records.frames import Connection
 from fulltape.venues.base import Acknowledged, Channel, RestRequest, Subscription
 from fulltape.venues.registry import venue
@@ -80,14 +80,6 @@ def test_reads_bars_oldest_first() -> None:
     assert bars["start"].tolist() == [NOW - 60 * SECOND_NS, NOW]
     names = ("open", "high", "low", "close", "volume")
     assert [bars[name].tolist() for name in names] == [[2, 2], [4, 4], [1, 1], [3, 3], [1.5, 0]]
-
-
-def test_reads_a_book_as_a_snapshot() -> None:
-    body = b'{"timestamp":"1763632799","microtimestamp":"1763632799500000","bids":[["10","1"]],"asks":[["11","5"]]}'
-    deltas = BITSTAMP.parse_book(body, 1, NOW)
-    assert deltas["flags"].tolist() == [SNAPSHOT, LAST]
-    assert deltas["sequence"].tolist() == [1_763_632_799_500_000] * 2
-    assert deltas["event_time"].tolist() == [NOW - SECOND_NS // 2] * 2
 
 
 def test_reads_the_list_of_pairs() -> None:

@@ -20,7 +20,7 @@ from fulltape.clock import SECOND_NS
 from fulltape.errors import ConfigError, MalformedFrame
 from fulltape.records import BARS, TRADES, AggressorSide, Origin
 from fulltape.records.batch import join_id
-from fulltape.records.book import LAST, SNAPSHOT
+from fulltape.records.book import LAST
 from fulltape.records.columns import NULL_INT
 from fulltape.records.frames import Connection
 from fulltape.venues.base import Acknowledged, Channel, Parsed, RestRequest, Subscription, Venue
@@ -129,15 +129,6 @@ def test_reads_bars_oldest_first() -> None:
     names = ("open", "high", "low", "close", "volume", "vwap", "trades", "interval", "instrument")
     assert [bars[name][1] for name in names] == [2, 4, 1, 3, 0.5, 2.5, NULL_INT, 60, 2]
     assert np.isnan(bars["vwap"][0])
-
-
-def test_reads_a_book_without_the_number_of_another_depth() -> None:
-    millis = NOW // 1_000_000
-    body = answer(s="BTCUSDT", b=[["10", "1"]], a=[["11", "5"]], ts=millis, u=230_704, seq=1, cts=millis - 500)
-    book = SPOT.parse_book(body, 1, NOW)
-    assert book["flags"].tolist() == [SNAPSHOT, LAST]
-    assert book["sequence"].tolist() == [NULL_INT] * 2
-    assert book["event_time"].tolist() == [NOW - SECOND_NS // 2] * 2
 
 
 def test_history_errors_carry_the_venues_words() -> None:

@@ -17,7 +17,7 @@ from tests.conformance.venues import Known, VenueConformance
 from fulltape.clock import SECOND_NS
 from fulltape.errors import ConfigError, MalformedFrame
 from fulltape.records import BARS, TRADES, AggressorSide, Origin
-from fulltape.records.book import CLEAR, LAST, SNAPSHOT
+from fulltape.records.book import LAST, SNAPSHOT
 from fulltape.records.frames import Connection
 from fulltape.venues.base import Acknowledged, Channel, Credentials, RestRequest, Subscription
 from fulltape.venues.coinbase import Coinbase
@@ -156,22 +156,6 @@ def test_reads_bars_from_numbers_in_the_venues_order() -> None:
     assert [bars[name].tolist() for name in names] == [[1, 9.5], [4, 12], [2, 10], [3, 11], [0.5, 4.727521520000001]]
     assert bars["interval"].tolist() == [60, 60]
     assert np.isnan(bars["vwap"]).all()
-
-
-def test_reads_a_book_as_a_snapshot() -> None:
-    body = b'{"bids":[["10","1",3],["9","2",1]],"asks":[["11","5",1]],"sequence":1,"time":"2025-11-20T09:59:59.5Z"}'
-    book = COINBASE.parse_book(body, 1, NOW)
-    assert book["flags"].tolist() == [SNAPSHOT, 0, LAST]
-    assert book["price"].tolist() == [10.0, 9.0, 11.0]
-    assert book["event_time"].tolist() == [NOW - SECOND_NS // 2] * 3
-    empty = COINBASE.parse_book(b'{"bids":[],"asks":[]}', 1, NOW)
-    assert empty["flags"].tolist() == [SNAPSHOT | LAST | CLEAR]
-    assert empty["event_time"].tolist() == [NOW]
-
-
-def test_a_book_with_a_bad_level_is_refused() -> None:
-    with pytest.raises(MalformedFrame, match="bad_level"):
-        COINBASE.parse_book(b'{"bids":[["10","-1",3]],"asks":[]}', 1, NOW)
 
 
 def test_a_symbol_that_becomes_known_is_taken_from_then_on() -> None:

@@ -20,7 +20,6 @@ from fulltape.engine.pipeline import Pipeline
 from fulltape.errors import ConfigError, MalformedFrame
 from fulltape.operators.candle_plan import CandleConfig
 from fulltape.records import AggressorSide, Origin
-from fulltape.records.book import LAST, SNAPSHOT
 from fulltape.records.frames import Connection
 from fulltape.venues.base import RestRequest, Subscription
 from fulltape.venues.registry import venue
@@ -156,13 +155,6 @@ def test_the_bar_that_is_not_finished_is_left_out() -> None:
     assert bars["start"].tolist() == [NOW - 60 * SECOND_NS]
     names = ("open", "high", "low", "close", "volume", "trades")
     assert [bars[name].tolist() for name in names] == [[2], [4], [1], [3], [0], [0]]
-
-
-def test_reads_a_book_as_a_snapshot() -> None:
-    book = {"asks": [["11", "5", 1763632799]], "bids": [["10", "1", 1763632700]]}
-    deltas = KRAKEN.parse_book(_answer(book), 1, NOW)
-    assert deltas["flags"].tolist() == [SNAPSHOT, LAST]
-    assert deltas["event_time"].tolist() == [NOW - SECOND_NS] * 2
 
 
 def test_reads_the_list_of_pairs_under_the_names_of_the_stream() -> None:

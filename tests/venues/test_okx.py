@@ -16,7 +16,7 @@ from tests.venues.recordings import final_books, load
 from fulltape.clock import SECOND_NS
 from fulltape.errors import ConfigError, MalformedFrame
 from fulltape.records import AggressorSide, Origin
-from fulltape.records.book import CLEAR, LAST, SNAPSHOT
+from fulltape.records.book import LAST
 from fulltape.records.columns import NULL_INT
 from fulltape.records.frames import Connection
 from fulltape.venues.base import Acknowledged, Channel, RestRequest, Subscription
@@ -133,18 +133,6 @@ def test_reads_finished_bars() -> None:
     assert bars["start"].tolist() == [NOW - 60 * SECOND_NS]
     names = ("open", "high", "low", "close", "volume")
     assert [bars[name].tolist() for name in names] == [[12], [14], [11], [13], [0]]
-
-
-def test_reads_a_book_as_a_snapshot() -> None:
-    book = {"asks": [["11", "5", "0", "1"]], "bids": [["10", "1", "0", "2"]], "ts": "1763632799500", "seqId": 7}
-    deltas = OKX.parse_book(_answer(book), 1, NOW)
-    assert deltas["flags"].tolist() == [SNAPSHOT, LAST]
-    assert deltas["sequence"].tolist() == [7, 7]
-    assert deltas["event_time"].tolist() == [NOW - SECOND_NS // 2] * 2
-    empty = OKX.parse_book(_answer({"asks": [], "bids": [], "ts": "0"}), 1, NOW)
-    assert (empty["flags"].tolist(), empty["event_time"].tolist()) == ([SNAPSHOT | LAST | CLEAR], [NOW])
-    with pytest.raises(MalformedFrame, match="0 books"):
-        OKX.parse_book(_answer(), 1, NOW)
 
 
 def test_reads_the_list_of_spot_instruments() -> None:

@@ -20,13 +20,11 @@ from fulltape.records.instrument import is_instrument_id
 from fulltape.venues.alpaca_feed import AlpacaParser, put_bars
 from fulltape.venues.alpaca_wire import (
     CHANNEL_NAMES,
-    FIGURES,
     KEY_VARIABLES,
     NAME,
     TAKER,
     UNKNOWN_SIDE,
     Count,
-    LevelRow,
     Time,
     times_of,
 )
@@ -43,8 +41,7 @@ from fulltape.venues.base import (
     VenueSpec,
 )
 from fulltape.venues.feed import check_subscription
-from fulltape.venues.levels import levels_of_sides
-from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows
+from fulltape.venues.pages import bar_range, decode_page, finish_page, page_rows
 
 T = TypeVar("T")
 
@@ -114,16 +111,6 @@ class _Trades(msgspec.Struct, frozen=True):
 class _Bars(msgspec.Struct, frozen=True):
     bars: dict[str, list[_Bar]]
     next_page_token: str | None = None
-
-
-class _Book(msgspec.Struct, frozen=True):
-    t: Time
-    b: list[LevelRow]
-    a: list[LevelRow]
-
-
-class _Books(msgspec.Struct, frozen=True):
-    orderbooks: dict[str, _Book]
 
 
 class _Asset(msgspec.Struct, frozen=True):
@@ -237,13 +224,6 @@ class Alpaca:
     def book_request(self, venue_symbol: str) -> RestRequest:
         """Describe the whole book."""
         return RestRequest(f"{_PATH}/latest/orderbooks", {"symbols": venue_symbol})
-
-    def parse_book(self, body: bytes, code: int, ingest_time: int) -> Batch:
-        """Parse a book."""
-        book = _only(decode_page(body, _Books).orderbooks, None)
-        if book is None:
-            raise MalformedFrame("malformed_body", "no book")
-        return book_page(code, times_of([book.t])[0], ingest_time, levels_of_sides([book.b], [book.a], FIGURES))
 
 
 def _frame(action: str, subscription: Subscription) -> bytes:

@@ -349,11 +349,7 @@ class Venue(Protocol):
         ...
 
     def book_request(self, venue_symbol: str) -> RestRequest:
-        """Describe the request for the whole L2 book."""
-        ...
-
-    def parse_book(self, body: bytes, code: int, ingest_time: int) -> Batch:
-        """Parse its answer into book deltas that begin with a snapshot flag. Raises MalformedFrame."""
+        """Describe the request for the whole L2 book; with ``books_by_rest`` its answer is a frame, see `Parser`."""
         ...
 
 

@@ -14,7 +14,6 @@ import numpy as np
 from fulltape.clock import SECOND_NS
 from fulltape.errors import ConfigError, MalformedFrame
 from fulltape.records import BARS, TRADES, Batch, Instrument, Origin, instrument_id
-from fulltape.records.columns import NULL_INT
 from fulltape.records.frames import Connection
 from fulltape.venues.base import (
     Channel,
@@ -39,14 +38,12 @@ from fulltape.venues.binance_wire import (
     TAKER,
     Epoch,
     Id,
-    decode_depth,
     refusal,
     to_epoch_ms,
     to_ns,
 )
 from fulltape.venues.feed import check_subscription
-from fulltape.venues.levels import levels_of_sides
-from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows
+from fulltape.venues.pages import bar_range, decode_page, finish_page, page_rows
 from fulltape.venues.pairs import split_pair
 
 T = TypeVar("T")
@@ -227,11 +224,6 @@ class Binance:
     def book_request(self, venue_symbol: str) -> RestRequest:
         """Describe the book, 5,000 levels a side: levels beyond are unknown until they change."""
         return RestRequest(DEPTH_PATH, {"symbol": venue_symbol, "limit": str(_MAX_LEVELS)})
-
-    def parse_book(self, body: bytes, code: int, ingest_time: int) -> Batch:
-        """Parse a book into deltas that begin with a snapshot flag; it has no time, so ours it is."""
-        book = decode_depth(body)
-        return book_page(code, NULL_INT, ingest_time, levels_of_sides([book.bids], [book.asks]), book.last_update_id)
 
 
 def _streams(subscription: Subscription) -> list[str]:

@@ -261,7 +261,10 @@ _decode_problem = msgspec.json.Decoder(Problem).decode
 
 
 def decode_answer(payload: bytes) -> BookMessage:
-    """Return the book in a frame ``GET /api/v3/depth?symbol=BTCUSDT…``, newline, body. Raises MalformedFrame."""
+    """Return the book in a frame ``GET /api/v3/depth?symbol=BTCUSDT…``, newline, body.
+
+    Raises MalformedFrame, with the venue's own words if it sent an error.
+    """
     head, _, body = payload.partition(b"\n")
     try:
         url = urlsplit(head.removeprefix(b"GET ").decode("ascii"))
@@ -270,16 +273,11 @@ def decode_answer(payload: bytes) -> BookMessage:
         raise MalformedFrame("bad_field", "an answer without a symbol") from None
     if url.path != DEPTH_PATH:
         raise MalformedFrame("unknown_type", url.path[:100])
-    book = decode_depth(body)
-    return BookMessage(symbol, True, NULL_INT, book.bids, book.asks, book.last_update_id)
-
-
-def decode_depth(body: bytes) -> Depth:
-    """Return a book from REST. Raises MalformedFrame, with the venue's own words if it sent an error."""
     try:
-        return _decode_depth(body)
+        book = _decode_depth(body)
     except UNDECODABLE as error:
         raise refusal(body) or MalformedFrame("malformed_body", str(error)) from None
+    return BookMessage(symbol, True, NULL_INT, book.bids, book.asks, book.last_update_id)
 
 
 def refusal(body: bytes) -> MalformedFrame | None:

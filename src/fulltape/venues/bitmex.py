@@ -33,15 +33,12 @@ from fulltape.venues.bitmex_wire import (
     CHANNEL_NAMES,
     NAME,
     BinRow,
-    BookRow,
     InstrumentRow,
     TradeRow,
     instrument_of_symbol,
 )
 from fulltape.venues.feed import check_subscription
-from fulltape.venues.levels import ASK, BID, levels_of
-from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows, refuse_others
-from fulltape.venues.times import parse_times
+from fulltape.venues.pages import bar_range, decode_page, finish_page, page_rows, refuse_others
 
 T = TypeVar("T")
 
@@ -153,21 +150,6 @@ class Bitmex:
     def book_request(self, venue_symbol: str) -> RestRequest:
         """Describe the whole book."""
         return RestRequest("/api/v1/orderBook/L2", {"symbol": venue_symbol, "depth": "0"})
-
-    def parse_book(self, body: bytes, code: int, ingest_time: int) -> Batch:
-        """Parse a book."""
-        rows = _rows(body, list[BookRow])
-        nothing = float("nan")
-        levels = [
-            (
-                BID if row.side == "Buy" else ASK,
-                nothing if row.price is None else row.price,
-                nothing if row.size is None else row.size,
-            )
-            for row in rows
-        ]
-        times = parse_times([row.timestamp for row in rows]).tolist()
-        return book_page(code, max(times, default=0), ingest_time, levels_of([levels]))
 
 
 def _frames(operation: str, subscription: Subscription) -> list[bytes]:

@@ -30,10 +30,9 @@ from fulltape.venues.base import (
     TradesPage,
     VenueSpec,
 )
-from fulltape.venues.bitstamp_feed import BOOK_PATH, CHANNEL_NAMES, NAME, TAKER, US_NS, BitstampParser, Book, Id
+from fulltape.venues.bitstamp_feed import BOOK_PATH, CHANNEL_NAMES, NAME, TAKER, BitstampParser, Id
 from fulltape.venues.feed import check_subscription
-from fulltape.venues.levels import levels_of_sides
-from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows
+from fulltape.venues.pages import bar_range, decode_page, finish_page, page_rows
 from fulltape.venues.pairs import split_pair
 
 _QUOTES: Final = ("USD", "EUR", "GBP", "BTC", "ETH", "USDT", "USDC")
@@ -178,17 +177,6 @@ class Bitstamp:
     def book_request(self, venue_symbol: str) -> RestRequest:
         """Describe the whole book by price level."""
         return RestRequest(f"{BOOK_PATH}{venue_symbol}/", {"group": "1"})
-
-    def parse_book(self, body: bytes, code: int, ingest_time: int) -> Batch:
-        """Parse a book."""
-        book = decode_page(body, Book)
-        return book_page(
-            code,
-            book.microtimestamp * US_NS,
-            ingest_time,
-            levels_of_sides([book.bids], [book.asks]),
-            book.microtimestamp,
-        )
 
 
 def _frames(event: str, subscription: Subscription) -> list[bytes]:

@@ -31,10 +31,9 @@ from fulltape.venues.base import (
     VenueSpec,
 )
 from fulltape.venues.bybit_feed import BybitParser
-from fulltape.venues.bybit_wire import BAR_INTERVALS, MILLISECOND_NS, TAKER, TOPICS, Levels, Millis, Side
+from fulltape.venues.bybit_wire import BAR_INTERVALS, MILLISECOND_NS, TAKER, TOPICS, Millis, Side
 from fulltape.venues.feed import check_subscription
-from fulltape.venues.levels import levels_of_sides
-from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows
+from fulltape.venues.pages import bar_range, decode_page, finish_page, page_rows
 from fulltape.venues.pairs import split_pair
 
 T = TypeVar("T")
@@ -151,13 +150,6 @@ class _Bars(msgspec.Struct, frozen=True, rename={"rows": "list"}):
     rows: list[_Bar]
 
 
-class _Book(msgspec.Struct, frozen=True):
-    b: Levels
-    a: Levels
-    ts: Millis = 0
-    cts: Millis = 0
-
-
 class _Answer(msgspec.Struct, frozen=True, rename="camel"):
     ret_code: int
     ret_msg: str = ""
@@ -249,12 +241,6 @@ class Bybit:
     def book_request(self, venue_symbol: str) -> RestRequest:
         """Describe the book, 200 levels a side."""
         return self._request("orderbook", symbol=venue_symbol, limit=str(_MAX_LEVELS))
-
-    def parse_book(self, body: bytes, code: int, ingest_time: int) -> Batch:
-        """Parse a book into deltas; its number is that of another depth of the feed, so it is left out."""
-        book = _decode(body, _Book)
-        time = (book.cts or book.ts) * MILLISECOND_NS
-        return book_page(code, time, ingest_time, levels_of_sides([book.b], [book.a]))
 
     def _request(self, what: str, **query: str) -> RestRequest:
         return RestRequest(f"/v5/market/{what}", {"category": self._category, **query})

@@ -18,7 +18,7 @@ import numpy as np
 
 from fulltape.clock import SECOND_NS
 from fulltape.errors import ConfigError, MalformedFrame
-from fulltape.records import BARS, BOOK_DELTAS, TRADES, Batch, Instrument, Origin, instrument_id
+from fulltape.records import BARS, TRADES, Batch, Instrument, Origin, instrument_id
 from fulltape.records.columns import NULL_INT
 from fulltape.records.frames import Connection
 from fulltape.records.instrument import is_instrument_id
@@ -39,9 +39,7 @@ from fulltape.venues.base import (
 )
 from fulltape.venues.coinbase_feed import CoinbaseParser
 from fulltape.venues.coinbase_wire import CHANNEL_NAMES, NAME, TAKER_OF_MAKER, Id, Product, Side
-from fulltape.venues.levels import BookMessages, add_book, levels_of_sides
-from fulltape.venues.rows import Rows, is_plausible
-from fulltape.venues.times import parse_times
+from fulltape.venues.rows import Rows
 
 T = TypeVar("T")
 
@@ -89,12 +87,6 @@ class _Trade(msgspec.Struct, frozen=True, gc=False):
     size: float
     price: float
     time: str
-
-
-class _Book(msgspec.Struct, frozen=True):
-    bids: list[tuple[float, float, int]]
-    asks: list[tuple[float, float, int]]
-    time: str = ""
 
 
 _Bar = tuple[Annotated[int, msgspec.Meta(ge=0, le=2**33)], float, float, float, float, float]
@@ -201,24 +193,6 @@ class Coinbase:
     def book_request(self, venue_symbol: str) -> RestRequest:
         """Describe the whole book by price level."""
         return RestRequest(f"/products/{venue_symbol}/book", {"level": "2"})
-
-    def parse_book(self, body: bytes, code: int, ingest_time: int) -> Batch:
-        """Parse a book into deltas that begin with a snapshot flag."""
-        book = _decode(body, _Book)
-        received = np.array([ingest_time], np.int64)
-        times = parse_times([book.time])
-        messages = BookMessages(
-            frames=np.zeros(1, np.int64),
-            codes=np.array([code], np.int32),
-            event_times=np.where(is_plausible(times, received), times, received),
-            received=received,
-            is_snapshot=np.ones(1, np.bool_),
-            levels=levels_of_sides([book.bids], [book.asks]),
-        )
-        parsed = Parsed()
-        add_book(messages, parsed)
-        _refuse_rejects(parsed)
-        return parsed.batches[BOOK_DELTAS.name]
 
 
 def _check(subscription: Subscription) -> None:

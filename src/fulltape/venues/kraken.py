@@ -36,8 +36,7 @@ from fulltape.venues.base import (
 from fulltape.venues.feed import check_subscription
 from fulltape.venues.kraken_feed import KrakenParser
 from fulltape.venues.kraken_wire import CHANNEL_NAMES, NAME, TAKER, Id
-from fulltape.venues.levels import levels_of_sides
-from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows
+from fulltape.venues.pages import bar_range, decode_page, finish_page, page_rows
 
 T = TypeVar("T")
 
@@ -83,11 +82,6 @@ _Bar = tuple[_Seconds, float, float, float, float, float, float, Id]
 class _Page(msgspec.Struct, frozen=True):
     error: list[str]
     result: dict[str, msgspec.Raw] = {}
-
-
-class _Book(msgspec.Struct, frozen=True):
-    bids: list[tuple[float, float, int]]
-    asks: list[tuple[float, float, int]]
 
 
 class _Pair(msgspec.Struct, frozen=True):
@@ -194,13 +188,6 @@ class Kraken:
     def book_request(self, venue_symbol: str) -> RestRequest:
         """Describe the book to the depth that the stream has."""
         return RestRequest("/0/public/Depth", {"pair": _rest_pair(venue_symbol), "count": str(_DEPTH)})
-
-    def parse_book(self, body: bytes, code: int, ingest_time: int) -> Batch:
-        """Parse a book; its time is that of its newest level."""
-        book = _only(body, _Book)
-        levels = levels_of_sides([book.bids], [book.asks])
-        newest = max((level[2] for level in (*book.bids, *book.asks)), default=0)
-        return book_page(code, min(max(newest, 0), 2**33) * SECOND_NS, ingest_time, levels)
 
 
 def _frames(method: str, subscription: Subscription) -> list[bytes]:

@@ -196,10 +196,6 @@ class LiveCoinWatch:
         """Raise ConfigError: an aggregator has no book."""
         _refuse("books")
 
-    def parse_book(self, body: bytes, code: int, ingest_time: int) -> Batch:
-        """Raise MalformedFrame: whatever it is, it is no book."""
-        raise MalformedFrame("not_offered", f"{NAME} has no books")
-
 
 def _split(venue_symbol: str) -> tuple[str, str]:
     """Return code and currency."""

@@ -29,20 +29,18 @@ from fulltape.venues.base import (
     VenueSpec,
 )
 from fulltape.venues.feed import check_subscription
-from fulltape.venues.levels import levels_of_sides
 from fulltape.venues.okx_feed import OkxParser, put_bars
 from fulltape.venues.okx_wire import (
     CHANNEL_NAMES,
     MS_NS,
     NAME,
     TAKER,
-    BookRow,
     Candle,
     InstrumentRow,
     TradeRow,
     instrument_of_symbol,
 )
-from fulltape.venues.pages import bar_range, book_page, decode_page, finish_page, page_rows, refuse_others
+from fulltape.venues.pages import bar_range, decode_page, finish_page, page_rows, refuse_others
 
 T = TypeVar("T")
 
@@ -180,15 +178,6 @@ class Okx:
     def book_request(self, venue_symbol: str) -> RestRequest:
         """Describe the book of 400 levels a side, which is what the stream keeps."""
         return RestRequest("/api/v5/market/books", {"instId": venue_symbol, "sz": "400"})
-
-    def parse_book(self, body: bytes, code: int, ingest_time: int) -> Batch:
-        """Parse a book."""
-        books = _rows(body, list[BookRow])
-        if len(books) != 1:
-            raise MalformedFrame("malformed_body", f"{len(books)} books instead of 1")
-        return book_page(
-            code, books[0].ts * MS_NS, ingest_time, levels_of_sides([books[0].bids], [books[0].asks]), books[0].seq_id
-        )
 
 
 def _frames(operation: str, subscription: Subscription) -> list[bytes]:

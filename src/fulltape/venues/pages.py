@@ -10,11 +10,9 @@ import numpy as np
 
 from fulltape.clock import SECOND_NS
 from fulltape.errors import ConfigError, MalformedFrame
-from fulltape.records import BOOK_DELTAS, Batch, Schema
-from fulltape.records.columns import NULL_INT
+from fulltape.records import Batch, Schema
 from fulltape.venues.base import Parsed, columns_of
-from fulltape.venues.levels import BookMessages, Levels, add_book
-from fulltape.venues.rows import Rows, is_plausible
+from fulltape.venues.rows import Rows
 
 T = TypeVar("T")
 
@@ -46,25 +44,6 @@ def finish_page(rows: Rows) -> Batch:
     rows.finish(parsed)
     _refuse_rejects(parsed)
     return columns_of(rows.schema, parsed)
-
-
-def book_page(code: int, event_time: int, ingest_time: int, levels: Levels, sequence: int | None = None) -> Batch:
-    """Return a whole book as deltas. An impossible time becomes ours; a bad level refuses the book (MalformedFrame)."""
-    received = np.array([ingest_time], np.int64)
-    times = np.array([event_time], np.int64)
-    messages = BookMessages(
-        frames=np.zeros(1, np.int64),
-        codes=np.array([code], np.int32),
-        event_times=np.where(is_plausible(times, received), times, received),
-        received=received,
-        is_snapshot=np.ones(1, np.bool_),
-        levels=levels,
-        sequence=np.array([NULL_INT if sequence is None else sequence], np.int64),
-    )
-    parsed = Parsed()
-    add_book(messages, parsed)
-    _refuse_rejects(parsed)
-    return parsed.batches[BOOK_DELTAS.name]
 
 
 def bar_range(venue: str, interval_s: int, start_ns: int, end_ns: int, limits: tuple[Collection[int], int]) -> range:
