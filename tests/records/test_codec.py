@@ -12,10 +12,29 @@ from hypothesis import strategies as st
 from tests.conformance.samples import CODES, NOON, UUID, candle, dead_letter, trade
 from tests.records.rows import KINDS, records
 
+from fulltape.clock import parse_rfc3339
 from fulltape.records import CANDLES, DEAD_LETTERS, TRADES, EmptyReason, Schema
-from fulltape.records.codec import decode_rows, encode, encode_rows, wire_type
+from fulltape.records.codec import encode, encode_rows, wire_type
+from fulltape.records.columns import Column, Physical
 
 kinds = pytest.mark.parametrize("schema", KINDS, ids=lambda schema: schema.name)
+
+
+def read(schema: Schema, text: bytes) -> list[msgspec.Struct]:
+    """Return the records of a JSON array, as the wire type says that they look."""
+    rows: list[msgspec.Struct] = msgspec.json.decode(text, type=list[wire_type(schema)])  # type: ignore[misc]
+    return [schema.record(*(value(column, getattr(row, column.name)) for column in schema.columns)) for row in rows]
+
+
+def value(column: Column, told: Any) -> Any:
+    """Return what a record has where the wire has ``told``."""
+    if told is None:
+        return None
+    if column.choices is not None:
+        return column.choices[told]
+    if column.physical is Physical.TIME:
+        return parse_rfc3339(told)
+    return told.encode() if column.physical is Physical.BYTES else told
 
 
 @kinds
@@ -25,7 +44,7 @@ def test_round_trip(schema: Schema, data: st.DataObject) -> None:
     rows = data.draw(records(schema))
     batch = schema.from_rows(rows, CODES)
     text = encode(batch, CODES)
-    assert decode_rows(schema, text, CODES).rows(CODES) == rows
+    assert read(schema, text) == rows
     assert json.loads(text) == [json.loads(row) for row in encode_rows(batch, CODES)]
 
 
@@ -52,32 +71,5 @@ def test_what_is_not_there_is_null() -> None:
 
 def test_bytes_that_are_no_text_are_shown_as_such() -> None:
     text = encode(DEAD_LETTERS.from_rows([dead_letter(raw=b"\xff{")], CODES), CODES)
-    (back,) = decode_rows(DEAD_LETTERS, text, CODES).rows(CODES)
-    assert back.raw == "\ufffd{".encode()
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "why"),
-    [
-        ("price", "dear", "Expected `float | null`"),
-        ("event_time", "yesterday", "not an RFC 3339 time"),
-        ("event_time", "0001-01-01T00:00:00Z", "64 bits"),
-        ("event_time", "2021-13-01T00:00:00Z", "month must be"),
-        ("trade_id", "x", "not a trade id"),
-        ("instrument", "DOGE-USD.COINBASE", "unknown instrument"),
-        ("aggressor_side", "UPWARDS", "Invalid enum value"),
-    ],
-)
-def test_a_wrong_field_is_named(field: str, value: Any, why: str) -> None:
-    rows = json.loads(encode(TRADES.from_rows([trade(1), trade(2)], CODES), CODES))
-    rows[1][field] = value
-    with pytest.raises(msgspec.ValidationError, match=rf"{why}.* - at `\$\[(1|\.\.\.)\]\.{field}`"):
-        decode_rows(TRADES, json.dumps(rows).encode(), CODES)
-
-
-@pytest.mark.parametrize(("field", "value"), [("trades", 2**64), ("interval", "1y"), ("start", None)])
-def test_a_value_that_has_no_place_is_refused(field: str, value: Any) -> None:
-    rows = json.loads(encode(CANDLES.from_rows([candle()], CODES), CODES))
-    rows[0][field] = value
-    with pytest.raises(msgspec.ValidationError, match=field):
-        decode_rows(CANDLES, json.dumps(rows).encode(), CODES)
+    (back,) = json.loads(text)
+    assert back["raw"] == "\ufffd{"

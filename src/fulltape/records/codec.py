@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from fulltape.clock import parse_rfc3339
-from fulltape.records.batch import Array, Batch, InstrumentCodes, Schema, split_id
+from fulltape.records.batch import Array, Batch, InstrumentCodes, Schema
 from fulltape.records.columns import NULL_INT, Column, Physical
-from fulltape.records.interval import parse_interval
 
-_LEAST: Final = NULL_INT + 1
-_MOST: Final = int(np.iinfo(np.int64).max)
 _encode = msgspec.json.Encoder().encode
 
 
 @functools.cache
 def wire_type(schema: Schema) -> type[msgspec.Struct]:
-    """Return the struct that describes a record of ``schema`` in JSON, for decoding and for the API's schema."""
+    """Return the struct that describes a record of ``schema`` in JSON: the API's schema."""
     fields = [(column.name, column.wire_type) for column in schema.columns]
     return msgspec.defstruct(schema.record.__name__, fields, frozen=True, namespace={"__doc__": schema.record.__doc__})
 
@@ -40,49 +36,6 @@ def encode(batch: Batch, codes: InstrumentCodes) -> bytes:
 def encode_rows(batch: Batch, codes: InstrumentCodes) -> list[bytes]:
     """Return one JSON object a record: what Kafka carries and what the stream sorts by subscriber."""
     return [_encode(row) for row in to_dicts(batch, codes)]
-
-
-def decode_rows(schema: Schema, data: bytes, codes: InstrumentCodes) -> Batch:
-    """Return the batch of a JSON array of records; the inverse of `encode`.
-
-    Raises msgspec.ValidationError naming the field that is wrong. Bytes that are no UTF-8 come back as U+FFFD.
-    """
-    rows = msgspec.json.decode(data, type=list[wire_type(schema)])  # type: ignore[misc]
-    return schema.from_rows([_from_wire(schema, row, i, codes) for i, row in enumerate(rows)], codes)
-
-
-def _from_wire(schema: Schema, row: msgspec.Struct, position: int, codes: InstrumentCodes) -> msgspec.Struct:
-    values: list[Any] = []
-    for column in schema.columns:
-        try:
-            values.append(_value_of(column, getattr(row, column.name), codes))
-        except (ValueError, KeyError) as error:
-            what = "unknown instrument" if isinstance(error, KeyError) else str(error)
-            raise msgspec.ValidationError(f"{what} - at `$[{position}].{column.name}`") from error
-    return schema.record(*values)
-
-
-def _value_of(column: Column, value: Any, codes: InstrumentCodes) -> Any:
-    """Return the record's value of a wire value; ValueError or KeyError if it has no place in the column."""
-    if value is None:
-        return None
-    match column.physical:
-        case Physical.TIME | Physical.INT:
-            value = parse_rfc3339(value) if column.physical is Physical.TIME else value
-            if not _LEAST <= value <= _MOST:
-                raise ValueError("a number or time that does not fit into 64 bits")
-        case Physical.BYTES:
-            value = value.encode()
-        case Physical.ID128:
-            split_id(value)
-        case Physical.INTERVAL:
-            parse_interval(value)
-        case Physical.INSTRUMENT:
-            codes.code_of(value)
-        case Physical.ENUM:
-            assert column.choices is not None
-            value = column.choices[value]
-    return value
 
 
 def _wire_values(batch: Batch, column: Column, codes: InstrumentCodes) -> list[Any]:
