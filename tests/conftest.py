@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from tests.api.scene import EmptyStores
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 BEYOND_UNITS = ("integration", "e2e", "slow")
 """The marks of tests that may open connections; the others are the unit suite, which is to stay under a minute."""
+
+# An example that is slow, for a kernel is compiled or the machine is busy, is none that fails.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 REQUIRE_ALL = os.environ.get("FULLTAPE_REQUIRE_ALL") == "1"
 
