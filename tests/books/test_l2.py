@@ -57,7 +57,7 @@ def test_a_snapshot_forgets_what_was_before(before: Levels, snapshot: Levels) ->
 def test_deltas_before_the_first_snapshot_are_ignored() -> None:
     book = Book()
     book.take(change((BID, 1.0, 1.0)))
-    assert (book.is_valid, book.is_waiting, book.top) == (False, False, NO_TOP)
+    assert (book.is_valid, book.top) == (False, NO_TOP)
     assert not book.bids
 
 
@@ -86,9 +86,8 @@ def test_what_came_before_the_snapshot_is_held_and_follows_it() -> None:
     book = Book()
     for n in range(1, 6):
         book.take(change((BID, float(n), 1.0), sequence=10 * n, previous=10 * (n - 1)))
-    assert book.is_waiting
     book.take(snapshot_of((ASK, 9.0, 1.0), sequence=25))
-    assert (dict(book.bids), book.reached, book.is_waiting) == ({3.0: 1.0, 4.0: 1.0, 5.0: 1.0}, 50, False)
+    assert (dict(book.bids), book.reached) == ({3.0: 1.0, 4.0: 1.0, 5.0: 1.0}, 50)
 
 
 def test_what_the_book_has_already_is_dropped() -> None:
@@ -103,7 +102,7 @@ def test_a_missing_message_makes_the_book_invalid_until_a_snapshot_fills_it() ->
     book = Book()
     book.take(snapshot_of((BID, 1.0, 1.0), sequence=7))
     book.take(change((BID, 2.0, 1.0), sequence=9, previous=8))
-    assert (book.top, book.is_waiting) == (NO_TOP, True)
+    assert book.top == NO_TOP
     assert book.trouble == "message 9 follows 8, the book is at 7"
     book.take(snapshot_of((BID, 5.0, 1.0), sequence=8))
     assert (book.top.bid, book.reached) == (5.0, 9)
@@ -113,7 +112,7 @@ def test_a_snapshot_that_is_too_old_leaves_the_book_waiting() -> None:
     book = Book()
     book.take(change((BID, 1.0, 1.0), sequence=20, previous=19))
     book.take(snapshot_of((BID, 5.0, 1.0), sequence=10))
-    assert (book.is_valid, book.is_waiting) == (False, True)
+    assert not book.is_valid
     book.take(snapshot_of((BID, 5.0, 1.0), sequence=19))
     assert (dict(book.bids), book.reached) == ({5.0: 1.0, 1.0: 1.0}, 20)
 

@@ -129,6 +129,7 @@ class StreamCases:
     def test_v20_a_book_is_a_snapshot_and_what_changed_since(self) -> None:
         books: dict[int, Book] = {}
         plain: dict[int, dict[tuple[int, float], float]] = {}
+        waiting: set[int] = set()
         changes = 0
         for code, _, message in self._messages(self.golden_frames()):
             book = books.setdefault(code, Book())
@@ -138,8 +139,12 @@ class StreamCases:
                 or book.reached is None
                 or message.sequence > book.reached
             )
-            was_waiting = book.is_waiting
+            was_waiting = code in waiting
             book.take(message)
+            if book.is_valid:
+                waiting.discard(code)
+            elif message.sequence is not None:
+                waiting.add(code)  # what has a number is held until a snapshot comes
             held = {
                 (side, price): size
                 for side, levels in ((1, book.bids), (2, book.asks))

@@ -84,11 +84,6 @@ class Book:
         """Whether the book is whole as far as the venue lets us know."""
         return not self.trouble
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether messages are held until a snapshot comes."""
-        return bool(self._held)
-
     def take(self, message: Message) -> None:
         """Apply a message; or hold it, if the book is invalid or becomes so; or drop it, if the book has it already."""
         if message.is_snapshot:
