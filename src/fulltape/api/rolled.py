@@ -59,9 +59,7 @@ def carry_forward(reader: Reader, code: int, interval_s: int, candles: Batch) ->
         carried[last < 0] = _close_before(reader, code, interval_s, int(candles["start"].min()))
     filled = np.empty_like(carried)
     filled[order] = carried
-    prices = {
-        name: np.where(np.isnan(candles[name]), filled, candles[name]) for name in ("open", "high", "low", "close")
-    }
+    prices = {name: np.where(np.isnan(candles[name]), filled, candles[name]) for name in _PRICES}
     return Batch(CANDLES, {**candles.columns, **prices})
 
 
