@@ -97,6 +97,18 @@ def test_an_instrument_that_is_not_there_gives_way_and_the_page_says_so(scene: S
         expect(page.get_by_test_id("missing")).to_have_count(0)
 
 
+def test_a_phone_shows_prices_and_the_ribbon_wherever_it_is_scrolled_to(reader: Reader) -> None:
+    page = reader.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.get_by_test_id("legend")).to_be_in_viewport()
+    page.get_by_role("heading", name="Trades").scroll_into_view_if_needed()
+    page.mouse.move(195, 400)
+    page.mouse.wheel(0, 5_000)
+    expect(page.get_by_test_id("simulated")).to_be_in_viewport(ratio=1)
+    expect(page.get_by_role("navigation", name="Feeds")).not_to_be_in_viewport()
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 def test_candles_and_tape_are_live(reader: Reader) -> None:
     legend = reader.page.get_by_test_id("legend")
     expect(legend).to_contain_text(re.compile(r"O\s*[\d,.]+\s*H\s*[\d,.]+\s*L\s*[\d,.]+\s*C\s*[\d,.]+"))
