@@ -34,7 +34,7 @@ def outcome(folder: Path, body: str, required: str) -> dict[str, int]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=600,
     )
     return {what: int(count) for count, what in re.findall(r"(\d+) (passed|failed|skipped|error|xfailed)", done.stdout)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -351,10 +352,16 @@ class Server(Api):
 
     port: int
 
-    def stream(self, *, name: str = "127.0.0.1", **options: Any) -> connect:
-        """Connect to the stream under a host name, wherever that name leads to."""
-        url = f"ws://{name}:{self.port}/api/v1/stream"
-        return connect(url, host="127.0.0.1", port=self.port, proxy=None, **options)
+    def stream(self, *, name: str = "127.0.0.1", room: int | None = None, **options: Any) -> connect:
+        """Connect to the stream under a host name, wherever it leads to; ``room`` is what the kernel keeps for us."""
+        where: dict[str, Any] = {"host": "127.0.0.1", "port": self.port}
+        if room is not None:
+            plain = socket.socket()
+            plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, room)
+            plain.connect(("127.0.0.1", self.port))  # at once: the kernel answers
+            where = {"sock": plain}
+        patient = {"open_timeout": 120, "ping_timeout": None, **options}
+        return connect(f"ws://{name}:{self.port}/api/v1/stream", proxy=None, **where, **patient)
 
 
 @asynccontextmanager
@@ -387,7 +394,9 @@ async def serve(backend: FakeBackend, *, port: int = 0, **config: Any) -> AsyncI
         while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0.005)
     port = server.servers[0].sockets[0].getsockname()[1]
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False, verify=False) as http:
+    async with httpx.AsyncClient(
+        base_url=f"http://127.0.0.1:{port}", timeout=120, trust_env=False, verify=False
+    ) as http:
         yield Server(http, port)
     server.should_exit = True
     async with asyncio.timeout(120):

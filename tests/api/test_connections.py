@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from typing import Any
 
+import httpx
 import msgspec
 import psutil
 import pytest
@@ -51,6 +53,15 @@ async def rest(reader: asyncio.StreamReader) -> bytes:
     return said
 
 
+async def answers(server: Server) -> None:
+    """Wait until the server answers: on a busy machine we may be as late with a request as those that it drops."""
+    async with asyncio.timeout(120):
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                assert (await server.get("/api/v1/status")).status_code == 200
+                return
+
+
 @pytest.mark.parametrize(
     "said",
     [
@@ -67,7 +78,7 @@ async def test_who_does_not_come_to_the_end_of_a_request_is_left(said: bytes, ba
         reader, writer = await dial(server, said)
         assert await rest(reader) == b""
         writer.close()
-        assert (await server.get("/api/v1/status")).status_code == 200
+        await answers(server)
 
 
 async def test_a_body_that_comes_after_its_refusal_buys_no_more_time(backend: FakeBackend) -> None:
@@ -82,7 +93,7 @@ async def test_a_body_that_comes_after_its_refusal_buys_no_more_time(backend: Fa
 
 
 async def test_a_byte_after_an_answer_buys_no_more_time(backend: FakeBackend) -> None:
-    async with serve(backend, request_within_s=0.05, **SOON) as server:
+    async with serve(backend, request_within_s=1.0, **SOON) as server:
         reader, writer = await dial(server, HEAD + b"\r\n" + b"G")
         assert (await rest(reader)).startswith(b"HTTP/1.1 200")
         writer.close()
@@ -125,8 +136,9 @@ async def test_silent_sockets_make_room_and_give_their_descriptors_back(backend:
 async def test_answers_that_nobody_takes_are_dropped(backend: FakeBackend) -> None:
     await backend.commit(*(trade(number) for number in range(5_000)))
     asked = f"GET /api/v1/trades?instrument={BTC}&limit=10000 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
-    async with serve(backend, take_within_s=0.1, **SOON) as server:
+    async with serve(backend) as server:
         whole = len((await server.get("/api/v1/trades", instrument=BTC, limit=10_000)).content)
+    async with serve(backend, take_within_s=0.1, **SOON) as server:
         stuck = [await dial(server, asked * 20, room=4_096) for _ in range(5)]
         await dropped(server, "stuck")
         for reader, writer in stuck:
@@ -152,9 +164,12 @@ async def test_a_stream_client_that_asks_for_nothing_is_left(backend: FakeBacken
 
 
 async def test_a_stream_client_that_has_asked_may_listen_for_good(backend: FakeBackend) -> None:
-    async with serve(backend, subscribe_within_s=0.3, status_every_s=0.05) as server, server.stream() as listening:
+    async with serve(backend, subscribe_within_s=1.0, status_every_s=0.05) as server, server.stream() as listening:
         await subscribe(listening, "last")
-        for _ in range(10):
-            await receive(listening, "status")
+        await receive(listening, "snapshot")
+        async with server.stream() as silent:
+            with pytest.raises(ConnectionClosed):
+                await silent.recv()
+        await receive(listening, "status")
         await listening.send(msgspec.json.encode({"op": "what"}).decode())
         assert (await receive(listening, "error"))["type"] == "error"

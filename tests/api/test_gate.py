@@ -84,7 +84,7 @@ async def test_a_query_beyond_the_limit_is_refused(api: Api) -> None:
 async def test_other_machines_may_not_ask_too_often(address: str, refused: int, backend: FakeBackend) -> None:
     app = create_app(backend, static_dir=None, config=ApiConfig(requests_per_s=0.001, request_burst=2))
     transport = httpx.ASGITransport(app, client=(address, 1))  # type: ignore[arg-type]
-    async with httpx.AsyncClient(base_url="http://localhost", transport=transport) as http:
+    async with httpx.AsyncClient(base_url="http://localhost", transport=transport, trust_env=False) as http:
         answers = [await http.get("/api/v1/instruments") for _ in range(5)]
     assert [answer.status_code for answer in answers].count(429) == refused
     if refused:

@@ -10,7 +10,8 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 from hypothesis import HealthCheck, given, settings
 from tests.api.scene import Api, FakeBackend, call
-from tests.kafka.broker import Broker, free_ports
+from tests.kafka.broker import Broker
+from tests.ports import silent_port
 
 from fulltape.api.app import create_app
 from fulltape.api.config import ApiConfig
@@ -56,11 +57,11 @@ async def test_without_kafka_it_says_how_to_switch_it_on(api: Api) -> None:
 
 @pytest.mark.slow
 async def test_a_broker_that_is_away_is_a_503_that_says_so(backend: FakeBackend) -> None:
-    (port,) = free_ports(1)
-    config = KafkaConfig((f"127.0.0.1:{port}",))
-    backend.topics = KafkaTopics(config, client_settings(config, {}))
-    async with call(backend) as api:
-        answer = await api.get("/api/v1/topics")
+    with silent_port() as port:
+        config = KafkaConfig((f"127.0.0.1:{port}",))
+        backend.topics = KafkaTopics(config, client_settings(config, {}))
+        async with call(backend) as api:
+            answer = await api.get("/api/v1/topics")
     assert answer.status_code == 503
     assert f"no broker answers at 127.0.0.1:{port}" in answer.json()["detail"]
 

@@ -61,7 +61,7 @@ class Held(SegmentWriter):
 
     def write(self, block: bytes, ingest_time: int) -> int:
         self.entered.set()
-        assert self.go.wait(30)
+        assert self.go.wait(120)
         return super().write(block, ingest_time)
 
 
@@ -69,7 +69,7 @@ def test_a_full_queue_drops_and_counts_and_never_blocks(tmp_path: Path, monkeypa
     monkeypatch.setattr("fulltape.capture.recorder.SegmentWriter", Held)
     recorder = Recorder(tmp_path, SegmentLimits(), queue_bytes=1000)
     recorder.put(line(0, bytes(700)))
-    assert Held.entered.wait(30)
+    assert Held.entered.wait(120)
     for number in range(1, 4):
         recorder.put(line(number, bytes(300)))
     assert recorder.status().dropped == 1

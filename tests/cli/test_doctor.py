@@ -9,7 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.kafka.broker import Broker, free_ports
+from tests.kafka.broker import Broker
+from tests.ports import silent_port
 
 from fulltape.cli import doctor, wiring
 from fulltape.cli.doctor import Finding, Verdict, examine
@@ -107,10 +108,9 @@ def test_a_folder_that_does_not_exist_is_bad(config: Callable[[str], Path]) -> N
 def test_a_taken_port_and_a_silent_venue_are_warnings(config: Callable[[str], Path], venue_port: int) -> None:
     file = config("")
     text = file.read_text().replace("port = 0", f"port = {venue_port}")
-    with socket.create_server(("127.0.0.1", 0)) as closing:
-        free = closing.getsockname()[1]
-    file.write_text(text.replace(f"'ws://127.0.0.1:{venue_port}'", f"'ws://127.0.0.1:{free}'"))
-    findings = list(examine(file, dev=False))
+    with silent_port() as silent:
+        file.write_text(text.replace(f"'ws://127.0.0.1:{venue_port}'", f"'ws://127.0.0.1:{silent}'"))
+        findings = list(examine(file, dev=False))
     assert find(findings, "port").verdict is Verdict.WARNING
     assert f"port {venue_port} is in use" in find(findings, "port").detail
     assert find(findings, "COINBASE").verdict is Verdict.WARNING
@@ -180,12 +180,12 @@ def test_an_address_of_another_machine_cannot_be_listened_on() -> None:
 
 @pytest.mark.slow
 def test_kafka_that_is_away_is_a_warning_and_without_a_password_bad(config: Callable[[str], Path]) -> None:
-    (port,) = free_ports(1)
-    brokers = f"[kafka]\nbootstrap = ['127.0.0.1:{port}']\n"
-    away = find(list(examine(config(brokers), dev=False)), "Kafka")
-    assert away.verdict is Verdict.WARNING
-    assert f"no broker answers at 127.0.0.1:{port}" in away.detail
-    closed = find(list(examine(config(f"{brokers}security = 'sasl_ssl'"), dev=False)), "Kafka")
+    with silent_port() as port:
+        brokers = f"[kafka]\nbootstrap = ['127.0.0.1:{port}']\n"
+        away = find(list(examine(config(brokers), dev=False)), "Kafka")
+        assert away.verdict is Verdict.WARNING
+        assert f"no broker answers at 127.0.0.1:{port}" in away.detail
+        closed = find(list(examine(config(f"{brokers}security = 'sasl_ssl'"), dev=False)), "Kafka")
     assert closed.verdict is Verdict.BAD
     assert "FULLTAPE_KAFKA_PASSWORD" in closed.detail
 

@@ -39,7 +39,7 @@ def fulltape(*arguments: str, folder: Path) -> Iterator[tuple[subprocess.Popen[s
 
 
 def command(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*PROGRAM, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    return subprocess.run([*PROGRAM, *arguments], cwd=folder, capture_output=True, text=True, check=False, timeout=600)
 
 
 def stored(folder: Path) -> int:
@@ -59,7 +59,7 @@ def test_it_stops_cleanly_and_goes_on_where_it_stopped(tmp_path: Path, number: s
             assert len(followed.stdout.splitlines()) == 5
             assert "SIMULATED" in followed.stderr
             process.send_signal(number)
-            assert process.wait(timeout=120) == 0
+            assert process.wait(timeout=600) == 0
         counts.append(stored(tmp_path))
     assert counts[0] < counts[1] < counts[2]
 

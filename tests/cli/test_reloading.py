@@ -98,11 +98,11 @@ async def test_a_hangup_reloads_and_says_what_came_of_it(file: Path, monkeypatch
     running = Running(file)
     with reloading_on_hangup(running.reloader):
         os.kill(os.getpid(), signal.SIGHUP)
-        assert await asyncio.wait_for(said.get(), 5) == "the configuration was taken over"
+        assert await asyncio.wait_for(said.get(), 120) == "the configuration was taken over"
         running.write(FIRST + "[server]\nport = 9")
         os.kill(os.getpid(), signal.SIGHUP)
         await said.get()
-        assert await asyncio.wait_for(said.get(), 5) == "needs a restart: [server]"
+        assert await asyncio.wait_for(said.get(), 120) == "needs a restart: [server]"
         running.write("[")
         os.kill(os.getpid(), signal.SIGHUP)
-        assert "the old one stays in force" in await asyncio.wait_for(said.get(), 5)
+        assert "the old one stays in force" in await asyncio.wait_for(said.get(), 120)

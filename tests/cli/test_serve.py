@@ -75,7 +75,7 @@ class Told(list[str]):
         self.changed.set()
 
     async def wait_for(self, part: str) -> str:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while True:
                 for text in self:
                     if part in text:
@@ -116,7 +116,7 @@ async def test_a_silent_venue_is_replaced_by_the_simulated_one(
         running = asyncio.create_task(run_plan(config, stop, may_simulate=True))
         text = await told.wait_for("fulltape runs: ")
         url = text.split()[2]
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=120, trust_env=False) as client:
             status = (await client.get(f"{url}/api/v1/status")).json()
         stop.set()
         await running

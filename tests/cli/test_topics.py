@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 from tests.cli.conftest import Run
-from tests.kafka.broker import Broker, free_ports
+from tests.kafka.broker import Broker
+from tests.ports import silent_port
 
 from fulltape.bus.kafka import KafkaLog
 from fulltape.bus.kafka_config import KafkaConfig, client_settings
@@ -79,8 +80,8 @@ def test_without_brokers_it_says_how_to_name_them(run: Run) -> None:
 
 @pytest.mark.slow
 def test_a_broker_that_is_away_is_told_in_a_line(run: Run) -> None:
-    (port,) = free_ports(1)
-    result = run("topics", "list", "--bootstrap", f"127.0.0.1:{port}")
+    with silent_port() as port:
+        result = run("topics", "list", "--bootstrap", f"127.0.0.1:{port}")
     assert result.code == 1
     assert result.err.startswith(f"error: no broker answers at 127.0.0.1:{port}")
     assert result.err.count("\n") == 1

@@ -26,8 +26,8 @@ def test_a_replay_after_it_finds_every_kernel_compiled(tmp_path: Path, monkeypat
     recording = Path(__file__).parents[1] / "golden" / "coinbase-faults" / "frames.jsonl"
     arguments = ["replay", str(recording), "--db", "x.duckdb"]
     replay = f"import sys; from fulltape.cli.main import main; sys.argv[1:] = {arguments}; main()"
-    subprocess.run([sys.executable, "-c", RUN], cwd=tmp_path, check=True, timeout=300)
+    subprocess.run([sys.executable, "-c", RUN], cwd=tmp_path, check=True, timeout=1_200)
     compiled = set((tmp_path / "kernels").rglob("*.nbc"))
     assert compiled
-    subprocess.run([sys.executable, "-c", replay], cwd=tmp_path, check=True, timeout=300, capture_output=True)
+    subprocess.run([sys.executable, "-c", replay], cwd=tmp_path, check=True, timeout=1_200, capture_output=True)
     assert set((tmp_path / "kernels").rglob("*.nbc")) == compiled

@@ -12,6 +12,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 from tests.api.scene import BTC, ETH, START_NS, FakeBackend, Server, candle, minute, quote, serve, trade
+from tests.ports import silent_port
 
 from fulltape.client import Busy, Client, ClientError, CutWarning, Refused, Unreachable
 from fulltape.client import http as client_http
@@ -114,9 +115,10 @@ async def test_any_other_call_gives_its_json(backend: FakeBackend, server: Serve
     assert (await ask(server, lambda tape: tape.get("instruments", pattern="ETH*")))["instruments"][0]["id"] == ETH
 
 
-def test_nobody_there_is_told(unused_tcp_port: int) -> None:
+def test_nobody_there_is_told() -> None:
     with (
-        Client(f"http://127.0.0.1:{unused_tcp_port}") as tape,
+        silent_port() as port,
+        Client(f"http://127.0.0.1:{port}") as tape,
         pytest.raises(Unreachable, match="no fulltape answers"),
     ):
         tape.trades(BTC)

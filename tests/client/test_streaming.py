@@ -10,6 +10,7 @@ import msgspec
 import pyarrow as pa
 import pytest
 from tests.api.scene import BTC, FakeBackend, Server, candle, minute, serve, trade
+from tests.ports import silent_port
 
 from fulltape.api.subscription import Kind
 from fulltape.bus.memory import MemoryBus
@@ -79,9 +80,9 @@ async def test_what_the_server_complains_of_is_raised(server: Server) -> None:
         await following(Client(f"http://127.0.0.1:{server.port}", token="ft_x").stream_async([BTC]))
 
 
-async def test_nobody_there_is_told(unused_tcp_port: int) -> None:
-    with pytest.raises(Unreachable, match="no fulltape streams"):
-        await following(Client(f"http://127.0.0.1:{unused_tcp_port}").stream_async([BTC]))
+async def test_nobody_there_is_told() -> None:
+    with silent_port() as port, pytest.raises(Unreachable, match="no fulltape streams"):
+        await following(Client(f"http://127.0.0.1:{port}").stream_async([BTC]))
     with pytest.raises(ClientError, match="not an address"):
         await following(Client("http://").stream_async([BTC]))
 

@@ -166,7 +166,7 @@ def tape(tmp_path_factory: pytest.TempPathFactory) -> Tape:
         assert past.wait(180) == 0
         up, log = run("up", "up", "--config", "sim.toml", "--port", "0")
         url = started(log, r"http://\S+", up)[0]
-        with httpx.Client(base_url=url, timeout=60) as client:
+        with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
             return seen(client, sim, up, folder / "fulltape-sim.duckdb")
 
 

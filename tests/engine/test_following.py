@@ -63,7 +63,7 @@ class World:
     async def fetch(self, request: RestRequest) -> bytes:
         if not self.has_network:
             raise TransientError("no network")
-        async with httpx.AsyncClient(base_url=self.sim.rest_url, trust_env=False) as client:
+        async with httpx.AsyncClient(base_url=self.sim.rest_url, timeout=120, trust_env=False) as client:
             rows = (await client.get(request.path)).json()
         rows = [row for row in rows if row["id"] not in self.unlisted]
         for row in rows:

@@ -60,7 +60,7 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 async def polling(store: Store, port: int, credits: CreditFile, key: str = "the-key") -> AsyncIterator[Supervisor]:
     url = f"http://127.0.0.1:{port}"
     clock, random, keys = SystemClock(), Random(1), Credentials(key)
-    quick = RestConfig(timeout_s=2.0, attempts=1)
+    quick = RestConfig(timeout_s=120.0, attempts=1)
     purse = Purse(
         lambda: RestClient(SPEC, url, clock, random, quick, credentials=keys, credits=credits),
         credits,

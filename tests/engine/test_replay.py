@@ -49,7 +49,7 @@ async def test_uncompiled_kernels_change_no_byte(recordings: Path, tmp_path: Pat
         env={**os.environ, "NUMBA_DISABLE_JIT": "1"},
         capture_output=True,
         check=True,
-        timeout=120,
+        timeout=600,
     )
     assert plain.stdout == compiled.candles
 

@@ -64,7 +64,7 @@ class SlowDisk(FullDisk):
         self.go = threading.Event()
 
     def commit(self, commit: Commit) -> None:
-        assert self.go.wait(10)
+        assert self.go.wait(120)
         super().commit(commit)
 
 

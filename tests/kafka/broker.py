@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from tests.ports import free_ports
 
 HERE: Final = Path(__file__).parent
 JARS: Final = HERE / "target" / "jars"
@@ -23,7 +23,7 @@ COPY: Final = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-depen
 HEAP: Final = ("-Xmx256m", "-Xms64m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto")
 CLUSTER: Final = "fulltape-tests-0000000"
 USER, PASSWORD = "tape", "a-secret-of-the-tests"
-START_S: Final = 90.0
+START_S: Final = 300.0
 JAAS: Final = "org.apache.kafka.common.security.plain.PlainLoginModule"
 PROPERTIES: Final = f"""
 process.roles=broker,controller
@@ -62,19 +62,10 @@ def jars() -> Path:
             ["mvn", "--batch-mode", "--quiet", COPY, f"-DoutputDirectory={JARS}", "-DincludeScope=runtime"],
             cwd=HERE,
             check=True,
-            timeout=600,
+            timeout=1_800,
         )
         mark.write_text(wanted)
     return JARS
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that nobody listens at."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
 
 
 @dataclass
@@ -111,7 +102,7 @@ class Broker:
         broker._properties.write_text(text)
         broker._make_keys()
         formatting = broker._java("kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(broker._properties))
-        subprocess.run(formatting, check=True, capture_output=True, timeout=120)
+        subprocess.run(formatting, check=True, capture_output=True, timeout=600)
         return broker
 
     def start(self) -> None:
@@ -146,7 +137,7 @@ class Broker:
         made = ["-genkeypair", "-keyalg", "EC", "-dname", "CN=127.0.0.1", "-ext", "SAN=ip:127.0.0.1", "-validity", "2"]
         exported = ["-exportcert", "-rfc", "-file", str(self.certificate)]
         for arguments in (made, exported):
-            subprocess.run(["keytool", *arguments, *keystore], check=True, capture_output=True, timeout=60)
+            subprocess.run(["keytool", *arguments, *keystore], check=True, capture_output=True, timeout=600)
 
     @property
     def _properties(self) -> Path:

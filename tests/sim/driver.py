@@ -17,6 +17,7 @@ from fulltape.sim.server import SimConfig, SimServer
 START_NS = (29_833_333 * 60 + 20) * SECOND_NS
 SYMBOLS = ("BTC-USD", "ETH-USD", "UNI-USD")
 STEP_NS = 20_000_000
+PATIENCE_S = 120.0
 
 Frame = dict[str, Any]
 
@@ -31,7 +32,7 @@ class Client:
         await self.socket.send(message if isinstance(message, str | bytes) else json.dumps(message))
 
     async def next_raw(self) -> bytes:
-        return await asyncio.wait_for(self.socket.recv(decode=False), 5)
+        return await asyncio.wait_for(self.socket.recv(decode=False), PATIENCE_S)
 
     async def next(self) -> Frame:
         frame = json.loads(await self.next_raw())
@@ -80,7 +81,9 @@ class Venue:
 
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[Client]:
-        async with websockets.connect(self.sim.ws_url, max_size=1 << 24, max_queue=None, ping_interval=None) as socket:
+        async with websockets.connect(
+            self.sim.ws_url, max_size=1 << 24, max_queue=None, ping_interval=None, open_timeout=PATIENCE_S
+        ) as socket:
             yield Client(socket)
 
 

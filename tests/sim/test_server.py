@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import websockets
-from tests.sim.driver import Client, Frame, Venue, VenueFactory
+from tests.sim.driver import PATIENCE_S, Client, Frame, Venue, VenueFactory
 
 from fulltape.errors import ConfigError
 from fulltape.sim.faults import NO_FAULTS, Faults
@@ -32,6 +32,12 @@ async def subscribed(client: Client) -> int:
     return int(last["trade_id"])
 
 
+def rest_of(venue: Venue, headers: dict[str, str] | None = None) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        base_url=venue.sim.rest_url, headers=headers, timeout=PATIENCE_S, trust_env=False, verify=False
+    )
+
+
 def holes(numbers: list[int]) -> int:
     return sum(b - a - 1 for a, b in itertools.pairwise(sorted(set(numbers))))
 
@@ -44,7 +50,7 @@ async def test_it_streams_by_itself_in_real_time() -> None:
         assert ws.response is not None
         assert ws.response.headers["Fulltape-Simulated"] == "1"
         await ws.send('{"type":"subscribe","product_ids":["BTC-USD"],"channels":["matches"]}')
-        frames = [await asyncio.wait_for(ws.recv(), 5) for _ in range(30)]
+        frames = [await asyncio.wait_for(ws.recv(), PATIENCE_S) for _ in range(30)]
     assert sum('"type":"match"' in str(frame) for frame in frames) == 28
 
 
@@ -57,7 +63,7 @@ async def test_two_clients_get_the_same_trades(venue: Venue) -> None:
 
 
 async def test_rest_and_its_header(venue: Venue) -> None:
-    async with httpx.AsyncClient(base_url=venue.sim.rest_url, verify=False) as http:
+    async with rest_of(venue) as http:
         products = await http.get("/products")
         assert products.headers["fulltape-simulated"] == "1"
         assert [row["id"] for row in products.json()] == ["BTC-USD", "ETH-USD", "UNI-USD"]
@@ -76,7 +82,7 @@ async def test_dropped_trades_are_holes_that_rest_fills(start_venue: VenueFactor
         seen = ids(await client.drain())
         newest = venue.sim.market.last_id(0)
         assert holes([last, *seen, newest + 1]) == newest - last - len(seen) > 10
-        async with httpx.AsyncClient(base_url=venue.sim.rest_url, verify=False) as http:
+        async with rest_of(venue) as http:
             page = await http.get("/products/BTC-USD/trades", params={"after": newest + 1})
     assert {trade["trade_id"] for trade in page.json()} >= set(range(last + 1, newest + 1))
 
@@ -101,7 +107,7 @@ async def test_a_hang_is_silent_then_leaves_a_hole(venue: Venue) -> None:
         frames = await client.drain()
         assert ids(frames)[0] == lost + 1 > last + 1
         assert holes(ids(frames)) == 0
-        await asyncio.wait_for(await client.socket.ping(), 5)
+        await asyncio.wait_for(await client.socket.ping(), PATIENCE_S)
 
 
 async def test_duplicates_reorder_and_garbage_arrive(start_venue: VenueFactory) -> None:
@@ -155,7 +161,7 @@ async def test_faults_can_be_asked_for_with_the_token(venue: Venue) -> None:
     headers = {"Authorization": f"Bearer {venue.sim.token}"}
     async with (
         venue.client() as client,
-        httpx.AsyncClient(base_url=venue.sim.rest_url, headers=headers, verify=False) as http,
+        rest_of(venue, headers) as http,
     ):
         await subscribed(client)
         changed = await http.post("/sim/faults", json={"drop": 1.0})
@@ -175,7 +181,7 @@ async def test_faults_can_be_asked_for_with_the_token(venue: Venue) -> None:
 async def test_bad_faults_change_nothing(venue: Venue) -> None:
     headers = {"Authorization": f"Bearer {venue.sim.token}"}
     bodies = (b"", b"\xff", b"[]", b'{"drop":"x"}', b'{"drop":2}', b'{"dorp":0.1}', b'{"drop":true}', b"x" * 70_000)
-    async with httpx.AsyncClient(base_url=venue.sim.rest_url, headers=headers, verify=False) as http:
+    async with rest_of(venue, headers) as http:
         refusals = [await http.post("/sim/faults", content=body) for body in bodies]
     assert [refused.status_code for refused in refusals] == [400] * 7 + [413]
     assert all(refused.json()["message"] for refused in refusals)
@@ -183,7 +189,7 @@ async def test_bad_faults_change_nothing(venue: Venue) -> None:
 
 
 async def test_faults_need_the_token(venue: Venue) -> None:
-    async with httpx.AsyncClient(base_url=venue.sim.rest_url, verify=False) as http:
+    async with rest_of(venue) as http:
         for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": venue.sim.token}):
             assert (await http.post("/sim/faults", json={"hang": True}, headers=headers)).status_code == 401
         good = {"Authorization": f"Bearer {venue.sim.token}"}
@@ -237,7 +243,7 @@ async def test_binary_and_fragmented_messages_are_refused(venue: Venue, message:
 
 async def test_pings_are_answered_and_a_close_is_returned(venue: Venue) -> None:
     async with venue.client() as client:
-        await asyncio.wait_for(await client.socket.ping(), 5)
+        await asyncio.wait_for(await client.socket.ping(), PATIENCE_S)
         await client.socket.pong(b"unasked")
         await client.socket.close(1001)
         assert client.socket.close_code == 1001
@@ -254,7 +260,7 @@ async def test_a_client_that_does_not_read_is_cut_off(start_venue: VenueFactory)
         message = b'{"type":"subscribe","product_ids":["BTC-USD","ETH-USD"],"channels":["matches","ticker"]}'
         writer.write(bytes([0x81, 0x80 | len(message), 0, 0, 0, 0]) + message)  # masked with zeros
         await reader.readexactly(1)
-        for _ in range(30):
+        for _ in range(300):  # as much as any system may keep for it
             if not venue.sim.connections:
                 break
             venue.jump(5)
@@ -320,7 +326,7 @@ async def test_serve_announces_itself_and_stops() -> None:
         announced.extend([server.ws_url, server.rest_url])
         stop.set()
 
-    await asyncio.wait_for(serve(SimConfig(**QUICK), stop, announce), 5)
+    await asyncio.wait_for(serve(SimConfig(**QUICK), stop, announce), PATIENCE_S)
     assert [url.partition(":")[0] for url in announced] == ["ws", "http"]
     with pytest.raises(OSError, match=r".+"):
         await asyncio.open_connection(*_address(announced[0]))

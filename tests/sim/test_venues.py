@@ -34,7 +34,7 @@ async def test_every_venue_has_addresses_and_a_market_of_its_own(start_venue: Ve
         assert len(set(addresses)) == 2 * len(VENUES)
         assert (venue.sim.ws_url, venue.sim.rest_url) == (servers["coinbase"].ws_url, servers["coinbase"].rest_url)
         venue.run(1)
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=120, trust_env=False) as http:
             page = await http.get(f"{servers['kraken'].rest_url}/0/public/Trades", params={"pair": "XBTUSD"})
             assert page.json()["result"]["XXBTZUSD"][-1][6] == servers["kraken"].market.last_id(0)
             url = f"{servers['okx'].rest_url}/api/v5/market/trades"
@@ -64,7 +64,7 @@ async def test_faults_can_be_asked_of_one_venue(start_venue: VenueFactory) -> No
     async with start_venue(venues=("kraken", "bitstamp"), past_days=0.0) as venue:
         kraken, bitstamp = venue.sim.venues.values()
         headers = {"Authorization": f"Bearer {venue.sim.token}"}
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=120, trust_env=False) as http:
             await http.post(f"{bitstamp.rest_url}/sim/faults", headers=headers, json={"drop": 0.5})
         assert (kraken.faults, bitstamp.faults) == (Faults(), Faults(drop=0.5))
 

@@ -27,7 +27,7 @@ def command(database: Path, commits: int, rows: int, *max_file_bytes: int) -> li
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a process to its end."""
-    return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
 
 
 def check(database: Path, rows: int) -> int:
