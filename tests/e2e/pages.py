@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from tests.e2e.programs import FULLTAPE, start, started
+from tests.e2e.programs import FULLTAPE, end, start, started
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
 from playwright.sync_api import Browser, Page  # noqa: E402
@@ -23,7 +23,7 @@ from playwright.sync_api import Browser, Page  # noqa: E402
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 TOKEN = "the-e2e-test"
-PATIENCE_S = 90.0
+PATIENCE_S = 240.0
 """How long a page may take to show something, on a machine that has much else to do."""
 
 sync_api.expect.set_options(timeout=PATIENCE_S * 1000)
@@ -63,12 +63,7 @@ def running(folder: Path, *arguments: str) -> Iterator[Program]:
     try:
         yield Program(process, log)
     finally:
-        process.terminate()
-        try:
-            process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process)
 
 
 @contextlib.contextmanager
@@ -126,7 +121,7 @@ def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("needs chromium: apt-get install chromium")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS, timeout=PATIENCE_S * 1_000)
         yield browser
         browser.close()
 
@@ -140,14 +135,16 @@ def reading(browser: Browser, url: str) -> Iterator[Reader]:
     reader = Reader(page)
     page.on("pageerror", lambda error: reader.complaints.append(str(error)))
     page.on("console", lambda said: reader.complaints.append(said.text) if said.type == "error" else None)
-    page.goto(url)
-    yield reader
-    context.close()
+    try:
+        page.goto(url)
+        yield reader
+    finally:
+        context.close()
 
 
 def answer_of(url: str, call: str, **query: str) -> Any:
     """Return what the API at ``url`` answers to a call."""
-    with urllib.request.urlopen(f"{url}/api/v1/{call}?{urlencode(query)}", timeout=60) as answer:
+    with urllib.request.urlopen(f"{url}/api/v1/{call}?{urlencode(query)}", timeout=PATIENCE_S) as answer:
         return json.load(answer)
 
 
@@ -156,6 +153,6 @@ def rows_of(url: str, query: str) -> list[list[Any]]:
     request = urllib.request.Request(
         f"{url}/api/v1/sql", data=json.dumps({"query": query}).encode(), headers={"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=60) as answer:
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
         rows: list[list[Any]] = json.load(answer)["rows"]
         return rows

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 FULLTAPE = Path(sys.executable).with_name("fulltape")
-START_S = 180.0
+START_S = 600.0
 """How long a program may take to start where its kernels are not compiled yet."""
 
 
@@ -39,6 +39,16 @@ def started(log: Path, pattern: str, process: subprocess.Popen[bytes]) -> re.Mat
     pytest.fail(f"no {pattern!r} in {START_S:g} s:\n{log.read_text(errors='replace')}")
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a program as Ctrl-C does, and in the end whatever it does."""
+    process.terminate()
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 class Venue(NamedTuple):
     """A simulated venue that runs: its process, and the addresses of its stream and of its REST interface."""
 
@@ -55,5 +65,4 @@ def simulated_venue(folder: Path, *arguments: str) -> Iterator[Venue]:
         match = started(log, r"WebSocket (ws://\S+).*REST\s+(http://\S+)", process)
         yield Venue(process, match[1], match[2])
     finally:
-        process.terminate()
-        process.wait(60)
+        end(process)

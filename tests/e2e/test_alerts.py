@@ -84,7 +84,7 @@ async def test_every_alert_is_told_across_kill_9(tmp_path: Path, venue: Path, mo
                 if is_last:
                     await hook.until(lambda have=taken: len(hook.taken) > have + 3)  # type: ignore[misc]
                     process.send_signal(signal.SIGINT)
-                    await asyncio.to_thread(process.wait, 30)
+                    await asyncio.to_thread(process.wait, 240)
                 else:
                     await hook.until(lambda have=asked: len(hook.asked) == have + 3)  # type: ignore[misc]
             finally:

@@ -45,7 +45,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def reader(url: str, browser: Browser) -> Iterator[Reader]:
     with reading(browser, f"{url}/alerts/") as reader:
-        expect(rows(reader, "Going on", "wide").first).to_be_visible(timeout=30_000)
+        expect(rows(reader, "Going on", "wide").first).to_be_visible()
         yield reader
         assert reader.complaints == []
 
@@ -71,7 +71,7 @@ def test_what_goes_on_is_what_the_api_says_and_made_up(reader: Reader, url: str)
 
 def test_alerts_come_and_end_by_themselves(reader: Reader) -> None:
     ended = rows(reader, "Past", "ticks")
-    expect(ended.first).to_be_visible(timeout=40_000)
+    expect(ended.first).to_be_visible()
     before = ended.count()
     reader.becomes(lambda: ended.count() > before)
     expect(ended.first).to_contain_text("%")
@@ -80,7 +80,7 @@ def test_alerts_come_and_end_by_themselves(reader: Reader) -> None:
 
 def test_kinds_rules_and_instruments_are_filtered(reader: Reader) -> None:
     page, wide, ticks = reader.page, rows(reader, "Going on", "wide"), rows(reader, "Past", "ticks")
-    expect(ticks.first).to_be_visible(timeout=40_000)
+    expect(ticks.first).to_be_visible()
     page.get_by_role("button", name="risk").click()
     expect(ticks).to_have_count(0)
     expect(wide).to_have_count(4)
@@ -101,5 +101,5 @@ def test_the_live_page_tells_of_a_new_alert_and_leads_here(url: str, browser: Br
         expect(notice).to_be_visible()  # the next one
         notice.get_by_role("link").click()
         expect(reader.page).to_have_url(f"{url}/alerts/")
-        expect(rows(reader, "Going on", "wide").first).to_be_visible(timeout=30_000)
+        expect(rows(reader, "Going on", "wide").first).to_be_visible()
         assert reader.complaints == []

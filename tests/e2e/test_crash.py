@@ -16,7 +16,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from tests.e2e.programs import simulated_venue, start, started
+from tests.e2e.programs import START_S, simulated_venue, start, started
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
@@ -71,19 +71,27 @@ def venue(tmp_path: Path) -> Iterator[Path]:
         yield config
 
 
-async def published(address: str, process: subprocess.Popen[bytes], lifetime_s: float) -> set[tuple[str, str]]:
-    """Follow the stream, kill the process after ``lifetime_s``, and return every trade that was published."""
-    seen: set[tuple[str, str]] = set()
-    asyncio.get_running_loop().call_later(lifetime_s, process.send_signal, signal.SIGKILL)
+async def follow(
+    address: str, process: subprocess.Popen[bytes], seen: set[tuple[str, str]], wanted: int, pause_s: float
+) -> None:
+    """Add every trade that is published to ``seen``; kill the process a pause after so many new ones."""
+    enough = len(seen) + wanted
+
+    def kill() -> None:
+        asyncio.get_running_loop().call_later(pause_s, process.send_signal, signal.SIGKILL)
+
+    if not wanted:
+        kill()
     try:
-        async with connect(address, max_size=None) as socket:
+        async with asyncio.timeout(START_S), connect(address, max_size=None, open_timeout=None) as socket:
             await socket.send(json.dumps({"op": "subscribe", "instruments": ["*"], "kinds": ["trades"]}))
             async for message in socket:
-                for trade in json.loads(message).get("trades", ()):
-                    seen.add((trade["instrument"], trade["trade_id"]))
-    except (ConnectionClosed, InvalidMessage, OSError):
+                is_short = len(seen) < enough
+                seen |= {(trade["instrument"], trade["trade_id"]) for trade in json.loads(message).get("trades", ())}
+                if is_short and len(seen) >= enough:
+                    kill()
+    except (ConnectionClosed, InvalidMessage, ConnectionError):
         pass  # this is the kill, which may come before the handshake is done
-    return seen
 
 
 def check(database: Path, seen: set[tuple[str, str]]) -> int:
@@ -103,15 +111,18 @@ def check(database: Path, seen: set[tuple[str, str]]) -> int:
 def test_crash_loses_nothing(tmp_path: Path, venue: Path) -> None:
     chance = random.Random(2026)
     seen: set[tuple[str, str]] = set()
-    stored = 0
+    stored = total = 0
     for number in range(ROUNDS):
+        # Every third dies at some moment of its beginning, the others in the middle of their work.
+        wanted, pause_s = (chance.randrange(50, 200), 0.5) if number % 3 else (0, 2.5)
+        total += wanted
         process, log = start(tmp_path, f"up-{number}", "up", "--config", str(venue))
         try:
             port = started(log, r"http://127\.0\.0\.1:(\d+)", process)[1]
             address = f"ws://127.0.0.1:{port}/api/v1/stream"
-            seen |= asyncio.run(published(address, process, chance.uniform(0.05, 2.5)))
+            asyncio.run(follow(address, process, seen, wanted, chance.uniform(0.0, pause_s)))
         finally:
             process.kill()
             process.wait()
         stored = check(tmp_path / "crash.duckdb", seen)
-    assert stored >= len(seen) > 50 * ROUNDS
+    assert stored >= len(seen) >= total > 0

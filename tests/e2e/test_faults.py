@@ -13,7 +13,7 @@ from tests.e2e.showing import CASES, Case
 
 from fulltape.cli import wiring
 from fulltape.cli.warmup import warm_up
-from fulltape.clock import SECOND_NS, SystemClock
+from fulltape.clock import SECOND_NS, Clock, SystemClock
 from fulltape.engine.config import Config, HistoryConfig, StoreConfig, VenueConfig
 from fulltape.engine.supervisor import Supervisor
 from fulltape.records.status import FeedState
@@ -25,8 +25,8 @@ from fulltape.venues.registry import venue
 pytestmark = pytest.mark.slow
 
 NAMES = tuple(CASES)
-PATIENCE_S = 90.0
-QUIET_S = 1.5
+PATIENCE_S = 240.0
+QUIET_S = 3.0
 STRETCH_NS = 5 * SECOND_NS
 """So much of the market is looked at after the last fault."""
 Trade = tuple[str, str]
@@ -78,6 +78,16 @@ class Scene:
         """Wait until what came before a time is committed."""
         await self.until(lambda: self._supervisor.status().engine.clock > time_ns, "committed")
 
+    async def live_stretch(self, clock: Clock) -> tuple[int, int]:
+        """Return the ends (ns) of a stretch in which every light was green: not all venues give back what is lost."""
+        while True:
+            await self.until(self.are_live, "live")
+            self.seen = {name: set() for name in NAMES}
+            began = clock.now_ns()
+            await self.past(began + STRETCH_NS + SECOND_NS)
+            if self.are_live() and not any(seen & RED for seen in self.seen.values()):
+                return began, began + STRETCH_NS
+
     def rejected(self) -> int:
         return sum(self._supervisor.status().engine.rejected.values())
 
@@ -127,10 +137,7 @@ async def test_every_venue_recovers_by_itself_from_every_fault(tmp_path: Path) -
         await scene.until(lambda: scene.rejected() > before + 100, "aware of the garbage")
         scene.sim.set_faults(NO_FAULTS)
         await scene.until(scene.are_live, "live after the garbage")
-        recovered = clock.now_ns()
-        ended = recovered + STRETCH_NS
-        await scene.past(ended + SECOND_NS)
-        assert scene.are_live()
+        recovered, ended = await scene.live_stretch(clock)
         made = {
             (venue(name).instrument(symbol).id, case.id_of(scene.sim, symbol, trade)): trade.time
             for name, case in CASES.items()
@@ -154,5 +161,5 @@ def check(stored: duckdb.DuckDBPyConnection, made: Set[Trade], expected: Set[Tra
         "SELECT DISTINCT instrument FROM quotes WHERE epoch_ns(ingest_time) > ? AND bid IS NOT NULL", [recovered]
     ).fetchall()
     assert {instrument for (instrument,) in valid} == followed
-    holes = stored.execute("SELECT DISTINCT instrument FROM coverage WHERE state <> 'complete'").fetchall()
+    holes = stored.execute("SELECT DISTINCT instrument FROM coverage WHERE state <> 'COMPLETE'").fetchall()
     assert {instrument for (instrument,) in holes} >= followed

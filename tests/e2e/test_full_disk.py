@@ -24,7 +24,7 @@ DATABASE = "full.duckdb"
 
 
 def commit_of(address: str) -> int:
-    return int(httpx.get(f"{address}/api/v1/status", timeout=60, trust_env=False).json()["engine"]["commit"])
+    return int(httpx.get(f"{address}/api/v1/status", timeout=240, trust_env=False).json()["engine"]["commit"])
 
 
 def stored(folder: Path) -> tuple[int, set[tuple[str, str]]]:
@@ -40,7 +40,7 @@ def run_until(folder: Path, name: str, commit: int) -> tuple[subprocess.Popen[by
     """Start the program and wait until it has committed so often; return the last commit that it told of."""
     process, log = start(folder, name, "up", "--sim", "--port", "0", "--db", DATABASE)
     address = started(log, r"(http://127\.0\.0\.1:\d+)", process)[1]
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while (seen := commit_of(address)) < commit:
         assert time.monotonic() < deadline
     return process, log, seen
@@ -51,7 +51,7 @@ def test_nothing_committed_is_lost_and_it_goes_on_when_there_is_room(tmp_path: P
     try:
         room = max(path.stat().st_size for path in tmp_path.glob(f"{DATABASE}*")) + 200_000
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, room))
-        assert process.wait(180) != 0
+        assert process.wait(600) != 0
     finally:
         process.kill()
     said = log.read_text()
@@ -63,7 +63,7 @@ def test_nothing_committed_is_lost_and_it_goes_on_when_there_is_room(tmp_path: P
     process, log, after = run_until(tmp_path, "again", commit + 20)
     try:
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0, log.read_text()
+        assert process.wait(240) == 0, log.read_text()
     finally:
         process.kill()
     commit, more = stored(tmp_path)

@@ -63,10 +63,10 @@ class Up:
         self.url = started(log, ADDRESS, self.process)[1]
 
     def status(self) -> Any:
-        with urllib.request.urlopen(f"{self.url}/api/v1/status", timeout=60) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v1/status", timeout=240) as answer:
             return json.load(answer)
 
-    def until(self, condition: Callable[[Any], object], timeout_s: float = 90.0) -> Any:
+    def until(self, condition: Callable[[Any], object], timeout_s: float = 300.0) -> Any:
         """Ask for the status until it fulfils a condition, and return it."""
         deadline = time.monotonic() + timeout_s
         while not condition(status := self.status()):
@@ -76,7 +76,7 @@ class Up:
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(how)
-        self.process.wait(60)
+        self.process.wait(240)
 
 
 @contextmanager
@@ -115,7 +115,7 @@ def published(kafka: Broker, topic: str) -> list[tuple[Any, dict[str, Any], Any]
     left = {0, 1}
     reader.assign([TopicPartition(topic, number, 0) for number in left])
     while left:
-        message = reader.poll(20)
+        message = reader.poll(240)
         assert message is not None, f"{topic} does not end"
         error = message.error()
         if error is not None:
@@ -152,7 +152,7 @@ def test_every_record_is_published_once_over_kills_and_outages(
         kafka.start()
         third.until(lambda status: status["kafka"]["state"] == "live" and status["kafka"]["lag_commits"] < 5)
         sim.terminate()
-        sim.wait(60)
+        sim.wait(240)
         third.until(lambda status: status["feeds"][0]["state"] != "live" and status["kafka"]["lag_commits"] == 0)
         third.end()
 

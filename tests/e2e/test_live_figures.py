@@ -132,7 +132,7 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         address = started(log, r"http://127\.0\.0\.1:\d+", up)[0]
         streamed = follow(address)
         up.send_signal(signal.SIGINT)
-        assert up.wait(60) == 0, log.read_text()
+        assert up.wait(240) == 0, log.read_text()
         yield Session(folder, streamed)
     finally:
         for program in programs:
@@ -304,7 +304,7 @@ def test_sql_over_the_stored_trades_gives_every_figure(session: Session) -> None
 def test_the_recording_replayed_gives_the_same_rows(session: Session) -> None:
     done = subprocess.run(
         [FULLTAPE, "replay", "captures", "--db", "replayed.duckdb", "--config", "live.toml"],
-        cwd=session.folder, capture_output=True, text=True, check=False, timeout=300,
+        cwd=session.folder, capture_output=True, text=True, check=False, timeout=1_800,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     end = int(session.read("SELECT max(ingest_time) AS newest FROM trades")["newest"][0])

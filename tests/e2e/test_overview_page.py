@@ -39,7 +39,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def reader(url: str, browser: Browser) -> Iterator[Reader]:
     with reading(browser, f"{url}/overview/") as reader:
-        expect(row(reader, BTC)).to_be_visible(timeout=30_000)
+        expect(row(reader, BTC)).to_be_visible()
         yield reader
 
 

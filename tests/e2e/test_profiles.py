@@ -24,7 +24,7 @@ from fulltape.engine import profiles
 from fulltape.engine.config import Config
 from fulltape.sim.server import SimConfig, SimServer
 
-PATIENCE_S = 90.0
+PATIENCE_S = 300.0
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -195,7 +195,7 @@ async def running(folder: Path, name: str, *options: str) -> AsyncIterator[httpx
         up = await program(folder, "up", "up", "--config", f"{name}.toml", "--port", "0", *options)
         try:
             url = await printed((folder / "up.log").read_text, r"http://\S+", up)
-            async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+            async with httpx.AsyncClient(base_url=url, timeout=240, trust_env=False) as client:
                 yield client
             up.send_signal(signal.SIGTERM)
             assert await up.wait() == 0

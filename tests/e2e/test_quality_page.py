@@ -35,7 +35,7 @@ class Market:
             data=json.dumps({"drop": share}).encode(),
             headers={"Authorization": f"Bearer {TOKEN}"},
         )
-        with urllib.request.urlopen(request, timeout=60) as answer:
+        with urllib.request.urlopen(request, timeout=240) as answer:
             assert answer.status < 300
 
 

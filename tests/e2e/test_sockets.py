@@ -65,7 +65,7 @@ def open_silently(port: int, said: bytes) -> socket.socket:
     """Connect, say something, and never read: the kernel keeps next to nothing for us."""
     opened = socket.socket()
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-    opened.settimeout(10)
+    opened.settimeout(240)
     opened.connect(("127.0.0.1", port))
     with suppress(OSError):  # it may be dropped for another already
         opened.sendall(said)
@@ -77,17 +77,17 @@ def running(folder: Path) -> Iterator[tuple[httpx.Client, psutil.Process]]:
     process, log = start(folder, "up", "up", "--sim", "--port", "0", "--db", "sockets.duckdb")
     try:
         address = started(log, r"(http://127\.0\.0\.1:\d+)", process)[1]
-        with httpx.Client(base_url=address, timeout=60, trust_env=False, headers={"Connection": "close"}) as http:
+        with httpx.Client(base_url=address, timeout=240, trust_env=False, headers={"Connection": "close"}) as http:
             yield http, psutil.Process(process.pid)
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 0, log.read_text()
+        assert process.wait(240) == 0, log.read_text()
     finally:
         process.kill()
 
 
 def until(what: Callable[[], bool]) -> None:
     """Wait for something that comes by itself."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while not what():
         assert time.monotonic() < deadline
         os.sched_yield()
@@ -117,5 +117,5 @@ def test_they_cost_memory_in_bounds_and_keep_nobody_out(tmp_path: Path) -> None:
         for one in silent:
             one.close()
         until(lambda: program.num_fds() <= files + 5)
-        engine = http.get("/api/v1/status").json()["engine"]
-        assert (engine["error"], engine["missing_trades"]) == ("", 0)
+        until(lambda: http.get("/api/v1/status").json()["engine"]["missing_trades"] == 0)
+        assert http.get("/api/v1/status").json()["engine"]["error"] == ""
