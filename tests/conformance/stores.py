@@ -240,7 +240,9 @@ class StoreConformance:
 
         def read() -> None:
             reader = store.reader()
-            while not done.is_set():
+            is_last = False
+            while not is_last:
+                is_last = done.is_set()
                 count = len(reader.read(Selection(TRADES)))
                 seen.append(count)
                 if count % size:

@@ -16,7 +16,7 @@ from tests.stores.hostile import DOUBLING, HEAVY, HOSTILE, UNUSUAL
 
 from fulltape.errors import ConfigError, FulltapeError, TransientError
 from fulltape.records import Commit
-from fulltape.stores import duckdb_sandbox
+from fulltape.stores import duckdb_sandbox, rehearsal
 from fulltape.stores.base import SqlLimits, SqlRows, Store
 from fulltape.stores.duckdb import DuckDbStore
 from fulltape.stores.duckdb_writer import CommitWriter
@@ -122,9 +122,9 @@ def commit_while(store: Store, query: str, limits: SqlLimits = LIMITS) -> str:
         except ConfigError as error:
             reasons.append(str(error))
 
+    number = before = store.restore().commit
     hostile = threading.Thread(target=ask)
     hostile.start()
-    number = before = store.restore().commit
     while hostile.is_alive():
         number += 1
         store.commit(commit(number, 0))
@@ -207,9 +207,11 @@ def test_a_query_is_stopped_with_the_reason(filled: Store, limits: SqlLimits, re
 
 def test_a_query_that_nobody_awaits_is_stopped(filled: Store) -> None:
     gone = threading.Event()
-    threading.Timer(0.05, gone.set).start()
+    leaving = threading.Timer(0.05, gone.set)
+    leaving.start()
     with pytest.raises(ConfigError, match="nobody waits for it"):
-        run(filled, "SELECT count(*) FROM range(90000000000000)", SqlLimits(), gone)
+        run(filled, "SELECT count(*) FROM range(90000000000000)", SqlLimits(timeout_s=600.0), gone)
+    leaving.join()
 
 
 def test_the_next_query_runs_whatever_became_of_the_one_before(filled: Store) -> None:
@@ -253,6 +255,13 @@ def test_a_machine_without_room_for_a_process_is_told(tmp_path: Path, monkeypatc
         assert run(store, "SELECT 1").table.num_rows == 1
 
 
+def test_no_query_is_blamed_for_a_planner_that_takes_its_time_to_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearsal, "_PATIENCE_S", 0.0)
+    planner = rehearsal.Rehearsal()
+    assert "SELECT_NODE" in planner.tree("SELECT 1", lambda: "")
+    planner.close()
+
+
 def test_no_query_is_blamed_for_a_planner_that_was_ended(filled: Store) -> None:
     run(filled, "SELECT 1")
     for child in psutil.Process().children():
@@ -268,10 +277,25 @@ def test_half_a_character_is_no_query(filled: Store) -> None:
 
 
 def test_closing_ends_what_runs(tmp_path: Path) -> None:
+    begun = threading.Event()
+
+    class Asked(threading.Event):
+        """Whether nobody waits any more, which is asked only while a query is worked on."""
+
+        def is_set(self) -> bool:
+            begun.set()
+            return super().is_set()
+
+    def close() -> None:
+        begun.wait()
+        store.close()
+
     store = DuckDbStore.open(tmp_path / "tape.duckdb", simulated=False)
-    threading.Timer(0.05, store.close).start()
+    closing = threading.Thread(target=close)
+    closing.start()
     with pytest.raises(ConfigError, match="the database is being closed"):
-        run(store, "SELECT count(*) FROM range(90000000000000)", SqlLimits())
+        run(store, "SELECT count(*) FROM range(90000000000000)", SqlLimits(timeout_s=600.0), Asked())
+    closing.join()
 
 
 def test_what_is_refused_is_named_with_the_nearest_that_is_not(filled: Store) -> None:

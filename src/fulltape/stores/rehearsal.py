@@ -28,6 +28,8 @@ _MOST_PLAN: Final = 200_000
 """The longest tree and plan, in bytes. The plan of the widest view has 78,000."""
 _PATIENCE_S: Final = 15.0
 """Far more than the time of a processor that the other process may take, on a machine that is busy."""
+_START_S: Final = 120.0
+"""So much longer for the first answer: on a busy machine a program that steps back takes its time to start."""
 _LOOK_S: Final = 0.02
 _RETRY_S: Final = 2.0
 _PIECE: Final = 1 << 16
@@ -62,7 +64,9 @@ class Rehearsal:
     def _ask(self, order: Order, most: int, stop: Callable[[], str]) -> Answer:
         if self._process is not None and self._process.poll() is not None:
             self.close()  # something ended it while it had nothing to do: no fault of this query
+        patience_s = _PATIENCE_S
         if self._process is None:
+            patience_s += _START_S
             try:
                 self._process = _started()
             except OSError as error:
@@ -73,7 +77,7 @@ class Rehearsal:
         process = self._process
         try:
             _send(process, order)
-            line = _line(process, most, stop)
+            line = _line(process, most, patience_s, stop)
         except ConfigError:
             self.close()
             raise
@@ -105,10 +109,10 @@ def _send(process: subprocess.Popen[bytes], order: Order) -> None:
     process.stdin.flush()
 
 
-def _line(process: subprocess.Popen[bytes], most: int, stop: Callable[[], str]) -> bytes:
+def _line(process: subprocess.Popen[bytes], most: int, patience_s: float, stop: Callable[[], str]) -> bytes:
     """Return the next line; nothing when the process has ended, or says more than ``most``, or nothing for too long."""
     assert process.stdout is not None
-    source, until = process.stdout.fileno(), time.monotonic() + _PATIENCE_S
+    source, until = process.stdout.fileno(), time.monotonic() + patience_s
     said = bytearray()
     while not said.endswith(b"\n"):
         while not select.select([source], [], [], _LOOK_S)[0]:
