@@ -9,7 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from tests.e2e.pages import Reader, answer_of, reading, serving, simulating
+from tests.e2e.pages import Reader, answer_of, reading, rows_of, serving, simulating
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
 from playwright.sync_api import Browser, FloatRect, Locator, Route, expect  # noqa: E402
@@ -43,17 +43,20 @@ def text_of(reader: Reader, test_id: str) -> Callable[[], str]:
     return reader.page.get_by_test_id(test_id).inner_text
 
 
+def tickers(url: str) -> list[dict[str, float]]:
+    """Return what tickers say of best prices: with sizes of their own, which the newest row of all may have."""
+    names = ("bid", "ask", "bid_size", "ask_size")
+    query = f"SELECT {', '.join(names)} FROM tickers WHERE instrument = '{BTC}' ORDER BY event_time DESC LIMIT 5000"
+    return [dict(zip(names, row, strict=True)) for row in rows_of(url, query)]
+
+
 def test_best_prices_move_and_are_those_of_the_api(url: str, reader: Reader) -> None:
     reader.changes(text_of(reader, "bid"))
     reader.changes(text_of(reader, "spread-bp"))
     strip = region(reader, "Quote").inner_text()
     spread = float(region(reader, "Spread").locator("li .number").inner_text())
-    quotes = [
-        row  # a ticker tells of a quote, at times of one that is no row of its own
-        for kind in ("quotes", "tickers")
-        for row in answer_of(url, kind, instrument=BTC, order="desc", limit="10000")[kind]
-        if row["bid"] is not None and row["ask"] is not None
-    ]
+    quotes = answer_of(url, "quotes", instrument=BTC, order="desc", limit="10000")["quotes"]
+    quotes += tickers(url)
     lines = strip.replace(",", "").split()
     shown = {name: lines[lines.index(name) + 1] for name in ("Bid", "Ask", "Spread", "Microprice")}
     of_it = [q for q in quotes if f"{q['bid']:.2f}" == shown["Bid"] and f"{q['ask']:.2f}" == shown["Ask"]]

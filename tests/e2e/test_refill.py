@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from tests.e2e.test_crash import DIFFERENT, LENGTHS_S, RECOMPUTED
 
 from fulltape.bus.base import Overflow
 from fulltape.cli import wiring
+from fulltape.clock import SECOND_NS, SystemClock
 from fulltape.engine.config import Config, HistoryConfig, StoreConfig, VenueConfig
 from fulltape.engine.supervisor import Supervisor
 from fulltape.records.status import FeedState
@@ -111,6 +113,14 @@ async def test_without_refilling_a_hole_stays_and_says_so(tmp_path: Path) -> Non
     assert answers(path, "SELECT count(*) FROM trades WHERE origin = 'REFILL'") == [(0,)]
 
 
+@pytest.fixture
+def afternoon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every clock begin in the afternoon: a day that has just begun has no bars yet."""
+    shift = (14 * 3_600 - time.time_ns() // SECOND_NS % 86_400) * SECOND_NS
+    monkeypatch.setattr(SystemClock, "now_ns", lambda _: time.time_ns() + shift)
+
+
+@pytest.mark.usefixtures("afternoon")
 async def test_charts_are_full_from_the_start_and_join_the_trades_without_a_seam(tmp_path: Path) -> None:
     path = tmp_path / "x.duckdb"
     async with SimServer(SimConfig(symbols=SYMBOLS, trades_per_s=60, past_days=2)) as sim:
