@@ -26,8 +26,8 @@ REQUIRE_ALL = os.environ.get("FULLTAPE_REQUIRE_ALL") == "1"
 # Recordings of real venues belong to others and are not part of the repository: their absence is no failure.
 ALLOWED_SKIPS = re.compile(r"shared (data|recordings)", re.IGNORECASE)
 
-# An example that is slow, for a kernel is compiled or the machine is busy, is none that fails. What CI tries is the same
-# in every run; elsewhere the search goes on for what nobody has thought of.
+# An example that is slow, for a kernel is compiled or the machine is busy, is none that fails. What CI tries is the
+# same in every run; elsewhere the search goes on for what nobody has thought of.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("ci", settings.get_profile("patient"), derandomize=True, database=None, print_blob=True)
 settings.load_profile("ci" if REQUIRE_ALL else "patient")
