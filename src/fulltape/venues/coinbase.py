@@ -28,18 +28,17 @@ from fulltape.venues.base import (
     HistorySpec,
     IdRule,
     Paging,
-    Parsed,
     RestLimits,
     RestRequest,
     Subscription,
     Symbols,
     TradesPage,
     VenueSpec,
-    columns_of,
 )
 from fulltape.venues.coinbase_feed import CoinbaseParser
 from fulltape.venues.coinbase_wire import CHANNEL_NAMES, NAME, TAKER_OF_MAKER, Id, Product, Side
-from fulltape.venues.rows import Rows
+from fulltape.venues.feed import check_subscription
+from fulltape.venues.pages import bar_range, decode_page, finish_page, page_rows
 
 T = TypeVar("T")
 
@@ -106,7 +105,7 @@ class Coinbase:
 
         Heartbeats always come along: without them a quiet market could not be told from a dead line.
         """
-        _check(subscription)
+        check_subscription(SPEC, subscription, without=_NEED_NO_SYMBOLS)
         message: dict[str, Any] = {"type": "subscribe", **_wanted(subscription)}
         heartbeat = CHANNEL_NAMES[Channel.HEARTBEATS]
         if subscription.symbols and heartbeat not in message["channels"]:
@@ -153,8 +152,7 @@ class Coinbase:
     def parse_trades(self, body: bytes, code: int, ingest_time: int, limit: int) -> TradesPage:
         """Parse a page. Only an empty page or id 1 ends the history: a short page proves nothing."""
         trades = _decode(body, list[_Trade])[::-1]
-        rows = Rows(TRADES, np.arange(len(trades)), np.full(len(trades), ingest_time, np.int64))
-        rows.put("instrument", [code] * len(trades))
+        rows = page_rows(TRADES, len(trades), code, ingest_time)
         rows.ids("trade_id", [trade.trade_id for trade in trades])
         rows.positive("price", [trade.price for trade in trades])
         rows.positive("size", [trade.size for trade in trades])
@@ -162,45 +160,29 @@ class Coinbase:
         rows.times([trade.time for trade in trades])
         rows.put("origin", [int(Origin.REFILL)] * len(trades))
         oldest = min((trade.trade_id for trade in trades), default=0)
-        return TradesPage(_finish(rows), str(oldest) if oldest > 1 else None)
+        return TradesPage(finish_page(rows), str(oldest) if oldest > 1 else None)
 
     def bars_request(self, venue_symbol: str, interval_s: int, start_ns: int, end_ns: int) -> RestRequest:
         """Describe at most 300 bars. The venue's range includes both ends, ours ends before ``end_ns``."""
-        if interval_s not in _BAR_SECONDS:
-            raise ConfigError(f"{NAME} has no bars of {interval_s} s, only of {', '.join(map(str, _BAR_SECONDS))} s")
-        first = -(-start_ns // (interval_s * SECOND_NS)) * interval_s
-        last = (end_ns - 1) // (interval_s * SECOND_NS) * interval_s
-        if not 0 <= (last - first) // interval_s < _MAX_BARS:
-            raise ConfigError(
-                f"{NAME} gives 1 to {_MAX_BARS} bars at once; {start_ns} to {end_ns} ns has another number"
-            )
-        query = {"granularity": str(interval_s), "start": _iso(first), "end": _iso(last)}
+        starts = bar_range(NAME, interval_s, start_ns, end_ns, (_BAR_SECONDS, _MAX_BARS))
+        query = {"granularity": str(interval_s), "start": _iso(starts[0]), "end": _iso(starts[-1])}
         return RestRequest(f"/products/{venue_symbol}/candles", query)
 
     def parse_bars(self, body: bytes, code: int, interval_s: int, ingest_time: int) -> Batch:
         """Parse bars: ``[start, low, high, open, close, volume]``, newest first, minutes without trades left out."""
         bars = _decode(body, list[_Bar])[::-1]
-        rows = Rows(BARS, np.arange(len(bars)), np.full(len(bars), ingest_time, np.int64))
-        rows.put("instrument", [code] * len(bars))
+        rows = page_rows(BARS, len(bars), code, ingest_time)
         rows.put("interval", [interval_s] * len(bars))
         rows.counted_times([bar[0] for bar in bars], SECOND_NS, "start")
         for place, name in enumerate(("low", "high", "open", "close", "volume"), start=1):
             rows.positive(name, [bar[place] for bar in bars])
         rows.put("vwap", np.full(len(bars), np.nan))
         rows.put("trades", np.full(len(bars), NULL_INT))
-        return _finish(rows)
+        return finish_page(rows)
 
     def book_request(self, venue_symbol: str) -> RestRequest:
         """Describe the whole book by price level."""
         return RestRequest(f"/products/{venue_symbol}/book", {"level": "2"})
-
-
-def _check(subscription: Subscription) -> None:
-    for channel in subscription.channels:
-        if channel not in CHANNEL_NAMES:
-            raise ConfigError(f"{NAME} has no channel {channel}")
-        if not subscription.symbols and channel not in _NEED_NO_SYMBOLS:
-            raise ConfigError(f"{NAME}: channel {channel} needs at least one product")
 
 
 def _wanted(subscription: Subscription) -> dict[str, list[str]]:
@@ -234,25 +216,11 @@ def _iso(seconds: int) -> str:
 def _decode(body: bytes, kind: type[T]) -> T:
     """Decode a REST answer. Raises MalformedFrame, with the venue's own words if it sent an error."""
     try:
-        return msgspec.json.decode(body, type=kind, strict=False)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        problem = str(error)
+        return decode_page(body, kind)
+    except MalformedFrame as error:
+        problem = error
     try:
-        words = msgspec.json.decode(body, type=_Problem).message
-    except (msgspec.DecodeError, ValueError, RecursionError):
-        raise MalformedFrame("malformed_body", f"{problem}; it begins {body[:80]!r}") from None
+        words = decode_page(body, _Problem).message
+    except MalformedFrame:
+        raise problem from None
     raise MalformedFrame("venue_error", words)
-
-
-def _finish(rows: Rows) -> Batch:
-    """Return all rows. A page with a bad row is refused whole: a hole in history must not go unnoticed."""
-    parsed = Parsed()
-    rows.finish(parsed)
-    _refuse_rejects(parsed)
-    return columns_of(rows.schema, parsed)
-
-
-def _refuse_rejects(parsed: Parsed) -> None:
-    if parsed.rejects:
-        first = parsed.rejects[0]
-        raise MalformedFrame(first.reason, f"row {first.frame}: {first.detail}")
