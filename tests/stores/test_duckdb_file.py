@@ -16,6 +16,7 @@ from tests.conformance.samples import commit, many_trades, trade
 
 from fulltape.errors import ConfigError, FatalError
 from fulltape.records import TRADES, Commit
+from fulltape.stores import duckdb as duckdb_store
 from fulltape.stores import duckdb_file
 from fulltape.stores.base import Selection
 from fulltape.stores.duckdb import DuckDbStore
@@ -110,6 +111,26 @@ def test_what_was_written_by_a_newer_one_gets_nothing(made: Path) -> None:
     assert "has format 3" in refusal(made, read_only=True)
     with duckdb.connect(str(made)) as newer:
         assert newer.execute("SELECT count(*) FROM duckdb_views() WHERE view_name = 'coins'").fetchone() == (0,)
+
+
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_whole_database_is_opened_once_and_its_catalogue_left_alone(
+    made: Path, read_only: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To be read it was opened twice, and every time all names of the catalogue were read: two thirds of the time."""
+    opened: list[bool] = []
+
+    def connect(path: Path, *, read_only: bool) -> duckdb.DuckDBPyConnection:
+        opened.append(read_only)
+        return plain(path, read_only=read_only)
+
+    plain = duckdb_file.connect
+    for place in (duckdb_file, duckdb_store):
+        monkeypatch.setattr(place, "connect", connect)
+    monkeypatch.delattr(duckdb_file, "_tables")
+    with DuckDbStore.open(made, simulated=None, read_only=read_only) as store:
+        assert len(store.reader().read(Selection(TRADES))) == 1
+    assert opened == [read_only]
 
 
 @pytest.mark.parametrize("read_only", [True, False])

@@ -18,7 +18,7 @@ import duckdb
 from fulltape.errors import FatalError
 from fulltape.records import Commit, Instrument, InstrumentTable
 from fulltape.stores.base import Restored, Retention, StoreIdentity
-from fulltape.stores.duckdb_file import complete, connect, explained, identify, lock
+from fulltape.stores.duckdb_file import connect, connect_to_read, explained, identify, lock
 from fulltape.stores.duckdb_reader import DuckDbReader, progress
 from fulltape.stores.duckdb_sandbox import DuckDbSandbox
 from fulltape.stores.duckdb_writer import CommitWriter
@@ -50,9 +50,7 @@ class DuckDbStore:
         Raises ConfigError, naming the file and what to do, if it cannot be used.
         """
         with explained(path), ExitStack() as stack:
-            if read_only:
-                complete(path)
-            root = stack.enter_context(connect(path, read_only=read_only))
+            root = stack.enter_context(connect_to_read(path) if read_only else connect(path, read_only=False))
             store = cls(root, identify(root, path, simulated=simulated, read_only=read_only))
             stack.pop_all()
             return store
