@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,6 +63,17 @@ def test_it_stops_cleanly_and_goes_on_where_it_stopped(tmp_path: Path, number: s
             assert process.wait(timeout=600) == 0
         counts.append(stored(tmp_path))
     assert counts[0] < counts[1] < counts[2]
+
+
+def test_a_stop_that_cuts_streams_off_is_no_fault(tmp_path: Path) -> None:
+    with fulltape("up", "--sim", "--port", "0", folder=tmp_path) as (process, url):
+        events = f"{url}/api/v1/events?instruments=BTC-USD.COINBASE&kinds=trades"
+        with urllib.request.urlopen(events, timeout=120) as stream:
+            assert stream.readline().startswith(b"id: ")
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=120) == 0
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
 
 
 def test_a_database_in_use_says_by_whom(tmp_path: Path) -> None:

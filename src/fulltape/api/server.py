@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from functools import partial
 from typing import Any, cast
 
@@ -19,6 +21,7 @@ def server_config(app: Litestar, *, host: str, port: int, config: ApiConfig) -> 
     Compression is off: on a fast network it would cost more time than it saves, for each client anew.
     """
     app.state.room = room = Room(config)
+    logging.getLogger("uvicorn.error").addFilter(is_a_mistake)
     return uvicorn.Config(
         app,
         host=host,
@@ -36,3 +39,9 @@ def server_config(app: Litestar, *, host: str, port: int, config: ApiConfig) -> 
         proxy_headers=False,
         timeout_graceful_shutdown=2,
     )
+
+
+def is_a_mistake(record: logging.LogRecord) -> bool:
+    """Return False for an answer that the stop cuts off: uvicorn logs the calls down to where it waited, as a fault."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not issubclass(kind, asyncio.CancelledError)
