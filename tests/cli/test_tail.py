@@ -68,6 +68,16 @@ def test_records_are_printed_as_they_are_committed(run: Run, stream: Stream) -> 
     ]
 
 
+def test_candles_that_may_never_come_are_told(run: Run, stream: Stream) -> None:
+    stream.messages[0]["candles"] = [{"interval": "1m"}]
+    stream.messages.append({"type": "commit", "commit": 2, "candles": [{"interval": "1m"}]})
+    asked = ("tail", "--url", stream.url, "--kind", "candles", "-n", "1")
+    assert run(*asked, "--interval", "60s").err == ""
+    result = run(*asked, "--interval", "1m", "--interval", "7m")
+    assert result.code == 0
+    assert result.err.startswith("no candle of 7m is stored yet: followed can be [candles] intervals")
+
+
 def test_kinds_and_intervals_are_asked_for(run: Run, stream: Stream) -> None:
     stream.messages.append({"type": "commit", "commit": 2, "candles": [{"interval": "5m"}], "last": [{"price": 1}]})
     arguments = ("--kind", "candles", "--kind", "last", "--interval", "5m", "--format", "json", "-n", "2")

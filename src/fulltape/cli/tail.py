@@ -116,7 +116,7 @@ async def _follow(url: str, wanted: dict[str, Any], printer: _Printer) -> None:
         ) as socket:
             await socket.send(msgspec.json.encode(wanted).decode())
             async for text in socket:
-                _show(msgspec.json.decode(text), wanted["kinds"], printer)
+                _show(msgspec.json.decode(text), wanted, printer)
                 if printer.is_done:
                     return
     except InvalidURI:
@@ -144,18 +144,33 @@ def _detail(body: bytes | bytearray) -> str:
         return body.decode("utf-8", "replace")
 
 
-def _show(message: dict[str, Any], kinds: list[str], printer: _Printer) -> None:
+def _show(message: dict[str, Any], wanted: dict[str, Any], printer: _Printer) -> None:
     match message["type"]:
         case "error":
             raise ConfigError(message["detail"])
         case "snapshot":
             if message["simulated"]:
                 tell_simulated()
+            if Kind.CANDLES in wanted["kinds"]:
+                _tell_of_absent(wanted["intervals"], message.get("candles", []))
             if on_screen():
                 tell("following; Ctrl-C ends it")
         case "commit":
-            for kind in kinds:
+            for kind in wanted["kinds"]:
                 printer.take(kind, message.get(kind, []))
+
+
+def _tell_of_absent(intervals: list[str], candles: list[dict[str, Any]]) -> None:
+    """Say which candles may never come: only those of intervals that are stored are made as trades come."""
+    from fulltape.records.interval import parse_interval
+
+    stored = {parse_interval(candle["interval"]) for candle in candles}
+    for interval in intervals:
+        if parse_interval(interval) not in stored:
+            tell(
+                f"no candle of {interval} is stored yet: followed can be [candles] intervals of the configuration; any "
+                "other is made when it is asked for, by GET /api/v1/candles"
+            )
 
 
 def _stream_of(url: str) -> str:
