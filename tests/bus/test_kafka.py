@@ -182,11 +182,11 @@ def test_a_transaction_that_was_cut_off_leaves_nothing(
     log.append([trade(1, 1)], 1)
     settings: dict[str, Any] = {"bootstrap.servers": broker.bootstrap, "transactional.id": f"{config.prefix}fulltape"}
     killed = Producer(settings)
-    killed.init_transactions(20)
+    killed.init_transactions(120)
     killed.begin_transaction()
     killed.produce(config.topic("trades"), trade(2, 2).value, b"BTC-USD.COINBASE")
     killed.produce(config.progress, b"not even progress")
-    killed.flush(20)
+    killed.flush(120)
     assert ids(newest(config, config.topic("trades"), 1)) == [1]
     again = make()
     assert again.open("a", simulated=False) == 1

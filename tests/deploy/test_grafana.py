@@ -30,7 +30,7 @@ NAMES = ("health", "market")
 FULLTAPE = {"type": "yesoreyeram-infinity-datasource", "uid": "fulltape"}
 PROMETHEUS = {"type": "prometheus", "uid": "fulltape-metrics"}
 GRAFANAS_OWN = {"__from", "__to", "__rate_interval"}
-PATIENCE_S = 30.0
+PATIENCE_S = 300.0
 TRADED = ("BTC-USD.COINBASE", "DOGE-USD.COINBASE")
 
 T = TypeVar("T")
@@ -162,15 +162,18 @@ def tape(tmp_path_factory: pytest.TempPathFactory) -> Tape:
         # What is refilled could come while the questions are asked.
         quiet = "simulated = true\n[history]\nwarm_bars = 0\nrefill_hours = 0"
         (folder / "sim.toml").write_text(config.replace("simulated = true", quiet))
+        began_ms = time.time_ns() // 10**6 - 6 * 60_000
         past, _ = run("past", "backfill", "BTC-USD.COINBASE", "--from", "4m", "--trades", "--config", "sim.toml")
-        assert past.wait(180) == 0
+        assert past.wait(1_200) == 0
         up, log = run("up", "up", "--config", "sim.toml", "--port", "0")
         url = started(log, r"http://\S+", up)[0]
         with httpx.Client(base_url=url, timeout=120, trust_env=False) as client:
-            return seen(client, sim, up, folder / "fulltape-sim.duckdb")
+            return seen(client, sim, up, folder / "fulltape-sim.duckdb", began_ms)
 
 
-def seen(client: httpx.Client, sim: subprocess.Popen[bytes], up: subprocess.Popen[bytes], database: Path) -> Tape:
+def seen(
+    client: httpx.Client, sim: subprocess.Popen[bytes], up: subprocess.Popen[bytes], database: Path, began_ms: int
+) -> Tape:
     def status() -> dict[str, Any]:
         told: dict[str, Any] = client.get("/api/v1/status").json()
         return told
@@ -182,13 +185,12 @@ def seen(client: httpx.Client, sim: subprocess.Popen[bytes], up: subprocess.Pope
     variable = shown.variable("product").query
     assert not isinstance(variable, str)
     ended_ms = time.time_ns() // 10**6
-    began_ms = ended_ms - 10 * 60_000
     asked = ["/compat/grafana/", variable.infinityQuery.request({})]
     asked += requests(shown, began_ms, ended_ms)
     answers = {request: client.get(request).raise_for_status().json() for request in asked}
     metrics = client.get("/metrics").raise_for_status().text
     up.send_signal(signal.SIGTERM)
-    assert up.wait(60) == 0
+    assert up.wait(240) == 0
     return Tape(answers, metrics, database, began_ms, ended_ms)
 
 

@@ -12,9 +12,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
 from tests.ports import free_ports
 
 HERE: Final = Path(__file__).parent
@@ -148,12 +150,27 @@ class Broker:
         return ["java", *HEAP, logging, "-cp", f"{jars()}/*", *arguments]
 
 
+def warm_up(broker: Broker) -> None:
+    """Write once to a new topic: the first time of all takes a broker longer than whoever publishes would wait."""
+    patience_s, topic = 300, "warm-up"
+    client: dict[str, Any] = {"bootstrap.servers": broker.bootstrap}
+    admin = AdminClient(client)
+    admin.create_topics([NewTopic(topic, 1, 1)], request_timeout=patience_s)[topic].result(patience_s)
+    producer = Producer({**client, "transactional.id": topic})
+    producer.init_transactions(patience_s)
+    producer.begin_transaction()
+    producer.produce(topic, b"1")
+    producer.commit_transaction(patience_s)
+    admin.delete_topics([topic], request_timeout=patience_s)[topic].result(patience_s)
+
+
 @contextlib.contextmanager
 def running(folder: Path) -> Iterator[Broker]:
     """Run a broker with its log in ``folder``."""
     broker = Broker.make(folder)
     try:
         broker.start()
+        warm_up(broker)
         yield broker
     finally:
         broker.stop()
