@@ -21,8 +21,8 @@ from fulltape.records.instrument import is_instrument_id
 
 KINDS: Final = {Kind(schema.name): schema for schema in (TRADES, QUOTES, BARS, COINS, TICKERS)}
 """The schema of each kind that can be brought."""
-EARLIEST_NS: Final = 86_400 * SECOND_NS
-AHEAD_NS: Final = 3_600 * SECOND_NS
+_EARLIEST_NS: Final = 86_400 * SECOND_NS
+_AHEAD_NS: Final = 3_600 * SECOND_NS
 _DEFAULTS: Final = {"aggressor_side": "UNKNOWN", "origin": Origin.IMPORT.name, "source": "QUOTE"}
 _ID: Final = "trade_id"
 _OURS: Final = frozenset({"ingest_time", _ID, *_DEFAULTS})
@@ -211,8 +211,8 @@ class Form:
                 return [("must not be negative", values < 0)]
             case Physical.TIME:
                 return [
-                    ("lies before 1970-01-02", values < EARLIEST_NS),
-                    ("lies more than an hour ahead of the clock", values > self.now + AHEAD_NS),
+                    ("lies before 1970-01-02", values < _EARLIEST_NS),
+                    ("lies more than an hour ahead of the clock", values > self.now + _AHEAD_NS),
                 ]
         return []
 
