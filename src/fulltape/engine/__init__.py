@@ -1,1 +1,1 @@
-"""Frames to commits: intake, sequencing, operators, one transaction per flush."""
+"""A running fulltape: what is followed, frames to commits, the venues' past, who is told; and its configuration."""

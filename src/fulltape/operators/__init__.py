@@ -1,1 +1,1 @@
-"""Streaming operators: pure state machines over batches."""
+"""Streaming operators, pure state machines over batches; and figures of ranges, pure functions of what is stored."""

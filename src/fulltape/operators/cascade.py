@@ -25,6 +25,7 @@ REFILL: Final = int(Origin.REFILL)
 IMPORT: Final = int(Origin.IMPORT)
 BOUGHT: Final = int(AggressorSide.BUY)
 FOREVER: Final = np.iinfo(np.int64).max
+"""A time that never comes."""
 EMPTY_FOR_NS: Final = 31 * 86_400 * SECOND_NS
 """Empty windows are rows as long as they begin so soon after the last trade; of what lies behind that the ledger tells.
 A market that is given up, or trades of years ago before those of today, would make millions of them."""

@@ -1,12 +1,13 @@
-"""Depth of books, once a second: sizes near the mid, imbalance of the best levels, and how long a book was crossed.
+"""Depth of books, once in a while: sizes near the mid, imbalance of the best levels, how long a book was crossed.
 
 With mid = (best bid + best ask) / 2, ``bid_depth`` is the size of all bids at or above mid (1 - x / 10^4) and
 ``ask_depth`` that of all asks at or below mid (1 + x / 10^4): within x bp. ``book_imbalance`` is (Qb - Qa) / (Qb + Qa)
 of the sizes on the best n levels of each side. A book is crossed from the message after which its best bid is at or
 above its best ask until the next one after which it is not, or until it is given up.
 
-Seconds are those of the ingest clock; a row tells of the book after its last message in one, and comes out when the
-clock has passed it. The books are those of `fulltape.operators.quotes`, which calls `before` and `after` each message.
+The ingest clock is cut into slots of `DepthConfig.every_s`, one second unless told; a row tells of the book after its
+last message in one, and comes out when the clock has passed it. The books are those of `fulltape.operators.quotes`,
+which calls `before` and `after` each message.
 """
 
 from __future__ import annotations

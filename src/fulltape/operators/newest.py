@@ -1,4 +1,4 @@
-"""Which trades are ticks: those that go on from the newest one of their instrument, by the venue's clock."""
+"""What is newest of an instrument by the venue's clock, and which trades go on from there: those are ticks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fulltape.clock import SECOND_NS
 from fulltape.kernel import inline
 
 AHEAD_NS: Final = 60 * SECOND_NS
-"""A newest trade that is further than this ahead of our clock holds nothing back: its time is a mistake."""
+"""A newest record that is further than this ahead of our clock holds nothing back: its time is a mistake."""
 
 
 @inline

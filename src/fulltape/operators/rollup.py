@@ -1,4 +1,4 @@
-"""Roll-up: coarser candles from finer ones, for where there are no trades to make them from, such as a venue's bars.
+"""Roll-up: coarser candles from finer ones: from a venue's bars, or for an interval that is not stored.
 
 Sums use the two-sum of the candle cascade: they are those of the exact figures, rounded once.
 """

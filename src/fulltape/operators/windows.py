@@ -121,7 +121,7 @@ class Windows:
         }
 
     def restore(self, states: Mapping[int, bytes]) -> None:
-        """Take up where those states ended. Raises ConfigError for states of another lateness."""
+        """Take up where those states ended. Raises ConfigError for states of another lateness or quiet."""
         saved = {code: msgspec.msgpack.decode(data, type=_Saved) for code, data in states.items()}
         self._state.restore({code: state.rows for code, state in saved.items()})
         self._stale.update({code: set(state.stale) for code, state in saved.items() if state.stale})

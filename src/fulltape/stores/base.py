@@ -137,7 +137,7 @@ class Reader(Protocol):
     def export(self, query: str, path: Path) -> int:
         """Write a table's or query's rows to ``.csv``, ``.parquet`` or ``.arrow`` and return how many.
 
-        The file appears whole or not at all.
+        The file appears whole or not at all. Raises ConfigError for what cannot be run, or not be written there.
         """
         ...
 
@@ -189,7 +189,10 @@ class Store(Protocol):
         ...
 
     def retain(self, retention: Retention, now_ns: int) -> dict[str, int]:
-        """Delete what is older than its table keeps and return how many rows each table lost."""
+        """Delete what is older than its table keeps and return how many rows each table lost.
+
+        Raises ConfigError for a table or an interval that does not exist or a length that is not positive.
+        """
         ...
 
     def close(self) -> None:

@@ -93,10 +93,7 @@ class DuckDbStore:
                     self._writer.write(commit)
 
     def retain(self, retention: Retention, now_ns: int) -> dict[str, int]:
-        """Delete what is older than its table keeps and return how many rows each table lost.
-
-        Raises ConfigError for a table or an interval that does not exist or a length that is not positive.
-        """
+        """Delete what is older than its table keeps, in one transaction; see `fulltape.stores.base.Store.retain`."""
         deletions = list(expired(retention, now_ns))
         lost: dict[str, int] = {}
         with self._transaction("retention"):

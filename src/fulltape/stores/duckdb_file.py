@@ -93,7 +93,7 @@ def identify(
 ) -> StoreIdentity:
     """Return what the database is, after making the tables that it lacks: all of them if it is new.
 
-    Raises ConfigError for a database of something else, of a newer version, or with the other sort of prices.
+    Raises ConfigError for a database of something else, of another format, or with the other sort of prices.
     """
     if not _is_whole(connection):
         names = _tables(connection)

@@ -37,10 +37,9 @@ def check_suffix(path: Path) -> None:
 def write_whole(reader: pa.RecordBatchReader, path: Path, *, simulated: bool = False) -> int:
     """Write all batches to a file in the format of its suffix and return the number of rows.
 
-    Parquet and Arrow say in their metadata if the prices are ``simulated``; CSV has no place for it.
-
     They go to a hidden file beside it, which takes the name once it is on disk. Raises ConfigError if it cannot,
-    be it for the disk, the rows or a type that the format does not know.
+    be it for the disk, the rows or a type that the format does not know. Parquet and Arrow say in their metadata if
+    the prices are ``simulated``; CSV has no place for it.
     """
     check_suffix(path)
     partial = path.with_name(f".{path.name}.partial")

@@ -1,18 +1,20 @@
-"""What follows from stored candles and alerts, as views: one definition each, always of the newest candles.
+"""What follows from what is stored, as views: one definition each.
+
+Always of the newest candles:
 
 * ``hourly``: ``transaction_count`` and ``total_trade_volume`` (quote currency) of completed clock hours;
 * ``daily``: open, high, low, close and volumes of UTC days, and ``sma_10d``, ``sma_30d``: the mean of the closes of
   the last 10 and 30 days, all of them over and with trades, else null;
-* ``quality``: see `fulltape.stores.quality`;
 * ``rolling``: the last hour (``_1h``) and 24 hours (``_24h``) up to the engine's clock, in whole minutes: the one that
   goes on and the 59 or 1,439 before it; and the next one, if a venue's clock is ahead of ours and has begun it. None of
   its figures shares a name with those of a UTC day. Minutes that only a venue's bar tells are in prices and
   ``volume_24h``; where it tells no number of trades or no quote volume, that of the 24 hours is null, and that of the
   hour is of the trades that are stored.
 
-A late trade revises the candles and with them these figures. They need the intervals 1h, 1d and 1m. Of alerts:
+A late trade revises the candles and with them these figures. They need the intervals 1h, 1d and 1m. Of other tables:
 
-* ``active_alerts``: those that were raised live and have not been cleared.
+* ``active_alerts``: those that were raised live and have not been cleared;
+* ``quality``: see `fulltape.stores.quality`.
 """
 
 from __future__ import annotations

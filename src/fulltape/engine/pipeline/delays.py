@@ -1,4 +1,4 @@
-"""How long trades take from the venue to us, and how far the venue's clock is from ours.
+"""How long trades take to us and frames wait for their commit, and how far the venue's clock is from ours.
 
 Only the difference of two clocks can be observed: ingest time less event time. What all trades share of it is called
 clock skew, what they have beyond that, delay. So a venue whose clock is minutes off brings no late trade.

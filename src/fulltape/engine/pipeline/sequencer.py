@@ -30,7 +30,9 @@ from fulltape.records.columns import NULL_INT
 from fulltape.records.events import Event, Hole, Unbroken
 
 GRACE_NS: Final = 2 * SECOND_NS
+"""How long a hole may be open, by ingest time, before it is reported."""
 RESET_NS: Final = 60 * SECOND_NS
+"""An old id whose time is later than the newest by more than this is a reset by itself."""
 ANEW_NS: Final = SECOND_NS
 """A trade told once more may have its time in whole seconds: what is later by more than this is another trade."""
 _KEPT_HOLES: Final = 256

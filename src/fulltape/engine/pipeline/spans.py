@@ -9,6 +9,7 @@ from typing import Final, Self
 import msgspec
 
 FOREVER: Final = 2**63 - 1
+"""The end (ns) of a stretch that goes on."""
 
 
 class Spans(msgspec.Struct, array_like=True):
