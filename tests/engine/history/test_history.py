@@ -251,6 +251,20 @@ async def test_a_warm_start_lets_one_refusal_stop_nothing_else(
     assert [len(one.shelf.asked), caplog.text.count("no bars of this")] == [3, 1]
 
 
+async def test_a_warm_start_asks_for_no_other_stretch_of_bars_that_were_refused(tmp_path: Path) -> None:
+    def refuse(number: int) -> None:
+        if number > 1:
+            raise ConfigError("no bars of this")
+
+    async with scene(tmp_path, Shelf(failing=refuse), NOON + 10 * MINUTE + BARS_SETTLED_NS) as one:
+        sources = [one.shelf.source(one.clock)]
+        await WarmStart(one.archive, one.clock, (60,), 2).fetch(sources)
+        one.clock.set(NOON + 30 * MINUTE + BARS_SETTLED_NS)
+        wanted = await one.archive.untold_bars(sources[0], 60, NOON, NOON + 30 * MINUTE)
+        await WarmStart(one.archive, one.clock, (60,), 30).fetch(sources)
+    assert [len(wanted), len(one.shelf.asked)] == [2, 2]
+
+
 async def test_trades_of_a_moment_that_is_told_live_again_are_not_doubled(tmp_path: Path) -> None:
     async with scene(tmp_path, Shelf(kept=ALL, rows=7)) as one:
         one.hear(*heard_with_a_hole())

@@ -45,6 +45,9 @@ class WarmStart:
         while jobs:
             for job in tuple(jobs):
                 source, interval_s, pages = job
+                if (source.instrument, interval_s) in self._refused:  # another stretch of the same bars
+                    jobs.remove(job)
+                    continue
                 try:
                     if await anext(pages, None) is None:
                         jobs.remove(job)
