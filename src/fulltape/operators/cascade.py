@@ -226,6 +226,15 @@ def final_until(plan: Array, marks: Array, y: int, clock: int) -> int:
     return int((clock - marks[y, OFFSET] - plan[0, QUIET]) // SECOND_NS * SECOND_NS - plan[0, LATENESS])
 
 
+@inline
+def final_behind(plan: Array, marks: Array, y: int, second: int, ingest: int) -> int:
+    """Return the time (ns) before which a trade of ``second``, received at ``ingest``, makes everything final."""
+    final = max(marks[y, BASE], second - plan[0, LATENESS])
+    if marks[y, PHASE] == CLOCKED:
+        final = max(final, final_until(plan, marks, y, ingest))
+    return final
+
+
 @kernel
 def _settle_clock(
     plan: Array, f: Array, n: Array, marks: Array, y: int, time: int, ingest: int, o: Array, i: Array, row: int
@@ -234,9 +243,7 @@ def _settle_clock(
     if marks[y, PHASE] == NEW:
         _begin(plan, marks, y, time)
     second = time // SECOND_NS * SECOND_NS
-    final = max(marks[y, BASE], second - plan[0, LATENESS])
-    if marks[y, PHASE] == CLOCKED:
-        final = max(final, final_until(plan, marks, y, ingest))
+    final = final_behind(plan, marks, y, second, ingest)
     if final > marks[y, BASE]:
         row = _advance(plan, f, n, marks, y, final, o, i, row)
         if row < 0:

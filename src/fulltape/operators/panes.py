@@ -30,6 +30,7 @@ from fulltape.operators.cascade import (
     QUIET,
     REFILL,
     SNAPSHOT,
+    final_behind,
     final_until,
     follow_clock,
 )
@@ -223,9 +224,7 @@ def _settle(plan: Array, state: Any, y: int, time: int, ingest: int, o: Array, i
     if marks[y, PHASE] == NEW:
         _begin(plan, marks, y, time)
     second = time // SECOND_NS * SECOND_NS
-    final = max(marks[y, BASE], second - plan[0, LATENESS])
-    if marks[y, PHASE] == CLOCKED:
-        final = max(final, final_until(plan, marks, y, ingest))
+    final = final_behind(plan, marks, y, second, ingest)
     if final > marks[y, BASE]:
         row = advance(plan, state, y, final, o, i, row)
     marks[y, HEAD] = max(marks[y, HEAD], second)
