@@ -229,7 +229,7 @@ def final_until(plan: Array, marks: Array, y: int, clock: int) -> int:
 @inline
 def final_behind(plan: Array, marks: Array, y: int, second: int, ingest: int) -> int:
     """Return the time (ns) before which a trade of ``second``, received at ``ingest``, makes everything final."""
-    final = max(marks[y, BASE], second - plan[0, LATENESS])
+    final: int = max(marks[y, BASE], second - plan[0, LATENESS])
     if marks[y, PHASE] == CLOCKED:
         final = max(final, final_until(plan, marks, y, ingest))
     return final
