@@ -94,6 +94,8 @@ def test_every_window_says_that_its_prices_are_made_up(url: str, browser: Browse
 def test_an_empty_database_is_not_loading_for_ever(browser: Browser, tmp_path: Path) -> None:
     (tmp_path / "nobody.toml").write_text(NOBODY_THERE)
     with serving(tmp_path, "--config", "nobody.toml", "--live") as url:
+        with reading(browser, url) as reader:
+            expect(reader.page.get_by_test_id("legend")).to_contain_text("No candle yet: COINBASE-1 is down.")
         for path, text in (("overview", "No price has come yet."), ("books", "No instrument has a quote yet")):
             with reading(browser, f"{url}/{path}/") as reader:
                 panel = reader.page.get_by_role("region", name=path.title(), exact=True)

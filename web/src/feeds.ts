@@ -7,13 +7,16 @@ export function isBad(state: FeedState): boolean {
   return state === "stale" || state === "down" || state === "refused";
 }
 
-/** Return whether a feed brings an instrument, or whether that is not known yet. */
-export function isFollowedBy(feeds: readonly FeedStatus[] | undefined, instrument: Instrument | undefined): boolean {
-  if (feeds === undefined || instrument === undefined) return true;
+/** Return why an instrument has no candles, as far as its feeds tell. */
+export function whyNoCandles(feeds: readonly FeedStatus[] | undefined, instrument: Instrument | undefined): string {
+  const waiting = "Waiting for the first candle …";
+  if (feeds === undefined || instrument === undefined) return waiting;
   const { id, venue, venue_symbol } = instrument;
-  return feeds.some(
-    (feed) =>
-      feed.venue === venue &&
-      (feed.state === "connecting" || feed.instruments.some((one) => one === id || one === venue_symbol)),
+  const feed = feeds.find(
+    (one) =>
+      one.venue === venue &&
+      (one.state === "connecting" || one.instruments.some((name) => name === id || name === venue_symbol)),
   );
+  if (feed === undefined) return "No feed follows it, and no candle of it is stored.";
+  return isBad(feed.state) ? `No candle yet: ${feed.name} is ${feed.state}. ${feed.detail}` : waiting;
 }
