@@ -239,6 +239,12 @@ async def test_a_product_is_answered_with_its_instruments(filled: Api) -> None:
             "there is no '24h' (did you mean '4h'?); there are 1m, 5m, 15m, 1h, 4h, 1d, 7d, 30d",
         ),
         ("movers", {"top": "ten"}, "top: "),
+        ("trades", {"instrument": BTC, "order": "down"}, "order: there is no 'down'; there are asc, desc"),
+        (
+            "events",
+            {"instruments": BTC, "kinds": "trade"},
+            "'trade' - at `$.kinds[0]`; there are trades, candles, quotes",
+        ),
         ("candles", {"interval": "1m"}, "'instrument'"),
     ],
 )

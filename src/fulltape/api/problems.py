@@ -90,7 +90,9 @@ def _on_invalid(request: Request[Any, Any, Any], error: ValidationException) -> 
 def _wrong(request: Request[Any, Any, Any], item: Mapping[str, Any]) -> str:
     """Return what is wrong with a parameter, and where there is a list or a form of what it may be, which that is."""
     key, message = str(item.get("key", "request")), str(item.get("message", "invalid"))
-    parameter = request.route_handler.parsed_fn_signature.parameters.get(key)
+    handler = request.route_handler
+    asked = (handler.parsed_fn_signature, *(one.parsed_fn_signature for one in handler.resolve_dependencies().values()))
+    parameter = next((signature.parameters[key] for signature in asked if key in signature.parameters), None)
     value = str(request.query_params.get(key, ""))[:_SHOWN]
     if parameter is None:
         return f"{key}: {message}"

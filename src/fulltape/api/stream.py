@@ -15,7 +15,7 @@ from fulltape.api.client import Client
 from fulltape.api.messages import CommitMessage, notice_text
 from fulltape.api.services import Services
 from fulltape.api.snapshots import Caught, StreamReader
-from fulltape.api.subscription import Subscribe, Wants, decode_request, resolve
+from fulltape.api.subscription import Subscribe, Wants, decode_request, refusal_of, resolve
 from fulltape.errors import ConfigError, FulltapeError
 from fulltape.records import Commit
 
@@ -80,7 +80,7 @@ async def _receive(
             request = decode_request(data)
             wants = resolve(request, services.catalogue)
         except msgspec.DecodeError as error:
-            client.offer(notice_text("error", str(error)))
+            client.offer(notice_text("error", refusal_of(error)))
         except HTTPException as error:
             client.offer(notice_text("error", error.detail))
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 
@@ -72,6 +72,11 @@ class Wants:
 
 decode_request: Final = msgspec.json.Decoder(Subscribe).decode
 """Returns the request of a client's message; raises msgspec.DecodeError that says what is wrong with it."""
+
+
+def refusal_of(error: msgspec.DecodeError) -> str:
+    """Return what is wrong with a client's message; of a kind that there is not, which there are."""
+    return f"{error}; there are {', '.join(get_args(Kind))}" if "`$.kinds[" in str(error) else str(error)
 
 
 def resolve(request: Subscribe, catalogue: Catalogue) -> Wants:

@@ -20,7 +20,7 @@ from fulltape.api.paging import TEXT
 from fulltape.api.problems import bad_request, problem_answers
 from fulltape.api.services import Services
 from fulltape.api.stream import subscribe
-from fulltape.api.subscription import INDICATORS, SCHEMAS, Subscribe, resolve
+from fulltape.api.subscription import INDICATORS, SCHEMAS, Subscribe, refusal_of, resolve
 from fulltape.errors import TransientError
 
 MEDIA_TYPE: Final = "text/event-stream"
@@ -68,7 +68,7 @@ async def events(
     try:
         wanted = msgspec.convert(asked, Subscribe)
     except msgspec.ValidationError as error:
-        raise bad_request(str(error)) from None
+        raise bad_request(refusal_of(error)) from None
     resolve(wanted, services.catalogue)
     if services.hub.turns_away(request.auth.who):
         raise TransientError("too many clients: try again later", retry_after_s=_BUSY_S)
