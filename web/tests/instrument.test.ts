@@ -19,5 +19,17 @@ describe("sizeText", () => {
   it("rounds what is worked out of an inverse contract's value: nobody reads seventeen digits", () => {
     expect(sizeText(0.0000149274451, INVERSE)).toBe("0.00001493");
     expect(sizeText(2.474663850378737, INVERSE)).toBe("2.47466385");
+    expect(sizeText(0.0015, { ...INVERSE, size_step: 1 })).toBe("0.00150000");
+  });
+
+  it("rounds the product of a linear contract to its step", () => {
+    const linear = { ...BTC, contract: "linear" } as const;
+    expect(sizeText(0.1 + 0.2, { ...linear, size_step: 1e-6 })).toBe("0.300000");
+    expect(sizeText(0.1 + 0.2, { ...linear, size_step: 0 })).toBe("0.30000000");
+    expect(sizeText(7, { ...linear, size_step: 1 })).toBe("7");
+  });
+
+  it("leaves contracts that nobody can work out as they are", () => {
+    expect(sizeText(12.5, { ...BTC, contract: "quanto", size_step: 0 })).toBe("12.5");
   });
 });

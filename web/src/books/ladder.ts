@@ -1,7 +1,7 @@
 // The levels of a book as values: one rung for each, from the best price away.
 
 import { decimalsOf, rounded } from "../format";
-import { COMPUTED_DECIMALS, hasComputedSizes } from "../instrument";
+import { computedDecimals } from "../instrument";
 import type { Instrument, Time } from "../types";
 
 /** Price and size. */
@@ -47,12 +47,12 @@ export function ladderOf(answer: BookAnswer, instrument: Instrument | undefined,
     levels.map(([price]) => price),
     instrument?.price_step ?? 0,
   );
-  const sizes = hasComputedSizes(instrument)
-    ? COMPUTED_DECIMALS
-    : decimalsOfAll(
-        levels.map(([, size]) => size),
-        instrument?.size_step ?? 0,
-      );
+  const sizes =
+    computedDecimals(instrument) ??
+    decimalsOfAll(
+      levels.map(([, size]) => size),
+      instrument?.size_step ?? 0,
+    );
   const totals = sides.map(totalsOf);
   const most = Math.max(...totals.map((side) => side.at(-1) ?? 0));
   const [bids = [], asks = []] = sides.map((side, i) =>
