@@ -60,6 +60,13 @@ async def until(supervisor: Supervisor, is_so: Callable[[], bool | Awaitable[boo
                     break
 
 
+async def becomes(is_so: Callable[[], bool]) -> None:
+    """Wait for what comes without a commit."""
+    async with asyncio.timeout(240):
+        while not is_so():  # noqa: ASYNC110 - a state, not an event
+            await asyncio.sleep(0.02)
+
+
 def is_live(supervisor: Supervisor) -> bool:
     return all(feed.state is FeedState.LIVE for feed in supervisor.feeds())
 
@@ -89,10 +96,14 @@ async def test_dropped_trades_and_a_lost_connection_are_refilled(tmp_path: Path)
     async with SimServer(market) as sim:
         async with following(path, sim) as supervisor:
             await until(supervisor, lambda: supervisor.status().engine.missing_trades > 0)
-            sim.set_faults(NO_FAULTS)
-            before = supervisor.feeds()[0].reconnects
+            sim.set_faults(Faults(refuse=True))  # until trades of each are missed
             sim.venues["coinbase"].disconnect()
-            await until(supervisor, lambda: supervisor.feeds()[0].reconnects > before and is_live(supervisor))
+            await becomes(lambda: not is_live(supervisor))
+            last = [sim.market.last_id(product) for product in range(len(SYMBOLS))]
+            await becomes(lambda: all(sim.market.last_id(product) > known for product, known in enumerate(last)))
+            sim.set_faults(NO_FAULTS)
+            await until(supervisor, lambda: is_live(supervisor))
+            await until(supervisor, lambda: supervisor.status().engine.records["trades"] > 400)
             await until(supervisor, supervisor.past.is_whole)
         check_trades(path, sim)
     states = dict(answers(path, "SELECT state, count(*) FROM coverage WHERE channel = 'trades' GROUP BY ALL"))
