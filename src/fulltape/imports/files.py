@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain, islice
@@ -201,7 +202,8 @@ def _chunk_of(rows: Sequence[tuple[int, Mapping[str, Any]]], broken: tuple[RowEr
 
 
 def _first_line(error: Exception) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    # Arrow tells a number as others do, and words of its own.
+    text = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
     return text.splitlines()[0] if text else type(error).__name__
 
 
