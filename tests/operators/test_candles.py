@@ -140,27 +140,27 @@ def test_a_quiet_window_has_a_row_that_says_so() -> None:
 @pytest.mark.parametrize("days", [30, 400])
 def test_empty_windows_are_rows_for_a_month_after_a_trade(days: int) -> None:
     """However the steps are cut: trades of long ago before one of today make no million of rows."""
-    config = CandleConfig(("1m", "15m", "1d"), quiet_from="1m")
+    config = CandleConfig(("5m", "15m", "1d"), quiet_from="5m")
     day = 86_400 * SECOND
     now = NOON + days * day
-    first, last = (T(NOON, 1), T(NOON + MINUTE, 2)), (T(now, 3), T(now + MINUTE, 4))
-    whole = run(Candles(config), [Step({"trades": trades([*first, *last])}, now + 10 * MINUTE)])
+    first, last = (T(NOON, 1), T(NOON + 5 * MINUTE, 2)), (T(now, 3), T(now + 5 * MINUTE, 4))
+    whole = run(Candles(config), [Step({"trades": trades([*first, *last])}, now + 20 * MINUTE)])
     steps = [
-        Step({"trades": trades(first)}, NOON + MINUTE),
+        Step({"trades": trades(first)}, NOON + 5 * MINUTE),
         *(Step({}, NOON + n * day // 3) for n in range(1, 3 * days)),
     ]
-    parts = run(Candles(config), [*steps, Step({"trades": trades(last)}, now + 10 * MINUTE)])
+    parts = run(Candles(config), [*steps, Step({"trades": trades(last)}, now + 20 * MINUTE)])
     told, cut = (
         {key: (row.trades, row.is_final, row.reason) for key, row in table.rows.items()} for table in (whole, parts)
     )
     assert told == cut
     empty = [
-        start for (_, interval, start), (count, *_) in told.items() if interval == 60 and not count and start < now
+        start for (_, interval, start), (count, *_) in told.items() if interval == 300 and not count and start < now
     ]
-    # 31 days from the last trade on, and the minute that was still open when the next one came.
-    assert len(empty) == min(days * 1_440 - 2, 31 * 1_440 - 1 + 1)
-    assert whole.rows[0, 60, now].trades == whole.rows[0, 900, now].trades - 1 == 1
-    assert (0, 60, now + 2 * MINUTE) in whole.rows
+    # 31 days from the last trade on, and the window that was still open when the next one came.
+    assert len(empty) == min(days * 288 - 2, 31 * 288 - 1 + 1)
+    assert whole.rows[0, 300, now].trades == whole.rows[0, 900, now].trades - 1 == 1
+    assert (0, 300, now + 10 * MINUTE) in whole.rows
 
 
 def test_below_quiet_from_an_empty_window_has_no_row() -> None:
