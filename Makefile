@@ -46,11 +46,12 @@ run-sim: setup  ## start fulltape on the simulated venue
 
 test: lint type unit web integration e2e  ## everything that proves it works
 
+# A file stays with one process, so that what its tests share is made once.
 unit: $(VENV)/.kernels  ## what speaks to nobody and runs no program, in less than a minute
-	$(BIN)/python -m pytest -n auto -m "not integration and not e2e and not slow" $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not integration and not golden and not e2e and not slow" $(ARGS)
 
 integration: $(VENV)/.kernels
-	$(BIN)/python -m pytest -n auto -m "integration and not e2e and not slow" $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "(integration or golden) and not e2e and not slow" $(ARGS)
 
 web: setup
 	cd web && PATH="$(ROOT)/$(BIN):$$PATH" npm run --silent check && PATH="$(ROOT)/$(BIN):$$PATH" npm test --silent

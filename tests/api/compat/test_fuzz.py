@@ -30,6 +30,8 @@ from fulltape.api.config import ApiConfig
 from fulltape.clock import format_rfc3339
 from fulltape.stores.duckdb import DuckDbStore
 
+pytestmark = pytest.mark.slow
+
 ACTIVITY: Final = (
     "current_price", "hourly_stats_last_12_hours", "top_n_highest_volumes", "trade_volume_last_6_hours",
     "transactions_count_last_6_hours", "transactions_in_last_n_min",
@@ -125,7 +127,6 @@ def method_of(path: str) -> str:
     return "POST" if re.fullmatch("/grafana/(metrics|metric-payload-options|variable|query)", path) else "GET"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "mode"),
     [
