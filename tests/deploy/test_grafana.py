@@ -7,12 +7,12 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import duckdb
 import httpx
@@ -20,7 +20,7 @@ import pytest
 import yaml
 from tests.api.scene import EmptyStores, backend_over, call
 from tests.deploy.dashboards import GRAFANA, Dashboard, Panel, Rows, dashboard, interpolated, names_in
-from tests.e2e.programs import start, started
+from tests.e2e.programs import start, started, waited
 
 from fulltape.api.compat.grafana import INTERVALS
 from fulltape.records.interval import parse_interval
@@ -32,8 +32,6 @@ PROMETHEUS = {"type": "prometheus", "uid": "fulltape-metrics"}
 GRAFANAS_OWN = {"__from", "__to", "__rate_interval"}
 PATIENCE_S = 300.0
 TRADED = ("BTC-USD.COINBASE", "DOGE-USD.COINBASE")
-
-T = TypeVar("T")
 
 
 def read_yaml(path: str) -> Any:
@@ -124,16 +122,6 @@ class Tape:
             return stored.execute(query, [product]).fetchall()
 
 
-def waited(ask: Callable[[], T], is_enough: Callable[[T], bool]) -> T:
-    """Ask until the answer is enough."""
-    deadline = time.monotonic() + PATIENCE_S
-    while time.monotonic() < deadline:
-        if is_enough(answer := ask()):
-            return answer
-        time.sleep(0.05)
-    pytest.fail(f"not enough in {PATIENCE_S:g} s: {answer}")
-
-
 def requests(shown: Dashboard, began_ms: int, ended_ms: int) -> Iterator[str]:
     """Yield every request of every panel, for every value of its variables."""
     asked = [query for panel in shown.panels for query in panel.rows()]
@@ -178,9 +166,9 @@ def seen(
         told: dict[str, Any] = client.get("/api/v1/status").json()
         return told
 
-    waited(status, lambda told: told["engine"]["records"].get("trades", 0) > 50)
+    waited(status, lambda told: told["engine"]["records"].get("trades", 0) > 50, PATIENCE_S)
     sim.send_signal(signal.SIGTERM)
-    waited(status, has_come_to_rest)
+    waited(status, has_come_to_rest, PATIENCE_S)
     shown = dashboard("market")
     variable = shown.variable("product").query
     assert not isinstance(variable, str)

@@ -7,11 +7,13 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pytest
+
+T = TypeVar("T")
 
 FULLTAPE = Path(sys.executable).with_name("fulltape")
 START_S = 600.0
@@ -37,6 +39,15 @@ def started(log: Path, pattern: str, process: subprocess.Popen[bytes]) -> re.Mat
         assert process.poll() is None, log.read_text(errors="replace")
         time.sleep(0.02)
     pytest.fail(f"no {pattern!r} in {START_S:g} s:\n{log.read_text(errors='replace')}")
+
+
+def waited(ask: Callable[[], T], is_enough: Callable[[T], object], within_s: float) -> T:
+    """Ask until the answer is enough, and return it."""
+    deadline = time.monotonic() + within_s
+    while not is_enough(answer := ask()):
+        assert time.monotonic() < deadline, f"not enough in {within_s:g} s: {answer}"
+        time.sleep(0.05)
+    return answer
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

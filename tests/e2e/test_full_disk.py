@@ -6,13 +6,12 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import duckdb
 import httpx
 import pytest
-from tests.e2e.programs import start, started
+from tests.e2e.programs import start, started, waited
 
 pytestmark = [
     pytest.mark.e2e,
@@ -40,10 +39,7 @@ def run_until(folder: Path, name: str, commit: int) -> tuple[subprocess.Popen[by
     """Start the program and wait until it has committed so often; return the last commit that it told of."""
     process, log = start(folder, name, "up", "--sim", "--port", "0", "--db", DATABASE)
     address = started(log, r"(http://127\.0\.0\.1:\d+)", process)[1]
-    deadline = time.monotonic() + 600
-    while (seen := commit_of(address)) < commit:
-        assert time.monotonic() < deadline
-    return process, log, seen
+    return process, log, waited(lambda: commit_of(address), lambda seen: seen >= commit, 600.0)
 
 
 def test_nothing_committed_is_lost_and_it_goes_on_when_there_is_room(tmp_path: Path) -> None:

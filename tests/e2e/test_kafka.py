@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -17,7 +16,7 @@ import duckdb
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 from tests.e2e.pages import reading
-from tests.e2e.programs import simulated_venue, start, started
+from tests.e2e.programs import simulated_venue, start, started, waited
 from tests.kafka.broker import Broker, running
 
 from fulltape.bus.kafka_config import KafkaConfig
@@ -68,11 +67,7 @@ class Up:
 
     def until(self, condition: Callable[[Any], object], timeout_s: float = 300.0) -> Any:
         """Ask for the status until it fulfils a condition, and return it."""
-        deadline = time.monotonic() + timeout_s
-        while not condition(status := self.status()):
-            assert time.monotonic() < deadline, status
-            time.sleep(0.1)
-        return status
+        return waited(self.status, condition, timeout_s)
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(how)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'fulltape[test]'")
 from playwright.sync_api import Browser, expect
 from tests.e2e.pages import PATIENCE_S, answer_of, reading, serving, simulating
-from tests.e2e.programs import FULLTAPE
+from tests.e2e.programs import FULLTAPE, waited
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
@@ -25,11 +24,7 @@ NOT_RECORDED = "Raw frames are not recorded."
 
 def until(url: str, is_so: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """Wait until what the status tells of the recording is so, and return it."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not is_so(told := answer_of(url, "status")["recording"]):
-        assert time.monotonic() < deadline, told
-        time.sleep(0.05)
-    return told  # type: ignore[no-any-return]
+    return waited(lambda: answer_of(url, "status")["recording"], is_so, PATIENCE_S)
 
 
 def test_it_goes_on_and_a_replay_knows_the_hole(browser: Browser, tmp_path: Path) -> None:
